@@ -1,0 +1,45 @@
+# CONTRIBUTING.md says what each verb is for; ARGS are passed on: make live ARGS="--source demo"
+.PHONY: help env live test nbdev_test py_test js_test prep check bench train docs
+ENV := .venv/made-$(shell pwd | cksum | cut -d' ' -f1)
+META := settings.ini setup.py
+
+help:        ## this list
+	@sed -n 's/^\([a-z_]*:\)[^#]*##/\1/p' Makefile
+
+live: $(ENV)-slim        ## the camera in JupyterLab
+	@.venv/bin/camredact live $(ARGS)
+
+test: $(ENV)-dev nbdev_test py_test js_test        ## everything: notebooks, pytest, front end
+
+nbdev_test: $(ENV)-dev        ## the notebooks alone
+	.venv/bin/nbdev-test --do-print $(ARGS)
+
+py_test: $(ENV)-dev        ## pytest alone
+	@.ci/tools
+	.venv/bin/pytest tests $(ARGS)
+
+js_test: $(ENV)-dev        ## the front end alone, in Node
+	"$$(.ci/tools node)" --test tests/js/*.test.*js
+
+prep: $(ENV)-dev        ## export, clean, README: before a commit
+	.venv/bin/nbdev-export && .venv/bin/nbdev-clean && .venv/bin/python nbs/_docs.py readme
+
+check: $(ENV)-dev        ## seconds: lint, and whether prep would change anything
+	.venv/bin/ruff check . && .ci/no-op && .venv/bin/pytest tests/test_hygiene.py
+
+bench: $(ENV)-dev        ## measures, into cards/metrics.json
+	@.ci/tools
+	.venv/bin/python tests/bench.py $(ARGS)
+
+train: $(ENV)-dev        ## trains: make train ARGS="--help"
+	.venv/bin/camredact train $(ARGS)
+
+docs: $(ENV)-dev        ## README.md, and a site in _docs/html
+	.venv/bin/python -m pip install -qq -e '.[docs]'
+	.venv/bin/python nbs/_docs.py readme site
+
+env: $(ENV)-dev        ## .venv with everything that tests and training need
+
+$(ENV)-%: $(META)
+	@.ci/env $*
+	@touch $@ $(if $(filter dev,$*),$(ENV)-slim)

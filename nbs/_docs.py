@@ -1,0 +1,139 @@
+"""README.md, and an HTML site, from the notebooks; without quarto.
+
+    python nbs/_docs.py readme          README.md and its pictures, from nbs/index.ipynb
+    python nbs/_docs.py readme site     and the site in _docs/html, which needs pip install -e '.[docs]'
+"""
+import base64
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+NBS = Path(__file__).parent
+ROOT = NBS.parent
+PICTURES = "nbs/images"  # the README's pictures, named after their cells
+
+
+def text(
+    lines: str | list[str],  # text as notebooks store it
+) -> str:
+    "The text in one piece."
+    return lines if isinstance(lines, str) else "".join(lines)
+
+
+def directives(
+    source: str,  # of a code cell
+) -> tuple[dict[str, str], str]:
+    "The `#| name: value` lines of a cell, and the cell without them."
+    found = dict(re.findall(r"^#\|\s*([\w-]+):?\s*(.*)$", source, re.M))
+    return found, re.sub(r"^#\|.*\n?", "", source, flags=re.M).strip("\n")
+
+
+def output_markdown(
+    output: dict[str, Any],  # one output of a cell
+    path: str,  # where its picture goes, if it is one
+    words: str,  # what the picture shows, for those who cannot see it
+    pictures: dict[str, bytes],  # gets the picture's file
+) -> str:
+    "A picture, Markdown as it is, or text in a block."
+    data = output.get("data", {})
+    if "image/png" in data:
+        pictures[path] = base64.b64decode(text(data["image/png"]))
+        return f"![{words}]({path})"
+    if "text/markdown" in data: return text(data["text/markdown"]).strip()
+    plain = text(output.get("text") or data.get("text/plain", "")).rstrip()
+    return f"```\n{plain}\n```" if plain else ""
+
+
+def cell_markdown(
+    cell: dict[str, Any],  # of the notebook
+    pictures: dict[str, bytes],  # gets the files of its pictures
+) -> list[str]:
+    "What the README shows of a cell; links, which are relative to nbs/, become relative to the root."
+    source = text(cell["source"])
+    if cell["cell_type"] == "markdown": return [re.sub(r"\]\((?!\w+:|[#/])", "](nbs/", source).replace("](nbs/../", "](").strip()]
+    asked, code = directives(source)
+    if {"hide", "default_exp"} & set(asked): return []
+    parts = [] if asked.get("echo") == "false" else [f"```python\n{code}\n```"]
+    return parts + [output_markdown(o, f"{PICTURES}/{cell['id']}.png", asked.get("fig-alt", ""), pictures) for o in cell["outputs"]]
+
+
+def render(
+    notebook: Path,  # index.ipynb
+) -> tuple[str, dict[str, bytes]]:
+    "The README, and its pictures by path."
+    pictures: dict[str, bytes] = {}
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    parts = [part for cell in cells for part in cell_markdown(cell, pictures) if part]
+    return "\n\n".join(parts) + "\n", pictures
+
+
+def readme() -> None:
+    "Writes README.md and its pictures."
+    markdown, pictures = render(NBS/"index.ipynb")
+    (ROOT/"README.md").write_text(markdown, encoding="utf-8")
+    shutil.rmtree(ROOT/PICTURES, ignore_errors=True)
+    for path, data in pictures.items():
+        (ROOT/path).parent.mkdir(exist_ok=True)
+        (ROOT/path).write_bytes(data)
+
+
+def processed(
+    path: Path,  # a notebook
+) -> Any:
+    "The notebook as nbdev's processors make it: hidden and exported cells gone, functions documented."
+    import nbformat
+    from fastcore.nbio import read_nb
+    from nbdev.frontmatter import FrontmatterProc
+    from nbdev.processors import FilterDefaults, add_links, insert_warning
+
+    class Processors(FilterDefaults):
+        def base_procs(self): return [p for p in super().base_procs() if p not in (FrontmatterProc, add_links, insert_warning)]
+
+    nb = read_nb(path)
+    Processors()(nb)
+    return nbformat.from_dict({"cells": [site_cell(cell) for cell in nb.cells], "metadata": {"language_info": {"name": "python"}},
+        "nbformat": 4, "nbformat_minor": 5})
+
+
+def site_cell(
+    cell: Any,  # a processed cell
+) -> Any:
+    "The cell as the site shows it: a function's documentation becomes text."
+    import nbformat
+    asked, code = directives(cell.source)
+    if cell.cell_type == "markdown": return nbformat.v4.new_markdown_cell(cell.source, id=cell.id)
+    if code.split("\n")[-1].startswith("show_doc(") and cell.get("outputs"):
+        words = text(cell.outputs[0]["data"]["text/markdown"]).removeprefix("---\n\n")
+        return nbformat.v4.new_markdown_cell(re.sub(r"(?m)^(#+) (\S+)$", r"\1 `\2`", words, count=1), id=cell.id)
+    tags = ["remove-input"] if asked.get("echo") == "false" else []
+    return nbformat.v4.new_code_cell(code, id=cell.id, outputs=cell.get("outputs", []), metadata={"tags": tags})
+
+
+def site() -> int:
+    "Writes the site into _docs/html; returns Sphinx's status."
+    import nbformat
+    from sphinx.application import Sphinx
+    source, pages = ROOT/"_proc", sorted([*NBS.glob("[0-9]*.ipynb"), *NBS.glob("tutorials/*.ipynb")])
+    shutil.rmtree(source, ignore_errors=True)
+    for page in [*pages, NBS/"index.ipynb"]:
+        there = source/page.relative_to(NBS)
+        there.parent.mkdir(parents=True, exist_ok=True)
+        nb = processed(page)
+        names = "\n".join(str(p.relative_to(NBS).with_suffix("")) for p in pages)
+        if page.name == "index.ipynb": nb.cells.append(nbformat.v4.new_markdown_cell(f"```{{toctree}}\n:hidden:\n\n{names}\n```", id="toctree"))
+        nbformat.write(nb, there)
+    options = dict(project="camredact", extensions=["myst_nb"], html_theme="furo", nb_execution_mode="off", html_show_sourcelink=False,
+        html_copy_source=False, suppress_warnings=["myst.header", "myst.xref_missing"], myst_enable_extensions=["dollarmath"])
+    app = Sphinx(source, None, ROOT/"_docs"/"html", ROOT/"_docs"/"doctrees", "html", options, status=None, freshenv=True)
+    app.build()
+    return app.statuscode
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or ["readme"]
+    if unknown := set(wanted) - {"readme", "site"}: sys.exit(f"no such document: {', '.join(sorted(unknown))}; there are readme and site")
+    if "readme" in wanted: readme()
+    if "site" in wanted: sys.exit(site())

@@ -1,0 +1,95 @@
+"""What the browser tests share: one JupyterLab, one browser, one film."""
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+FRAMES, SEED = 90, 3  # the film: how long, and which street
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "browser: needs JupyterLab and a browser")
+    config.addinivalue_line("markers", "mutants: runs the browser tests against broken builds; only on demand, by -m mutants")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    "Mutants only run when they are asked for."
+    if "mutants" in (config.option.markexpr or ""): return
+    config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("mutants")])
+    items[:] = [i for i in items if not i.get_closest_marker("mutants")]
+
+
+def missing(why: str) -> None:
+    "Skips, or fails where everything should be there (CI=true)."
+    if os.environ.get("CI") == "true": pytest.fail(why)
+    pytest.skip(why)
+
+
+@pytest.fixture(scope="session")
+def film(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    "A street of FRAMES frames with its number in each: `path` to play, `pictures` and `labels` to compare with."
+    from camredact.streets import draw_clip, stamp, write_mjpeg
+    folder = tmp_path_factory.mktemp("film")
+    scenes = list(draw_clip(SEED, FRAMES, 240, 320, fps=15))
+    pictures = np.stack([stamp(s.picture, n) for n, s in enumerate(scenes)])
+    labels = np.stack([s.labels for s in scenes])
+    write_mjpeg(folder / "street.mjpeg", pictures, 30)
+    np.savez_compressed(folder / "street.npz", labels=labels)
+    return {"path": folder / "street.mjpeg", "known": folder / "street.npz", "pictures": pictures, "labels": labels}
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Any]:
+    "Playwright, where it and a browser are installed."
+    try: from playwright.sync_api import sync_playwright
+    except ImportError: missing("playwright is not installed: pip install 'camredact[dev]'")
+    from lab import browser_path
+    with sync_playwright() as p:
+        if not browser_path(p): missing("no browser: install Debian's chromium, or run `playwright install chromium`")
+        yield p
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, playwright: Any) -> Iterator[Any]:
+    "A JupyterLab; CAMREDACT_BUILD names a folder with another build of the package for its kernels."
+    from lab import Server
+    build = os.environ.get("CAMREDACT_BUILD")
+    server = Server(tmp_path_factory.mktemp("lab"), build=Path(build) if build else None)
+    yield server.wait()
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def browser(playwright: Any, film: dict[str, Any]) -> Iterator[Any]:
+    "A browser whose camera plays the film."
+    from lab import launch
+    browser = launch(playwright, film["path"])
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def lab(server: Any, browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    "The two together; a test that fails leaves a screenshot where CAMREDACT_SHOTS says."
+    from lab import Studio
+    studio = Studio(server, browser)
+    yield studio
+    shots = os.environ.get("CAMREDACT_SHOTS")
+    if shots and request.node.stash.get(FAILED, False): studio.shoot(Path(shots), request.node.name)
+    studio.close()
+
+
+FAILED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
+    report = (yield).get_result()
+    if report.when == "call": item.stash[FAILED] = report.failed

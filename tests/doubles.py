@@ -1,0 +1,61 @@
+"""Segmenters whose matte tells which frame it was made for. Kernels under test import this module."""
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from camredact.categories import CODES
+from camredact.streets import read_stamp
+
+CAR, ROAD, SKY, VOID = (CODES.index(c) for c in ("Car", "Road", "Sky", "Void"))
+STRIPES = 8  # a frame's number mod 8 is the stripe that it covers
+BAND, BASE = .35, .5  # the sky of `Stripes` lies between these shares of the height, its cars below the second
+
+
+class Double:
+    "What the doubles share: an optional delay, an optional fault, and a count of calls."
+    name, budget = "double", 320*256
+
+    def __init__(self, delay: float = 0.): self.delay, self.fault, self.calls = delay, None, 0
+
+    def labels(self, rgb: np.ndarray, number: int) -> np.ndarray:
+        "The category of every pixel of the frame `number`: uint8[H,W]."
+        raise NotImplementedError
+
+    def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        "The weight of each pixel's category; all covered where the frame's number cannot be read."
+        self.calls += 1
+        time.sleep(self.delay)
+        if self.fault == "raise": raise RuntimeError("a fault made on purpose")
+        if self.fault == "memory": raise MemoryError
+        number, sure = read_stamp(rgb), np.ones(rgb.shape[:2], np.float32)
+        if number is None or self.fault == "nan": return np.full_like(sure, np.nan), sure
+        return np.asarray(weights, np.float32)[self.labels(rgb, number)], sure
+
+    def probs(self, rgb: np.ndarray) -> np.ndarray:
+        "Certainty about `labels`, at a quarter of the size."
+        labels = self.labels(rgb, read_stamp(rgb) or 0)[::4, ::4]
+        return (np.arange(32)[:, None, None] == labels).astype(np.float32)
+
+
+class Stripes(Double):
+    "A car stands in the stripe that the frame's number says, under a band of sky; the rest is road."
+
+    def labels(self, rgb: np.ndarray, number: int) -> np.ndarray:
+        h, w = rgb.shape[:2]
+        labels, k = np.full((h, w), ROAD, np.uint8), number % STRIPES
+        labels[round(BAND*h):round(BASE*h)] = SKY
+        labels[round(BASE*h):, round(k*w/STRIPES):round((k + 1)*w/STRIPES)] = CAR
+        return labels
+
+
+class Film(Double):
+    "Knows the labels of every frame of a film: a perfect segmenter."
+
+    def __init__(self, path: Path | str, delay: float = 0.):
+        super().__init__(delay)
+        self.known = np.load(path)["labels"]
+
+    def labels(self, rgb: np.ndarray, number: int) -> np.ndarray:
+        return cv2.resize(self.known[number], rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)

@@ -1,0 +1,184 @@
+// Doubles of a browser, for the real loop: canvases whose pixels can be counted, a clock that only goes when told to,
+// a camera, and a kernel at the other end that answers as it is asked to.
+import { deflateSync, inflateSync } from "node:zlib";
+import { Loop } from "../../camredact/static/camera.js";
+
+// ------------------------------------------------------------------------------------------------------------ pixels
+
+/** A canvas that does what camera.js asks of one, pixel by pixel, and raises at all else. */
+export class Canvas {
+  constructor(width, height) { [this.w, this.h] = [width, height]; this.clear(); }
+  clear() { this.data = new Uint8ClampedArray(4 * this.w * this.h); }
+  get width() { return this.w; }
+  set width(w) { this.w = w; this.clear(); }
+  get height() { return this.h; }
+  set height(h) { this.h = h; this.clear(); }
+  getContext() { return this.context ??= new Context(this); }
+  close() { this.closed = true; }
+}
+
+const BLEND = {
+  copy: (s) => s,
+  "source-over": (s, d) => s[3] === 255 ? s : s[3] === 0 ? d : s.map((v, i) => (v * s[3] + d[i] * (255 - s[3])) / 255),
+  "source-in": (s, d) => d[3] === 255 ? s : d[3] === 0 ? [0, 0, 0, 0] : [s[0], s[1], s[2], s[3] * d[3] / 255],
+  "destination-over": (s, d) => BLEND["source-over"](d, s),
+};
+
+class Context {
+  constructor(canvas) { Object.assign(this, { canvas, fillStyle: "#000000", globalCompositeOperation: "source-over", imageSmoothingEnabled: true }); }
+
+  put(x, y, source) {
+    const { data, w } = this.canvas, at = 4 * (y * w + x), blend = BLEND[this.globalCompositeOperation];
+    if (!blend) throw new Error(`the double cannot ${this.globalCompositeOperation}`);
+    data.set(blend(source, [...data.slice(at, at + 4)]), at);
+  }
+
+  drawImage(image, x, y, width = image.width, height = image.height) {
+    if (image.closed) throw new Error("InvalidStateError: the image is closed");
+    if (this.globalCompositeOperation === "copy") this.canvas.clear();
+    const [sx, sy] = [image.width / width, image.height / height], pixel = (u, v) => {
+      const i = 4 * (Math.min(image.height - 1, v) * image.width + Math.min(image.width - 1, u));
+      return [...image.data.slice(i, i + 4)];
+    };
+    for (let j = 0; j < height; j++) for (let i = 0; i < width; i++) {
+      const u = Math.floor((i + .5) * sx), v = Math.floor((j + .5) * sy);
+      const smooth = this.imageSmoothingEnabled && (sx !== 1 || sy !== 1);
+      const a = pixel(u, v), b = smooth ? pixel(u + 1, v + 1) : a;
+      if (x + i < this.canvas.w && y + j < this.canvas.h) this.put(x + i, y + j, a.map((p, k) => (p + b[k]) / 2));
+    }
+  }
+
+  fillRect(x, y, w, h) {
+    const rgb = [1, 3, 5].map(i => parseInt(this.fillStyle.slice(i, i + 2), 16));
+    for (let j = y; j < Math.min(y + h, this.canvas.h); j++) for (let i = x; i < Math.min(x + w, this.canvas.w); i++) this.put(i, j, [...rgb, 255]);
+  }
+
+  getImageData(x, y, width, height) { return { width, height, data: this.canvas.data.slice(0, 4 * width * height) }; }
+  putImageData(image) { this.canvas.data.set(image.data); }
+}
+
+/** A picture of one colour, as a camera would give it. Its colour is no grey, so each of its pixels tells on itself. */
+export function picture(width, height, n) {
+  const canvas = new Canvas(width, height);
+  for (let i = 0; i < canvas.data.length; i += 4) canvas.data.set([200, n % 256, 40, 255], i);
+  return canvas;
+}
+
+/** Which pixels of a canvas are not checkerboard, as a list of [x, y, number of the frame they are from]. */
+export function seen(canvas) {
+  const out = [];
+  for (let y = 0; y < canvas.height; y++) for (let x = 0; x < canvas.width; x++) {
+    const p = [...canvas.data.slice(4 * (y * canvas.width + x), 4 * (y * canvas.width + x) + 4)];
+    const grey = (Math.floor(x / 8) + Math.floor(y / 8)) % 2 ? 0xdb : 0x6d;
+    if (!p.every((v, i) => v === (i < 3 ? grey : 255))) out.push([x, y, p[1]]);
+  }
+  return out;
+}
+
+// --------------------------------------------------------------------------------------------------------------- PNG
+
+const SIGNATURE = Buffer.from("89504e470d0a1a0a", "hex");
+
+/** A PNG of one 8-bit channel. `grey(x, y)` gives the values. */
+export function png(width, height, grey = () => 255) {
+  const rows = Buffer.from(Array.from({ length: height }, (_, y) => [0, ...Array.from({ length: width }, (_, x) => grey(x, y))]).flat());
+  const chunk = (name, data) => { const b = Buffer.alloc(12 + data.length); b.writeUInt32BE(data.length); b.write(name, 4); data.copy(b, 8); return b; };
+  const head = Buffer.alloc(13);
+  head.writeUInt32BE(width); head.writeUInt32BE(height, 4); head[8] = 8;
+  return Buffer.concat([SIGNATURE, chunk("IHDR", head), chunk("IDAT", deflateSync(rows)), chunk("IEND", Buffer.alloc(0))]);
+}
+
+/** What a browser makes of such a PNG; it rejects what is none, and is not asked to mind checksums. */
+export async function decode(bytes) {
+  const b = Buffer.from(bytes);
+  if (!b.subarray(0, 8).equals(SIGNATURE)) throw new Error("The source image could not be decoded.");
+  const [width, height, at] = [b.readUInt32BE(16), b.readUInt32BE(20), 33];
+  const rows = inflateSync(b.subarray(at + 8, at + 8 + b.readUInt32BE(at))), canvas = new Canvas(width, height);
+  for (let i = 0; i < width * height; i++) canvas.data.set([...Array(3).fill(rows[Math.floor(i / width) * (width + 1) + 1 + i % width]), 255], 4 * i);
+  return canvas;
+}
+
+// ----------------------------------------------------------------------------------------------- the world around it
+
+/** Lets everything that waits for a promise go on. */
+export async function settle() { for (let i = 0; i < 30; i++) await null; }
+
+/** A platform for the loop. `clock.pass(ms)` runs the timers that are due, in their order. */
+export class Platform {
+  constructor() { Object.assign(this, { time: 1000, timers: new Map(), ids: 0, unseen: false, watchers: new Set(), pages: 0, encoding: [], decodes: [], open: new Set(), files: [], memory: {}, fault: null }); }
+  now = () => this.time;
+  setTimeout = (f, ms) => { this.timers.set(++this.ids, [this.time + ms, f]); return this.ids; };
+  clearTimeout = id => { this.timers.delete(id); };
+  nonce = () => `page ${++this.pages}`;
+  hidden = () => this.unseen;
+  onVisibility = f => { this.watchers.add(f); return () => this.watchers.delete(f); };
+  canvas = (w, h) => new Canvas(w, h);
+  bitmap = async video => { this.raise("bitmap"); return this.keep(picture(video.videoWidth, video.videoHeight, video.number)); };
+  encode = async canvas => { this.raise("encode"); return Buffer.from([canvas.width / 32, canvas.height / 32]); };
+  decode = async bytes => this.keep(await decode(bytes));
+  video = async stream => camera(stream.width, stream.height);
+  frames = (video, f) => { video.tick = f; return () => { video.tick = () => {}; }; };
+  recall = key => this.memory[key] ?? null;
+  remember = (key, value) => { this.memory[key] = value; };
+  place = () => ({ hostname: "far.example.org", port: "8888" });
+  png = async canvas => ({ of: canvas });
+  download = (file, kind) => this.files.push([kind, file]);
+  recorder = canvas => ({ canvas, stop: async () => ({ of: canvas }) });
+
+  keep(bitmap) { this.open.add(bitmap); bitmap.close = () => { bitmap.closed = true; this.open.delete(bitmap); }; return bitmap; }
+  raise(where) { if (this.fault === where) throw new Error(`no ${where}`); }
+  look(hidden) { this.unseen = hidden; for (const f of this.watchers) f(); }
+
+  async pass(ms) {
+    const until = this.time + ms;
+    for (;;) {
+      await settle();
+      const [id, [at, f]] = [...this.timers].sort((a, b) => a[1][0] - b[1][0])[0] ?? [0, [Infinity]];
+      if (at > until) break;
+      this.time = Math.max(this.time, at);
+      this.timers.delete(id);
+      f();
+    }
+    this.time = until;
+    await settle();
+  }
+}
+
+export function camera(width = 64, height = 64) { return { videoWidth: width, videoHeight: height, number: 0, tick() {} }; }
+
+/** The other end: keeps what was sent, and answers when told to. */
+export class Kernel {
+  constructor() { this.sent = []; this.open = true; }
+  send(message, buffers) { if (!this.open) throw new Error("the channel is closed"); this.sent.push({ message, buffers }); }
+  onMessage(f) { this.callback = f; }
+  close() { this.open = false; }
+
+  /** The answer to a frame that was sent, as an honest kernel would make it; `changes` spoil it. */
+  answer({ message, buffers: [jpeg] }, changes = {}, grey = undefined) {
+    const { kind, ...echo } = message, [width, height] = [32 * jpeg[0], 32 * jpeg[1]];
+    return [{ kind: "matte", ...echo, width, height, ms: { decode: 1, predict: 8, matte: 1, encode: 1 }, ...changes }, [png(width, height, grey)]];
+  }
+
+  async reply(frame = this.sent.at(-1), changes = {}, buffers = undefined) {
+    const [message, own] = this.answer(frame, changes);
+    this.callback(message, buffers ?? own);
+    await settle();
+  }
+}
+
+export const CHOICE = { weights: [5, 0, 0], bar: 0, dial: "cautious", model: "fast" };
+export const OTHER = { ...CHOICE, weights: [0, 5, 0] };
+
+/** A loop that follows a camera and has been told what to hide. `size` is that of the camera. */
+export function stage({ size = [64, 64], budget = 64 * 64 } = {}) {
+  const platform = new Platform(), kernel = new Kernel(), video = camera(...size);
+  const loop = new Loop({ transport: kernel, platform, budgetOf: () => budget });
+  loop.choose(CHOICE, "Live.");
+  loop.play(video);
+  /** The camera gives its next picture. */
+  const shoot = async () => { video.number++; video.tick(); await settle(); return kernel.sent.at(-1); };
+  const pixels = () => seen(loop.screen);
+  /** One frame, and its honest answer after some ms. */
+  const round = async (ms = 40) => { const frame = await shoot(); await platform.pass(ms); await kernel.reply(frame); };
+  return { platform, kernel, video, loop, shoot, pixels, round };
+}

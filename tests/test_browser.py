@@ -1,0 +1,298 @@
+"""The live camera in a real JupyterLab and a real Chromium, with a film for a camera.
+
+Each frame of the film carries its number. The double `Stripes` covers the stripe `number mod 8`, so that a matte
+on a wrong frame shows; `Film` knows the film's labels. What protects is tested by breaking things, and
+`tests/test_mutants.py` shows that these tests fail when the protection is taken out.
+"""
+import base64
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from doubles import BAND, BASE, STRIPES
+from lab import Recording, Studio, Tab
+
+pytestmark = pytest.mark.browser
+
+WIDE, HIGH = 16, 20                      # the grid in which a recording says what is covered
+SKY_ROW = int((BAND + BASE)/2*HIGH)      # a row of it within the band of sky of `Stripes`
+CAR_ROWS = slice(int(BASE*HIGH) + 1, HIGH - 1)
+CAP_MS = 2500                            # the page's longest freshness, and some time to notice
+
+SETUP = """
+from camredact.stream import Session
+from camredact.widget import Camera
+from doubles import Film, Stripes
+double = {double}
+cam = Camera(session=Session(load=lambda name: double, models=["double"]), hidden={hidden}, dial="precise")
+"""
+
+
+def cells(double: str = "Stripes()", hidden: Iterable[str] = ("Car",)) -> list[str]:
+    "A notebook with the live camera on a double."
+    return [SETUP.format(double=double, hidden=list(hidden)), "cam"]
+
+
+def start(lab: Studio, name: str, double: str = "Stripes()", hidden: Iterable[str] = ("Car",)) -> Tab:
+    "Opens a notebook with the live camera on a double and runs it until it is live."
+    tab = lab.open(f"{name}.ipynb", cells(double, hidden))
+    tab.run_all()
+    tab.wait_state("live")
+    return tab
+
+
+def is_open(sample: dict) -> bool:
+    "Whether any pixel of the picture is seen."
+    return sample.get("open", 0) > 0
+
+
+def covered_stripes(sample: dict) -> set[int]:
+    "The stripes that are checkerboard throughout; partly covered ones as -1."
+    share = Recording.cells(sample, WIDE)[CAR_ROWS].reshape(-1, STRIPES, WIDE//STRIPES).mean((0, 2))
+    return {k if s > .95 else -1 for k, s in enumerate(share) if s > .15}
+
+
+def sky_covered(sample: dict) -> bool:
+    "Whether the band of sky is checkerboard."
+    return bool(Recording.cells(sample, WIDE)[SKY_ROW].mean() > .95)
+
+
+def own_frames(recording: Recording) -> list[int]:
+    "The distinct frames shown, one after the other; fails on a frame that is not covered as its own number says."
+    seen = [s for s in recording.samples if is_open(s)]
+    for s in seen: assert covered_stripes(s) == {Recording.number(s) % STRIPES}, f"frame {Recording.number(s)} has the stripes {covered_stripes(s)}"
+    return [n for n, _ in groupby(Recording.number(s) for s in seen)]
+
+
+def record_until(tab: Tab, more: int) -> Recording:
+    "A recording that ends when `more` further frames were shown."
+    tab.record((WIDE, HIGH))
+    tab.wait_shown(more)
+    return tab.recording()
+
+
+# Identity: every matte on its own frame
+
+def test_every_matte_is_on_its_own_frame(lab: Studio) -> None:
+    tab = start(lab, "identity", "Stripes(delay=.03)")
+    frames = own_frames(record_until(tab, 60))
+    assert len(frames) >= 30, frames
+    assert not tab.errors, tab.errors
+
+
+def test_two_tabs_never_use_each_others_mattes(lab: Studio) -> None:
+    one = start(lab, "tabs", "Stripes(delay=.05)")
+    one.save()
+    two = lab.open("tabs.ipynb", beside=one)
+    two.wait_state("live")
+    for tab in (one, two): tab.record((WIDE, HIGH))
+    for tab in (one, two): tab.wait_shown(30)
+    for tab in (one, two): assert len(own_frames(tab.recording())) >= 15
+
+
+# What is seen
+
+def agreement(covered: np.ndarray, labelled: np.ndarray) -> float:
+    "Intersection over union of two masks."
+    return float((covered & labelled).sum() / max(1, (covered | labelled).sum()))
+
+
+def checkered(picture: np.ndarray) -> np.ndarray:
+    "Where a picture is one of the checkerboard's two greys: bool[H,W]."
+    same = (picture[..., 0] == picture[..., 1]) & (picture[..., 0] == picture[..., 2])
+    return same & np.isin(picture[..., 0], (0x6d, 0xdb))
+
+
+def test_cars_are_covered_and_nothing_else_changes(lab: Studio, film: dict[str, Any]) -> None:
+    from camredact.categories import CODES, PRESETS
+    from camredact.streets import read_stamp
+    tab = start(lab, "cars", f"Film({str(film['known'])!r})", PRESETS["no cars"])
+    hidden = [CODES.index(c) for c in PRESETS["no cars"]]
+    seen, raw, ious = {}, {}, []
+    until = time.monotonic() + 90
+    while len(seen.keys() & raw.keys()) < 12:
+        assert time.monotonic() < until, f"only {len(seen)} redacted and {len(raw)} raw frames could be read"
+        for shots, which in ((seen, "redacted"), (raw, "raw")):
+            picture = tab.picture(which)
+            n = read_stamp(picture)
+            if n is not None: shots.setdefault(n, picture)
+    for n in seen.keys() & raw.keys():
+        cars, covered = np.isin(film["labels"][n], hidden), checkered(seen[n])
+        if cars.mean() > .01: ious.append(agreement(covered, cars))
+        far = np.abs(seen[n].astype(int) - raw[n])[~covered]
+        assert far.mean() < 2 and np.percentile(far, 99) < 12, (n, far.mean(), np.percentile(far, 99))
+    assert len(ious) >= 5 and np.mean(ious) > .8, ious
+
+
+# Covering: before, between and after
+
+def test_covered_before_the_first_matte(lab: Studio) -> None:
+    tab = lab.open("before.ipynb", cells("Stripes(delay=1.5)"))
+    tab.record((WIDE, HIGH), raw=True)
+    tab.run_all()
+    tab.wait_shown(1)
+    samples = tab.recording().samples
+    first = next(i for i, s in enumerate(samples) if is_open(s))
+    waiting = {Recording.number(s, "raw") for s in samples[:first]} - {None}
+    assert len(waiting) >= 10, f"only {len(waiting)} camera frames passed before the first matte"
+    assert samples[first]["state"] == "live"
+
+
+def test_covered_from_a_toggle_to_the_first_matte_of_the_new_choice(lab: Studio) -> None:
+    tab = start(lab, "toggle", "Stripes(delay=.5)")
+    tab.wait_shown(3)
+    tab.record((WIDE, HIGH))
+    tab.tick("Sky", True)
+    tab.wait_shown(6)
+    recording = tab.recording()
+    click = recording.clicks[0]
+    after = recording.after(click)
+    first = next(s for s in after if is_open(s))
+    assert first["t"] - click >= 450, f"uncovered {first['t'] - click:.0f} ms after the click: no matte of the new choice can be so early"
+    assert all(sky_covered(s) for s in after if is_open(s)), "the new choice is not obeyed"
+    assert any(not sky_covered(s) for s in recording.samples if s["t"] < click and is_open(s))
+    assert sorted(json.loads(tab.execute("import json; print(json.dumps(cam.hidden))"))) == ["Car", "Sky"]
+
+
+def test_python_changes_the_choice_too(lab: Studio) -> None:
+    tab = start(lab, "python")
+    tab.execute("cam.hidden = ['Sky']")
+    tab.wait("() => document.querySelector('.camredact input[name=hide][value=Sky]').checked")
+    tab.wait_shown(4)
+    for s in record_until(tab, 10).samples:
+        if is_open(s): assert sky_covered(s) and not covered_stripes(s)
+
+
+def stays_covered(tab: Tab, since: float) -> Recording:
+    "A recording in which nothing was seen from CAP_MS after `since` on, and at least one covered sample is there."
+    recording = tab.recording()
+    late = recording.after(since + CAP_MS)
+    assert late and not any(map(is_open, late))
+    return recording
+
+
+@pytest.mark.parametrize("fault", ["raise", "memory"])
+def test_covered_when_the_handler_raises_and_live_again_after(lab: Studio, fault: str) -> None:
+    tab = start(lab, f"fault-{fault}")
+    since = tab.record((WIDE, HIGH))
+    tab.execute(f"double.fault = {fault!r}")
+    tab.wait_state("failed")
+    tab.page.wait_for_timeout(CAP_MS + 500)  # a span of time is what is tested
+    recording = stays_covered(tab, since)
+    failed = [s for s in recording.samples if s["state"] == "failed"]
+    assert failed and not any(map(is_open, failed))
+    tab.execute("double.fault = None")
+    tab.wait_state("live")
+    assert len(own_frames(record_until(tab, 10))) >= 5
+
+
+def test_scores_that_are_no_numbers_cover(lab: Studio) -> None:
+    tab = start(lab, "nan")
+    tab.execute("double.fault = 'nan'")
+    tab.wait("() => { const c = document.querySelector('.camredact-redacted'), d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data;"
+        " return d.every((v, i) => i % 4 === 3 || v === 0x6d || v === 0xdb) }", why="a covered picture")
+    assert not any(is_open(s) for s in record_until(tab, 10).samples)
+
+
+def test_covered_after_a_killed_kernel_and_live_again_after_run_all(lab: Studio) -> None:
+    tab = start(lab, "killed")
+    pid = int(tab.execute("import os; print(os.getpid())"))
+    since = tab.record((WIDE, HIGH))
+    os.kill(pid, signal.SIGKILL)
+    tab.page.wait_for_timeout(CAP_MS + 1000)  # a span of time is what is tested
+    stays_covered(tab, since)
+    assert tab.hooks()["state"] != "live"
+    tab.page.keyboard.press("Escape")  # JupyterLab tells of the death in a dialog
+    tab.ready()
+    tab.run_all()
+    tab.wait("(dead) => { const r = document.querySelector('.camredact'); return r?.dataset.state === 'live' && Number(r.dataset.shown) > 0 }")
+    assert len(own_frames(record_until(tab, 10))) >= 5
+
+
+# Stop, save, compute
+
+def tracks(tab: Tab) -> list[str]:
+    "The state of every camera track that the page ever got."
+    return tab.js("() => window.__streams.flatMap(s => s.getTracks().map(t => t.readyState))")
+
+
+def test_stop_releases_the_camera_and_start_brings_it_back(lab: Studio) -> None:
+    tab = start(lab, "stop")
+    assert "live" in tracks(tab)
+    assert not any(c.get("audio") for c in tab.js("() => window.__constraints")), "the microphone was asked for"
+    tab.press("stop")
+    tab.wait_state("stopped")
+    tab.wait("() => window.__streams.every(s => s.getTracks().every(t => t.readyState === 'ended'))", why="the camera released")
+    assert checkered(tab.picture()).all()
+    tab.press("start")
+    tab.wait_state("live")
+    assert tracks(tab).count("live") == 1
+    assert len(own_frames(record_until(tab, 10))) >= 5
+
+
+PICTURES = re.compile(r"/9j/|iVBORw0KGgo|UklGR|R0lGOD|data:image|data:video|GkXfo")  # heads of files in base64
+
+
+def holds_no_picture(path: Path, bound: int) -> None:
+    "Fails where a saved notebook holds a picture, or so much data that one may hide in it."
+    text = path.read_text(encoding="utf-8")
+    assert not PICTURES.search(text), f"{path.name} holds a picture"
+    runs = re.findall(r"[A-Za-z0-9+/=]{2000,}", text)
+    assert not runs, f"{path.name} holds a run of {len(runs[0])} characters of base64"
+    assert len(text) < bound, f"{path.name} has {len(text)} characters"
+
+
+def test_a_notebook_saved_while_live_holds_no_picture(lab: Studio) -> None:
+    tab = start(lab, "saved")
+    tab.wait_shown(10)
+    tab.command("docmanager:save")
+    tab.wait_shown(5)
+    notebook = tab.save()
+    state = notebook["metadata"]["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+    assert len(state) >= 2, "the widget state is not in the notebook: the test would prove nothing"
+    checkpoint = tab.path.parent / ".ipynb_checkpoints" / "saved-checkpoint.ipynb"
+    tab.wait("() => true")
+    page = sum(len(json.dumps(m["state"].get(k, ""))) for m in state.values() for k in ("_esm", "_css"))
+    for path in (tab.path, checkpoint): holds_no_picture(path, page + 40_000)
+
+
+BUSY = "import time; end = time.time() + 4; n = 0\nwhile time.time() < end: n += 1\nprint(n)"
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 3])
+def test_a_long_running_cell_does_not_stop_the_picture(lab: Studio, kernel: int) -> None:
+    tab = start(lab, f"busy-{kernel}")
+    for before in ("", "cam.hidden = ['Car', 'Sky']\n"):  # the second sends on the widget's own comm first
+        tab.record((WIDE, HIGH))
+        assert int(tab.execute(before + BUSY)) > 0
+        frames = own_frames(tab.recording())
+        assert len(frames) >= 8, f"{len(frames)} frames in 4 s of computing after {before!r}"
+
+
+# The shipped model
+
+def shipped() -> str:
+    "The name of the shipped model; skips where it is not there."
+    from camredact.segment import models
+    if "fast" not in models(): pytest.skip("the shipped weights are not there: camredact/weights/fast.onnx")
+    return "fast"
+
+
+def test_the_live_notebook_runs_with_the_shipped_model(lab: Studio) -> None:
+    shipped()
+    source = Path(__file__).parents[1] / "nbs" / "live.ipynb"
+    (lab.server.root / "live.ipynb").write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    tab = lab.open("live.ipynb")
+    tab.run_all()
+    tab.wait_state("live")
+    tab.wait_shown(10)
+    assert not tab.errors, tab.errors
+    assert float(tab.hooks()["predictMs"]) > 0

@@ -1,0 +1,223 @@
+"The commands, as a person types them: each in a process of its own."
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import av
+import numpy as np
+import psutil
+import pytest
+
+from camredact.segment import models
+
+COMMAND = [str(Path(sys.executable).with_name("camredact"))]
+needs_weights = pytest.mark.skipif(not models(), reason="no weights in camredact/weights")
+
+
+def run(*args: str, **env: str) -> subprocess.CompletedProcess:
+    "One command, to its end."
+    return subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=120, env={**os.environ, **env})
+
+
+def write_clip(path: Path, codec: str, pix_fmt: str = "yuv420p") -> Path:
+    "Three grey frames; the suffix chooses the container."
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=5, width=64, height=48, pix_fmt=pix_fmt)
+        for grey in (0, 90, 180): out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), grey, np.uint8))))
+        out.mux(stream.encode())
+    return path
+
+
+def refused(done: subprocess.CompletedProcess, *words: str) -> None:
+    "Asserts status 2 and one line that holds all of `words`."
+    assert done.returncode == 2, done
+    assert done.stdout == "", done.stdout
+    assert done.stderr.count("\n") == 1 and done.stderr.startswith("camredact: "), done.stderr
+    for word in words: assert word in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("args, words", [
+    ([], ["command", "camredact --help"]),
+    (["lvie"], ["'lvie'", "'live'"]),
+    (["live", "--port", "many"], ["--port", "'many'"]),
+    (["live", "--prot", "8888"], ["--prot"]),
+    (["live", "--source"], ["--source"]),
+    (["live", "--source", "missing.webm"], ["no such file: missing.webm"]),
+    (["live", "--source", "."], ["no such file"]),
+    (["live", "--model", "missing.onnx"], ["no such file: missing.onnx"]),
+    (["live", "--model", "missing.pth"], ["no such file: missing.pth"]),
+    (["live", "--model", "nonesuch"], ["nonesuch"])])
+def test_bad_arguments(args: list[str], words: list[str]) -> None:
+    refused(run(*args), *words)
+
+
+@pytest.mark.parametrize("name, content, words", [
+    ("empty.webm", b"", ["is empty"]),
+    ("text.webm", b"just words\n" * 200, ["not a clip"]),
+    ("noise.mp4", bytes(range(256)) * 20, ["not a clip"]),
+    ("text.avi", b"just words\n" * 200, [".webm and .mp4"])])
+def test_what_is_no_clip(tmp_path: Path, name: str, content: bytes, words: list[str]) -> None:
+    (tmp_path/name).write_bytes(content)
+    refused(run("live", "--source", str(tmp_path/name)), *words)
+
+
+@pytest.mark.parametrize("name, codec, pix_fmt", [
+    ("film.avi", "mjpeg", "yuvj420p"), ("film.mkv", "libvpx", "yuv420p"), ("film.mp4", "mpeg4", "yuv420p")])
+def test_clips_that_browsers_cannot_play(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+    clip = write_clip(tmp_path/name, codec, pix_fmt)
+    refused(run("live", "--source", str(clip)), "browsers play .webm and .mp4", f"ffmpeg -i {name} film.webm")
+
+
+def test_a_clip_under_a_false_name(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path/"film.avi", "mjpeg", "yuvj420p").rename(tmp_path/"film.mp4")
+    refused(run("live", "--source", str(clip)), "is called .mp4 but is avi")
+
+
+@pytest.mark.parametrize("name", ["words.onnx", "words.pth"])
+def test_what_is_no_model(tmp_path: Path, name: str) -> None:
+    (tmp_path/name).write_text("just words\n" * 200)
+    refused(run("live", "--model", str(tmp_path/name)), name)
+
+
+@needs_weights
+def test_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        refused(run("live", "--port", port), f"port {port} is in use", "--port")
+    refused(run("live", "--port", "70000"), "out of range")
+
+
+@needs_weights
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path/"file").touch()
+    refused(run("live", XDG_DATA_HOME=str(tmp_path/"file")), "XDG_DATA_HOME")
+
+
+def package_copy(folder: Path) -> Path:
+    "A copy of the package, to break."
+    import camredact
+    return Path(shutil.copytree(Path(camredact.__file__).parent, folder/"camredact", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+@needs_weights
+def test_no_weights_and_corrupted_weights(tmp_path: Path) -> None:
+    package = package_copy(tmp_path)
+    weights = package/"weights"/"fast.onnx"
+    data = bytearray(weights.read_bytes())
+    data[len(data)//2] ^= 1
+    weights.write_bytes(data)
+    refused(run("live", PYTHONPATH=str(tmp_path)), "corrupted", "reinstall")
+    weights.unlink()
+    refused(run("live", PYTHONPATH=str(tmp_path)), "weights", "reinstall")
+
+
+def test_training_without_its_packages(tmp_path: Path) -> None:
+    for name in ("torch", "fastai", "timm"):
+        (tmp_path/f"{name}.py").write_text(f"raise ModuleNotFoundError('no {name}', name='{name}')")
+    refused(run("train", PYTHONPATH=str(tmp_path)), "pip install 'camredact[train]'")
+    done = run("train", "--help", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 0 and "example: camredact train" in done.stdout
+
+
+@pytest.mark.parametrize("args", [[], ["live"], ["doctor"]])
+def test_help_has_an_example(args: list[str]) -> None:
+    done = run(*args, "--help")
+    assert done.returncode == 0 and "example: camredact" in done.stdout and not done.stderr
+
+
+@needs_weights
+def test_doctor() -> None:
+    done = run("doctor")
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "all well" and any(line.startswith("ok  jupyterlab: 4.") for line in lines)
+
+
+class Live:
+    "`camredact live` without a browser, in a home of its own."
+
+    def __init__(self, home: Path, *args: str):
+        self.process = subprocess.Popen([*COMMAND, "live", "--no-browser", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True, env={**os.environ, "XDG_DATA_HOME": str(home), "JUPYTER_RUNTIME_DIR": str(home/"runtime"),
+                "JUPYTER_CONFIG_DIR": str(home/"config"), "SSH_CONNECTION": "198.51.100.7 50022 203.0.113.5 22"})
+        self.said: list[str] = []
+        while "token=" not in "".join(self.said):
+            line = self.process.stdout.readline()
+            assert line, f"ended early: {self.said}"
+            self.said.append(line)
+        self.address = next(word for word in self.said[-1].split() if word.startswith("http"))
+        self.server, self.token = self.address.split("/lab")[0], self.address.split("token=")[1]
+
+    def get(self, path: str, token: bool = True, data: bytes | None = None, **headers: str) -> tuple[int, bytes, str]:
+        "Status, body and final address of a request."
+        headers = {**headers, "Authorization": f"token {self.token}"} if token else headers
+        request = urllib.request.Request(self.server + path, data=data, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer: return answer.status, answer.read(), answer.url
+        except urllib.error.HTTPError as e: return e.code, e.read(), e.url
+
+    def end(self, how: int) -> tuple[int, float]:
+        "Signals the process and waits; returns its status and the seconds that took."
+        family, start = psutil.Process(self.process.pid).children(recursive=True), time.monotonic()
+        self.process.send_signal(how)
+        try: self.process.wait(30)
+        finally:
+            if self.process.poll() is None: self.process.kill()
+        self.said += self.process.stdout.readlines()
+        self.process.stdout.close()
+        assert not psutil.wait_procs(family, timeout=5)[1], "something was left running"
+        return self.process.returncode, time.monotonic() - start
+
+
+@needs_weights
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_live_for_real(tmp_path: Path, how: int) -> None:
+    live = Live(tmp_path, "--source", str(write_clip(tmp_path/"street.webm", "libvpx")))
+    try:
+        assert live.get("/lab/tree/live.ipynb")[0] == 200
+        assert "/login" in live.get("/lab/tree/live.ipynb", token=False)[2]
+        assert live.get("/api/contents", token=False)[0] == 403
+        names = {item["name"] for item in json.loads(live.get("/api/contents")[1])["content"]}
+        assert "live.ipynb" in names
+        kernel = json.loads(live.get("/api/kernels", data=b'{"name": "python3"}')[1])  # a kernel must not outlive the server
+        assert kernel["id"] and psutil.Process(live.process.pid).children()
+    finally: status, seconds = live.end(how)
+    assert (status, "cli.py" in "".join(live.said)) == (0, False), "".join(live.said)
+    assert seconds < 20
+    assert "ssh -L" in "".join(live.said) and "@203.0.113.5" in "".join(live.said)
+
+
+@needs_weights
+def test_a_clip_is_served_by_ranges_while_it_runs(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path/"street.webm", "libvpx")
+    live = Live(tmp_path, "--source", str(clip))
+    folder = tmp_path/"camredact"/"live"
+    try:
+        served = next(folder.glob("clip-*"))
+        path = f"/files/{served.name}/clip.webm"
+        assert live.get(path)[1] == clip.read_bytes()
+        assert live.get(path, Range="bytes=4-9")[:2] == (206, clip.read_bytes()[4:10])
+        assert live.get(path, token=False)[0] != 200 or "/login" in live.get(path, token=False)[2]
+        env = Path(f"/proc/{live.process.pid}/environ")
+        assert folder.stat().st_mode & 0o077 == 0
+        if env.exists(): assert live.token not in Path(f"/proc/{live.process.pid}/cmdline").read_text()
+    finally: live.end(signal.SIGTERM)
+    assert [p.name for p in folder.iterdir() if not p.name.startswith(".")] == ["live.ipynb"]
+
+
+@needs_weights
+def test_the_next_free_port_is_found(tmp_path: Path) -> None:
+    first = Live(tmp_path/"one")
+    try:
+        second = Live(tmp_path/"two")
+        try: assert first.server != second.server
+        finally: second.end(signal.SIGTERM)
+    finally: first.end(signal.SIGTERM)
