@@ -228,13 +228,14 @@ def rows_of(item: Item) -> np.ndarray:
     labels = np.array(Image.open(item.label))
     return labels if item.ready else to_rows(labels, item.kind)
 
-# %% ../nbs/10_data.ipynb #2f3f51cc
+# %% ../nbs/10_data.ipynb #20ba6e5b
 def code_colours(
-    labels: np.ndarray,  # uint8[H,W] of codes or rows; what is not one of the 32 codes is drawn grey
+    labels: np.ndarray,  # uint8[H,W] of codes or rows
 ) -> np.ndarray:         # uint8[H,W,3]
-    "Labels in CamVid's colours."
+    "Labels in CamVid's colours; a set has the mean of its members', unknown is grey."
     palette = np.full((256, 3), 90, np.uint8)
-    palette[:32] = list(COLOURS.values())
+    for i, row in enumerate(ROWS):
+        if i != UNKNOWN: palette[i] = np.mean([COLOURS[c] for c in row.codes], 0)
     return palette[labels]
 
 # %% ../nbs/10_data.ipynb #93c7abc9
@@ -307,8 +308,8 @@ class _Splitter:
         inside = [i in self.valid for i in items]
         return [k for k, v in enumerate(inside) if not v], [k for k, v in enumerate(inside) if v]
 
-# %% ../nbs/10_data.ipynb #12712a37
-MIX = {"camvid": 6., "voc": 3., "fashion": 1., "coco": 1., "streets_india": 1.}
+# %% ../nbs/10_data.ipynb #7f3682d6
+MIX = {"voc": 3., "fashion": 1., "coco": 1., "streets_india": 1.}  # shares of the people sets among themselves
 
 def _family(item: Item) -> str:
     "The item's kind, CamVid's two kinds being one."
@@ -316,24 +317,28 @@ def _family(item: Item) -> str:
 
 def mix_weights(
     items: Sequence[Item],  # items to be drawn from
+    street: float = .5,     # CamVid's share of a batch, where there is anything else
 ) -> np.ndarray:            # float[n], how often to draw each, sum 1
-    "Drawing weights that give each family its share of `MIX`, whatever its size."
+    "Drawing weights that give each family its share, whatever its size."
     families = [_family(i) for i in items]
-    w = np.array([MIX[f]/families.count(f) for f in families])
+    others = sum(MIX[f] for f in {*families} - {"camvid"})
+    share = {f: (1 - street)*MIX[f]/others if f != "camvid" else street for f in {*families}}
+    w = np.array([share[f]/families.count(f) for f in families])
     return w/w.sum()
 
-# %% ../nbs/10_data.ipynb #93ee5532
+# %% ../nbs/10_data.ipynb #37959607
 def street_loaders(
     items: Sequence[Item],               # items to train on
     valid: Sequence[Item],               # items to validate on
     size: tuple[int, int] = (256, 320),  # height and width of the crops
     bs: int = 12,                        # pictures in a batch
     workers: int = 0,                    # loading processes
+    street: float = .5,                  # CamVid's share of a batch
     **kwargs,                            # more for `street_block`
 ) -> DataLoaders:
-    "Loaders that draw the training items in the proportions of `MIX`."
+    "Loaders that draw the training items in the proportions of `mix_weights`."
     block = street_block(size, valid=valid, **kwargs)
-    return block.weighted_dataloaders([*items, *valid], mix_weights(items), bs=bs, num_workers=workers)
+    return block.weighted_dataloaders([*items, *valid], mix_weights(items, street), bs=bs, num_workers=workers)
 
 # %% ../nbs/10_data.ipynb #4200c16a
 def _shrunk(item: Item, folder: Path, side: int) -> Item:

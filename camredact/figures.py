@@ -75,7 +75,7 @@ def bend(
     out = forward * sqrt(max(0., bone*bone - span*span/4)) / span
     return (a[0] + b[0])/2, (a[1] + b[1])/2 + ahead*out, (a[2] + b[2])/2 - up*out
 
-# %% ../nbs/08_figures.ipynb #ed7fa844
+# %% ../nbs/08_figures.ipynb #36645f01
 def hips(
     gait: float,
     stride: float,
@@ -110,9 +110,9 @@ def arm(
     if look.carry == "umbrella" and side > 0: hand = (.09, up + .19, .14)
     elbow = bend(shoulder, hand, .16, -1)
     return [Solid([(*shoulder, .042), (*elbow, .035)], tone(look.top, .88)),
-        Solid([(*elbow, .031), (*hand, .026)], look.skin if look.wear == "shorts" else tone(look.top, .88)), Solid([(*hand, .03)], look.skin)]
+        Solid([(*elbow, .031), (*hand, .026)], look.skin if look.wear == "shorts" else tone(look.top, .88)), Solid([(*hand, .031)], look.skin, .08)]
 
-# %% ../nbs/08_figures.ipynb #f322b4fb
+# %% ../nbs/08_figures.ipynb #4e4e1afd
 def hair(
     look: Look,
     r: float,    # radius of the head
@@ -140,8 +140,10 @@ def head(
     face = Solid([(0, mid - .15*r, .2*r, .93*r), (0, mid - .5*r, .3*r, .75*r)], look.skin, .02)
     nose = Solid([(0, mid - .35*r, 1.15*r, .15*r)], tone(look.skin, .86), .02)
     eyes = [Solid([(side*.4*r, mid - .02*r, .96*r, .11*r)], (44,32,30), .02) for side in (-1, 1)]
+    mouth = Solid([(side*.22*r, mid - .7*r, .96*r, .05*r) for side in (-1, 1)], tone(look.skin, .62), .02)
+    ears = [Solid([(side*.92*r, mid - .1*r, .0, .2*r)], tone(look.skin, .92)) for side in (-1, 1) if look.cut not in ("scarf", "long")]
     neck = Solid([(0, up, 0, .036), (0, mid - .4*r, .005, .036)], tone(look.skin, .86))
-    return [neck, *hair(look, r, mid), face, nose, *eyes]
+    return [neck, *hair(look, r, mid), face, nose, mouth, *eyes, *ears]
 
 def clothes(
     look: Look,
@@ -161,12 +163,15 @@ def luggage(
 ) -> list[Solid]:
     "What somebody carries."
     if look.carry == "bag":
-        return [Solid([(.17, up - u, f, .02) for u in (.02, .12) for f in (-.02, .1)], tone(look.legs, .7)), *chain([(.15, up + .02, .03), (.17, up - .02, .04)], .01, (60,50,44))]
+        return [Solid([(.17, up - u, f, .02) for u in (.02, .12) for f in (-.02, .1)], tone(look.legs, .7)),
+            *chain([(.15, up + .02, .03), (.17, up - .02, .04)], .01, (60,50,44))]
     if look.carry == "backpack":
-        return [Solid([(x, up + u, -.1, .045) for x in (-.05, .05) for u in (.09, .26)], tone(look.legs, 1.15)), Solid([(-.05, up + .1, -.15, .025), (.05, up + .1, -.15, .025)], tone(look.legs, .9))]
+        return [Solid([(x, up + u, -.1, .045) for x in (-.05, .05) for u in (.09, .26)], tone(look.legs, 1.15)),
+            Solid([(-.05, up + .1, -.15, .025), (.05, up + .1, -.15, .025)], tone(look.legs, .9))]
     if look.carry == "umbrella":
         rim = [(.05 + .33*cos(a), up + .55, .06 + .33*sin(a), .01) for a in np.linspace(0, 2*pi, 12, endpoint=False)]
-        return [*chain([(.09, up + .16, .14), (.05, up + .70, .06)], .009, (60,60,60)), Solid([*rim, (.05, up + .71, .06, .012)], tone(look.top, .8), .3)]
+        return [*chain([(.09, up + .16, .14), (.05, up + .70, .06)], .009, (60,60,60)),
+            Solid([*rim, (.05, up + .71, .06, .012)], tone(look.top, .8), .3)]
     return []
 
 def person(
@@ -179,7 +184,7 @@ def person(
     limbs = [s for side in (-1, 1) for part in (leg, arm) for s in part(side, gait, stride, look)]
     return [*limbs, *clothes(look, up), *head(look, up + .31), *luggage(look, up)]
 
-# %% ../nbs/08_figures.ipynb #860feb37
+# %% ../nbs/08_figures.ipynb #77c8288d
 def rider(
     look: Look,
     hip: Point,
@@ -193,7 +198,8 @@ def rider(
         joint, shoulder, hand = (side*.09, hip[1], hip[2]), (side*.18, top[1] - .05, top[2] - .02), (side*bars, 1.04, .34)
         knee, elbow = bend(joint, foot, .40), bend(shoulder, hand, .27, -1)
         out += [Solid([(*joint, .09), (*knee, .065)], look.legs), Solid([(*knee, .06), (*foot, .045)], look.legs),
-            Solid([(*foot, .05), (foot[0], foot[1] - .02, foot[2] + .12, .035)], (58,48,44)), *chain([shoulder, elbow, hand], .052, tone(look.top, .88)), Solid([(*hand, .05)], look.skin)]
+            Solid([(*foot, .05), (foot[0], foot[1] - .02, foot[2] + .12, .035)], (58,48,44)),
+            *chain([shoulder, elbow, hand], .052, tone(look.top, .88)), Solid([(*hand, .05)], look.skin)]
     chest = Solid([(s*x, *at, .09) for s in (-1, 1) for x, at in ((.13, (top[1] - .06, top[2] - .02)), (.08, (hip[1] + .06, hip[2])))], look.top)
     face = [Solid([(1.7*r, 1.7*u + top[1], 1.7*f + top[2], 1.7*size) for r, u, f, size in s.balls], s.colour, s.lift) for s in head(helmet, 0.)]
     return [*out, chest, *face]
@@ -206,7 +212,8 @@ def cyclist(
     "Somebody on a bicycle."
     wheels = [s for f in (-.52, .52) for s in chain([*ring(.33, (0, .35, f), 14), (0, .35, f + .33)], .022, (38,38,40))]
     saddle, crank, neck, hub = (0, .88, -.2), (0, .30, -.05), (0, .80, .38), (0, .34, .52)
-    rods = ((saddle, crank), (crank, (0, .34, -.52)), ((0, .34, -.52), (0, .76, -.17)), (crank, neck), ((0, .76, -.17), neck), (neck, hub), (neck, (0, 1.02, .36)), ((-.25, 1.03, .34), (.25, 1.03, .34)))
+    tail, seat = (0, .34, -.52), (0, .76, -.17)
+    rods = ((saddle, crank), (crank, tail), (tail, seat), (seat, neck), (crank, neck), (neck, hub), (neck, (0, 1.02, .36)), ((-.25, 1.03, .34), (.25, 1.03, .34)))
     frame = [s for rod in rods for s in chain(rod, .02, paint)]
     feet = tuple((side*.11, .30 + .16*sin(gait + pi*(side > 0)), -.05 + .16*cos(gait + pi*(side > 0))) for side in (-1, 1))
     return [*wheels, *frame, Solid([(0, .9, -.3, .05), (0, .9, -.1, .03)], (40,38,40)), *rider(look, (0, .95, -.18), .24, feet)]
@@ -223,9 +230,10 @@ def scooter(
     shield = Solid([(-.15, .38, .40, .04), (.15, .38, .40, .04), (-.08, .98, .40, .06), (.08, .98, .40, .06)], paint)
     lamp = Solid([(0, .98, .48, .08)], (252,246,214), .05)
     feet = ((-.14, .36, .16), (.14, .36, .16))
-    return [*wheels, *seat, deck, shield, lamp, *chain([(-.28, 1.04, .36), (.28, 1.04, .36)], .025, (60,60,64)), *rider(look, (0, .84, -.28), .26, feet)]
+    bars = chain([(-.28, 1.04, .36), (.28, 1.04, .36)], .025, (60,60,64))
+    return [*wheels, *seat, deck, shield, lamp, *bars, *rider(look, (0, .84, -.28), .26, feet)]
 
-# %% ../nbs/08_figures.ipynb #f89bad1e
+# %% ../nbs/08_figures.ipynb #0455c9b9
 COATS = ((150,100,60), (58,50,48), (214,190,150), (120,110,104), (236,232,224))
 
 def dog(
@@ -234,9 +242,11 @@ def dog(
     stride: float = 1.,
 ) -> list[Solid]:  # one metre long
     "A dog, wagging."
-    legs = [Solid([(side*.11, .48, f, .075), (side*.11, .05, f + .16*stride*cos(gait + pi*(side > 0) + pi*(f > 0)), .05)], tone(coat, .9)) for side in (-1, 1) for f in (-.32, .30)]
+    def step(side: int, f: float) -> float: return f + .16*stride*cos(gait + pi*(side*f > 0))
+    legs = [Solid([(side*.11, .48, f, .075), (side*.11, .05, step(side, f), .05)], tone(coat, .9)) for side in (-1, 1) for f in (-.32, .30)]
     body = [Solid([(0, .56, -.32, .15), (0, .56, .26, .18)], coat), *chain([(0, .64, -.44), (.1*sin(2*gait), .90, -.6)], .05, coat)]
-    face = [Solid([(0, .62, .30, .13), (0, .84, .46, .12)], coat), Solid([(0, .88, .50, .15)], coat), Solid([(0, .84, .58, .09), (0, .82, .72, .065)], tone(coat, 1.15)), Solid([(0, .85, .79, .04)], (30,26,26), .05)]
+    face = [Solid([(0, .62, .30, .13), (0, .84, .46, .12)], coat), Solid([(0, .88, .50, .15)], coat),
+        Solid([(0, .84, .58, .09), (0, .82, .72, .065)], tone(coat, 1.15)), Solid([(0, .85, .79, .04)], (30,26,26), .05)]
     ears = [Solid([(side*.12, .99, .44, .05), (side*.17, .82, .44, .06)], tone(coat, .6), .03) for side in (-1, 1)]
     return [*legs, *body, *face, *ears, *(Solid([(side*.07, .92, .63, .026)], (30,26,26), .03) for side in (-1, 1))]
 
@@ -249,22 +259,25 @@ def goose(
     beak, roll, legs = (240,146,46), .025*sin(gait)*stride, []
     for side in (-1, 1):
         step = .09*stride*cos(gait + pi*(side > 0))
-        legs += [Solid([(side*.08, .3, -.02, .03), (side*.08, .03, step, .025)], beak), Solid([(side*.08, .025, step, .025), (side*.05, .02, step + .1, .02), (side*.11, .02, step + .1, .02)], beak)]
+        legs += [Solid([(side*.08, .3, -.02, .03), (side*.08, .03, step, .025)], beak),
+            Solid([(side*.08, .025, step, .025), (side*.05, .02, step + .1, .02), (side*.11, .02, step + .1, .02)], beak)]
     wings = [Solid([(side*.13 + roll, .44, -.28, .06), (side*.14 + roll, .46, -.05, .11)], tone(coat, .86)) for side in (-1, 1)]
     body = Solid([(roll, .40, -.14, .16), (roll, .42, .12, .18), (roll, .50, -.40, .05)], coat)
     neck = [Solid([(roll, .5, .22, .09), (roll, .84, .27, .055)], coat), Solid([(roll, .9, .30, .085)], coat)]
-    face = [Solid([(roll, .89, .37, .045), (roll, .87, .48, .022)], beak, .02), *(Solid([(roll + side*.065, .93, .34, .02)], (24,22,22), .02) for side in (-1, 1))]
+    face = [Solid([(roll, .89, .37, .045), (roll, .87, .48, .022)], beak, .02),
+        *(Solid([(roll + side*.065, .93, .34, .02)], (24,22,22), .02) for side in (-1, 1))]
     return [*legs, body, *wings, *neck, *face]
 
 def pram(paint: Colour) -> list[Solid]:
     "A pram, to be pushed by somebody behind it."
     wheels = [Solid([(*p, .025) for p in ring(.12, (s*.25, .145, f))], (48,48,52)) for s in (-1, 1) for f in (-.26, .34)]
-    frame = [rod for s in (-.23, .23) for rod in chain([(s, .15, .34), (s, .62, -.1), (s, .98, -.48)], .017, (96,98,104)) + chain([(s, .15, -.26), (s, .6, .1)], .017, (96,98,104))]
+    rods = [line for s in (-.23, .23) for line in (((s, .15, .34), (s, .62, -.1), (s, .98, -.48)), ((s, .15, -.26), (s, .6, .1)))]
+    frame = [rod for line in rods for rod in chain(line, .017, (96,98,104))]
     tub = Solid([(s*.18, u, f, .06) for s in (-1, 1) for u, f in ((.5, -.25), (.48, .34), (.68, -.3), (.68, .42))], paint)
     hood = Solid([(s*.18, u, f, .06) for s in (-1, 1) for u, f in ((.68, .42), (.98, .3), (1., .12), (.68, .0))], tone(paint, .8), .05)
     return [*wheels, *frame, tub, hood, *chain([(-.23, .98, -.48), (.23, .98, -.48)], .028, (50,50,54))]
 
-# %% ../nbs/08_figures.ipynb #2d61b167
+# %% ../nbs/08_figures.ipynb #a99abd33
 class Make(NamedTuple):
     "The measures of a vehicle in metres."
     category: str
@@ -304,7 +317,8 @@ def across(
     lean: float = 0.,              # how far the top is further back
 ) -> list[tuple[float, float, float, float]]:
     "Corners of a panel at the front or at the back."
-    return [(right[0], up[0], forward, 0.), (right[1], up[0], forward, 0.), (right[1], up[1], forward - lean, 0.), (right[0], up[1], forward - lean, 0.)]
+    (r0, r1), top = right, forward - lean
+    return [(r0, up[0], forward, 0.), (r1, up[0], forward, 0.), (r1, up[1], top, 0.), (r0, up[1], top, 0.)]
 
 def lid(
     up: float,
@@ -314,19 +328,26 @@ def lid(
     "Corners of a panel on top."
     return [(-half, up, forward[0], 0.), (half, up, forward[0], 0.), (half, up, forward[1], 0.), (-half, up, forward[1], 0.)]
 
-# %% ../nbs/08_figures.ipynb #2a7ef56b
+# %% ../nbs/08_figures.ipynb #d01fde56
 def ends(
     m: Make,
     paint: Colour,
 ) -> list[Solid]:
     "Panes, lights, grille and plates at the front and the back."
-    f, w, top = m.length/2, m.width/2, m.roof - .12
-    front, back = f - m.nose + .01, -f + m.tail - .01
-    out = [Solid(across(front, (m.belt + .06, top), (-.76*w, .76*w), .8*m.rake), GLASS), Solid(across(front, (m.belt + .06, m.belt + .12), (-.76*w, .76*w)), tone(GLASS, .7)),
-        Solid(across(back, (m.belt + .06, top - .02), (-.72*w, .72*w), -.16), GLASS), Solid(across(f + .01, (.42, .58), (-.5*w, .5*w)), DARK), Solid(across(f + .01, (.22, .30), (-.95*w, .95*w)), DARK),
-        Solid(across(-f - .01, (.22, .34), (-.95*w, .95*w)), DARK), Solid(across(f + .02, (.33, .42), (-.26, .26)), (242,240,230)), Solid(across(-f - .02, (.48, .58), (-.26, .26)), (240,204,80))]
+    f, w, tall = m.length/2, m.width/2, m.category == "Truck_Bus"
+    front, back, top = f - m.nose + .01, -f + m.tail - .01, m.roof - (.5 if tall else .12)
+    low = m.belt + .06
+    out = [Solid(across(front, (low, top), (-.76*w, .76*w), .8*m.rake), GLASS), Solid(across(front, (low, low + .06), (-.76*w, .76*w)), tone(GLASS, .7)),
+        Solid(across(back, (low, top - .02), (-.72*w, .72*w), -.16), GLASS), Solid(across(f + .01, (.42, .58), (-.5*w, .5*w)), DARK),
+        Solid(across(f + .01, (.22, .30), (-.95*w, .95*w)), DARK), Solid(across(-f - .01, (.22, .34), (-.95*w, .95*w)), DARK),
+        Solid(across(f + .02, (.33, .42), (-.26, .26)), (242,240,230)), Solid(across(-f - .02, (.48, .58), (-.26, .26)), (240,204,80))]
     for s in (-1, 1):
-        out += [Solid(across(f + .02, (.58, .75), (s*.56*w, s*.9*w)), (252,246,216)), Solid(across(-f - .02, (.60, .82), (s*.66*w, s*.92*w)), (204,40,36))]
+        out += [Solid(across(f + .02, (.58, .75), (s*.56*w, s*.9*w)), (252,246,216)),
+            Solid(across(-f - .02, (.60, .82), (s*.66*w, s*.92*w)), (204,40,36))]
+    glint = zip((-.6, -.3, -.15, -.45), (m.belt + .1, m.belt + .1, top - .03, top - .03), (0, 0, .75*m.rake, .75*m.rake))
+    out.append(Solid([(r*w, u, front + .01 - lean, 0.) for r, u, lean in glint], tone(GLASS, 1.3)))
+    if tall: out += [Solid(across(f + .02, (m.roof - .42, m.roof - .12), (-.6*w, .6*w)), (30,30,34)),
+        Solid(across(f + .03, (m.roof - .33, m.roof - .21), (-.4*w, .4*w)), (250,180,60))]
     return out
 
 def wheel(
@@ -336,7 +357,8 @@ def wheel(
 ) -> list[Solid]:
     "A wheel on one side, with its hub."
     at = side*(m.width/2 + .01)
-    return [Solid([(*p, 0.) for p in ring(r, (at + side*out, .32, forward))], c) for r, out, c in ((.37, -.005, DARK), (.32, 0., (30,30,34)), (.19, .01, (162,164,170)), (.06, .02, (90,92,98)))]
+    discs = ((.37, -.005, DARK), (.32, 0., (30,30,34)), (.19, .01, (162,164,170)), (.06, .02, (90,92,98)))
+    return [Solid([(*p, 0.) for p in ring(r, (at + side*out, .32, forward))], colour) for r, out, colour in discs]
 
 def flank(
     m: Make,
@@ -351,7 +373,8 @@ def flank(
         c, d = b - .75*m.rake*(i == m.panes - 1), a + .14*(i == 0)
         out.append(Solid([(at, low, a, 0.), (at, low, b, 0.), (at, top, c, 0.), (at, top, d, 0.)], GLASS))
         out.append(Solid([(at + side*.02, u, f, 0.) for u, f in ((.34, a), (.34, a + .03), (low, a + .03), (low, a))], tone(paint, .72)))
-        out.append(Solid([(at + side*.03, u, f, 0.) for u, f in ((low - .12, b - .3), (low - .12, b - .12), (low - .09, b - .12), (low - .09, b - .3))], tone(paint, .6)))
+        handle = ((low - .12, b - .3), (low - .12, b - .12), (low - .09, b - .12), (low - .09, b - .3))
+        out.append(Solid([(at + side*.03, u, f, 0.) for u, f in handle], tone(paint, .6)))
     return out + [s for f in (-.31, .31) for s in wheel(m, side, f*m.length)]
 
 def vehicle(
@@ -360,7 +383,7 @@ def vehicle(
 ) -> list[Solid]:  # in metres
     "A vehicle."
     f, w = m.length/2, m.width/2
-    tyres = [Solid([(s*(w - r), .3, z*m.length, .29) for r in (.2, .1)], (30,30,34)) for s in (-1, 1) for z in (-.31, .31)]
+    tyres = [Solid([(s*(w - r), .3, z*m.length, .29) for r in (.2, .1)], (30,30,34), -3) for s in (-1, 1) for z in (-.31, .31)]
     body = Solid(box(m.width, (.2, m.belt), (-f, f)), paint)
     cabin = Solid(box(m.width - .08, (m.belt - .12, m.roof), (-f + m.tail, f - m.nose), .07, .1, (.15, m.rake)), tone(paint, .92), .3)
     roof = Solid(lid(m.roof + .01, (-f + m.tail + .3, f - m.nose - m.rake - .1), w - .28), tone(paint, 1.15))

@@ -8,7 +8,8 @@ __all__ = ['LEAVES', 'IRON', 'WHITE', 'CODE', 'LANE', 'BAY', 'PAVEMENT', 'END', 
            'paint_sky', 'paint_end', 'Wall', 'window', 'floors', 'shop', 'awning', 'home', 'house', 'garden',
            'paint_row', 'flat', 'marks', 'paint_ground', 'grain', 'backdrop']
 
-# %% ../nbs/08_scenery.ipynb #cd672ee3
+# %% ../nbs/08_scenery.ipynb #46c849da
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import cos, pi, sin
 
@@ -16,10 +17,10 @@ import cv2
 import numpy as np
 
 from .categories import CODES
-from .drawing import MOODS, SHIFT, Colour, Lens, Mood, Pen, Piece, Solid, chain, discs, fill, tone
+from .drawing import MOODS, Colour, Lens, Mood, Pen, Piece, Solid, chain, discs, fill, tone
 from .figures import CLOTHES, pick
 
-# %% ../nbs/08_scenery.ipynb #99abd353
+# %% ../nbs/08_scenery.ipynb #39925009
 LEAVES = ((84,134,62), (104,150,70), (70,116,70), (140,152,66), (196,138,58), (120,160,92))
 IRON, WHITE = (64,70,74), (244,244,240)
 
@@ -41,7 +42,7 @@ def bush(
 ) -> list[Solid]:
     "A bush of a metre and a half, sometimes in flower."
     leaf, bloom = pick(rng, LEAVES[:4]), pick(rng, (None, (226,110,130), (238,214,90)))
-    out = []
+    out = [Solid([(-.45, .3, 0, .26), (.45, .3, 0, .26)], tone(leaf, .7), -1)]
     for x in np.repeat(np.linspace(-.65, .65, 8), 3):
         up, r = rng.uniform(.12, .75 - .5*x*x), rng.uniform(.14, .26)
         out.append(Solid([(x, up, rng.uniform(-.3, .3), r)], tone(leaf, .7 + .5*up + rng.uniform(-.06, .06))))
@@ -50,7 +51,8 @@ def bush(
 
 def lamp(lit: bool) -> list[Solid]:
     "A street lamp that leans to its left."
-    return [*chain([(0, 0, 0), (0, .9, 0)], .09, IRON), *chain([(0, .9, 0), (0, 4.8, 0)], .055, IRON), *chain([(0, 4.8, 0), (-.3, 5.2, 0), (-1.1, 5.3, 0)], .045, IRON),
+    return [*chain([(0, 0, 0), (0, .9, 0)], .09, IRON), *chain([(0, .9, 0), (0, 4.8, 0)], .055, IRON),
+        *chain([(0, 4.8, 0), (-.3, 5.2, 0), (-1.1, 5.3, 0)], .045, IRON),
         Solid([(-1., 5.26, 0, .08), (-1.4, 5.24, 0, .08)], (255,240,180) if lit else (196,200,204))]
 
 def beacon() -> list[Solid]:
@@ -75,14 +77,18 @@ def sign(
 ) -> list[Solid]:
     "The plate of a traffic sign: a limit, a way or a warning."
     kind = int(rng.integers(3))
-    if kind == 0: return [disc(.34, (204,40,40)), disc(.26, WHITE, .02), *(Solid([(x, u, -.05, .025) for u in (2.3, 2.5)], (40,40,42), .04) for x in (-.1, .1))]
-    if kind == 1: return [disc(.34, (36,84,170)), *(Solid([(x, u, -.05, .03) for x, u in line], WHITE, .04) for line in (((0, 2.22), (0, 2.5)), ((-.12, 2.45), (.12, 2.45), (0, 2.6))))]
-    return [Solid([(k*x, 2.36 + k*y, -.05, .03) for x, y in ((-.36, -.2), (.36, -.2), (0, .42))], c, l) for k, c, l in ((1, (204,40,40), 0), (.66, WHITE, .02), (.12, (40,40,42), .04))]
+    black, red, blue = (40,40,42), (204,40,40), (36,84,170)
+    def drawn(line: Sequence[tuple[float, float]], colour: Colour) -> Solid: return Solid([(x, u, -.05, .028) for x, u in line], colour, .04)
+    if kind == 0: return [disc(.34, red), disc(.26, WHITE, .02), *(drawn([(x, 2.3), (x, 2.5)], black) for x in (-.1, .1))]
+    if kind == 1: return [disc(.34, blue), drawn([(0, 2.22), (0, 2.5)], WHITE), drawn([(-.12, 2.45), (.12, 2.45), (0, 2.6)], WHITE)]
+    return [Solid([(k*x, 2.36 + k*y, -.05, .03) for x, y in ((-.36, -.2), (.36, -.2), (0, .42))], colour, lift)
+        for k, colour, lift in ((1, red, 0), (.66, WHITE, .02), (.12, black, .04))]
 
 def lights(green: bool) -> list[Solid]:
     "The head of a traffic light."
     on = ((90,30,28), (96,80,30), (60,210,110)) if green else ((240,60,50), (96,80,30), (26,70,44))
-    return [Solid([(x, u, 0, .05) for x in (-.1, .1) for u in (2.1, 2.85)], (44,46,48)), *(Solid([(0, 2.72 - .24*i, -.06, .085)], c, .1) for i, c in enumerate(on))]
+    return [Solid([(x, u, 0, .05) for x in (-.1, .1) for u in (2.1, 2.85)], (44,46,48)),
+        *(Solid([(0, 2.72 - .24*i, -.06, .085)], c, .1) for i, c in enumerate(on))]
 
 def cone() -> list[Solid]:
     "A traffic cone."
@@ -113,7 +119,7 @@ def plan(
     bay = pick(rng, (-1, 1))
     return Plan(bay, -bay*rng.uniform(.2, 1.), pick(rng, MOODS))
 
-# %% ../nbs/08_scenery.ipynb #b1f77fd9
+# %% ../nbs/08_scenery.ipynb #bd6ee04c
 def dab(
     pen: Pen,
     name: str,        # category
@@ -146,7 +152,7 @@ def paint_sky(
         ink = (*(.35*low + .65*np.minimum(255, 1.12*low)), CODE["Sky"])
         at = np.linspace(-1, 1, 7)
         radii = size*(.75 - .4*at*at)*rng.uniform(.7, 1.1, 7)
-        puffs = discs(np.stack([x + 2*size*at + size*rng.normal(0, .15, 7), y - .8*radii], 1), radii)
+        puffs = discs(np.stack([x + 1.7*size*at + size*rng.normal(0, .15, 7), y - .8*radii], 1), radii)
         fill(pen.raster, [Piece(puff.reshape(-1, 1, 2), ink) for puff in puffs])
 
 def paint_end(
@@ -164,7 +170,7 @@ def paint_end(
     dab(pen, "Building", (92,98,108), (x - 2.3, 15, z), (x + 2.3, 15, z), (x, 23, z))
     dab(pen, "Building", (240,236,220), (x, 12.6, z - .1), r=1.1)
 
-# %% ../nbs/08_scenery.ipynb #03ba0fcc
+# %% ../nbs/08_scenery.ipynb #ed165776
 WALLS = ((196,120,92), (222,202,170), (178,96,80), (232,222,204), (160,170,176), (214,176,120), (186,196,178), (206,150,140), (140,110,96))
 ROOFS = ((120,64,52), (84,80,84), (146,82,60), (98,90,82))
 PANE, CREAM = (96,120,142), (244,240,230)
@@ -276,14 +282,15 @@ def house(
     dab(pen, "Building", tone(colour, .72), (x, 0, z0), (back, 0, z0), (back, top, z0), (x, top, z0))
     dab(pen, "Building", tone(colour, .72), (x, top, z0), (back, top, z0), (ridge, top + 2.6, z0))
     dab(pen, "Building", roof, (eaves, top, z0), (eaves, top, z1), (ridge, top + 2.6, z1), (ridge, top + 2.6, z0))
-    dab(pen, "Building", tone(colour, .8), *((x + 2.6*side, y, z1 - d) for y, d in ((top + 1., 1.4), (top + 1., .6), (top + 3.2, .6), (top + 3.2, 1.4))))
+    chimney = ((top + 1., 1.4), (top + 1., .6), (top + 3.2, .6), (top + 3.2, 1.4))
+    dab(pen, "Building", tone(colour, .8), *((x + 2.6*side, y, z1 - d) for y, d in chimney))
     wall.put("Building", tone(colour, .94 if side > 0 else 1.04), (z0, z1), (0, top))
     floors(wall, rng, top, colour)
     (shop if rng.random() < .6 else home)(wall, rng)
     wall.put("Building", tone(colour, .8), (z0, z1), (3.42, 3.56), .04)
     wall.put("Building", tone(colour, .75), (z0, z1), (top - .2, top), .2)
 
-# %% ../nbs/08_scenery.ipynb #3b379fbd
+# %% ../nbs/08_scenery.ipynb #26bc53a1
 def garden(
     wall: Wall,
     rng: np.random.Generator,
@@ -291,8 +298,10 @@ def garden(
     "Trees and a hedge behind something low."
     pen, x, side = wall.pen, wall.x, wall.side
     for z in np.arange(wall.z1 - .5, wall.z0, -1.2):
-        for y in np.sort(rng.uniform(1.5, 5, 6)): dab(pen, "Tree", tone((92,136,70), .6 + .1*y), (x + side*rng.uniform(1.5, 5), y, z), r=rng.uniform(.7, 1.2))
-    for z in np.arange(wall.z1, wall.z0, -.5): dab(pen, "VegetationMisc", tone((80,124,66), rng.uniform(.85, 1.1)), (x + .5*side, .4, z), (x + .5*side, 1.4, z), r=.4)
+        for y in np.sort(rng.uniform(1.5, 5, 6)):
+            dab(pen, "Tree", tone((92,136,70), .6 + .1*y), (x + side*rng.uniform(1.5, 5), y, z), r=rng.uniform(.7, 1.2))
+    for z in np.arange(wall.z1, wall.z0, -.5):
+        dab(pen, "VegetationMisc", tone((80,124,66), rng.uniform(.85, 1.1)), (x + .5*side, .4, z), (x + .5*side, 1.4, z), r=.4)
     if rng.random() < .5:
         wall.put("Wall", (170,132,108), (wall.z0, wall.z1), (0, 1.1))
         wall.put("Wall", (200,190,176), (wall.z0, wall.z1), (1.1, 1.22), .1)

@@ -5,16 +5,15 @@
 # %% auto #0
 __all__ = ['CHOICE', 'ECHO', 'log', 'Reply', 'HOLD_GAP', 'MAX_PAGES', 'WINDOW', 'LATE_AFTER', 'IDLE_AFTER', 'FORESEEN', 'STOPPED',
            'STEPS', 'BadMessage', 'check_message', 'Frame', 'Hold', 'spread', 'Tally', 'state_of', 'one_line',
-           'WaitingRoom', 'Pipeline', 'choice_of', 'Session']
+           'WaitingRoom', 'choice_of', 'Pipeline', 'Session']
 
-# %% ../nbs/03_stream.ipynb #52a806d6
+# %% ../nbs/03_stream.ipynb #febb7a2f
 import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from math import isfinite
 from statistics import fmean, pstdev
 from threading import Condition, Lock, Thread, current_thread
 import numpy as np
@@ -22,22 +21,20 @@ from . import segment
 from .redact import DIALS, matte, unite, visible_png
 from .segment import FRAME_PIXELS, Segmenter, decode
 
-# %% ../nbs/03_stream.ipynb #5bbbd314
+# %% ../nbs/03_stream.ipynb #d24c7141
 CHOICE = ("weights", "bar", "dial", "model")
 ECHO = ("page", "id", *CHOICE)
 
-# %% ../nbs/03_stream.ipynb #f15e3b62
 class BadMessage(ValueError):
     "A message that is not as agreed: a fault of the page's, or somebody else's message."
 
-# %% ../nbs/03_stream.ipynb #e4306ae7
-def _is_number(x: object) -> bool: return isinstance(x, (int, float)) and not isinstance(x, bool) and isfinite(x)
+# %% ../nbs/03_stream.ipynb #65e874c8
+def _within(x: object, low: float, high: float) -> bool: return isinstance(x, (int, float)) and not isinstance(x, bool) and low <= x <= high
 
-# %% ../nbs/03_stream.ipynb #fd757666
 def check_message(
     message: dict,             # as it came
     buffers: list,             # as they came: one JPEG
-    models: Iterable[str],     # the names that may be asked for
+    models: list[str],         # the names that may be asked for
 ) -> None:
     "Raises `BadMessage` unless this is a frame with a page, an id, a choice that makes sense, and a picture."
     def must(ok: object, what: str) -> None:
@@ -48,17 +45,17 @@ def check_message(
     must(isinstance(page, str) and 0 < len(page) <= 64, "page must be a name of 1 to 64 characters")
     must(isinstance(n, int) and not isinstance(n, bool) and n >= 0, "id must be a number from 0 upwards")
     must(isinstance(weights, list) and len(weights) == 32, "weights must be a list of 32 numbers")
-    must(all(_is_number(w) and 0 <= w <= 1e6 for w in weights), "weights must be numbers from 0 upwards")
-    must(_is_number(bar) and 0 <= bar <= 1, "bar must be a number from 0 to 1")
+    must(all(_within(w, 0, 1e6) for w in weights), "weights must be numbers from 0 upwards")
+    must(_within(bar, 0, 1), "bar must be a number from 0 to 1")
     must(isinstance(dial, str) and dial in DIALS, f"dial must be one of {', '.join(DIALS)}")
-    must(isinstance(model, str) and model in set(models), f"model must be one of {', '.join(models) or 'none: there are no weights'}")
+    must(models, "there are no weights: reinstall camredact, or make them with `camredact train`")
+    must(isinstance(model, str) and model in models, f"model must be one of {', '.join(models)}")
     must(isinstance(buffers, (list, tuple)) and len(buffers) == 1 and isinstance(buffers[0], (bytes, bytearray, memoryview)), "a frame has one buffer, the JPEG")
 
-# %% ../nbs/03_stream.ipynb #920ccf18
+# %% ../nbs/03_stream.ipynb #df7e7019
 log = logging.getLogger(__name__)
 Reply = Callable[[dict, list[bytes]], None]
 
-# %% ../nbs/03_stream.ipynb #7b099ff0
 @dataclass(eq=False)
 class Frame:
     "A message on its way through the session."
@@ -78,11 +75,10 @@ class Frame:
         try: self.context.run(self.reply, {"kind": "matte", **echo, **result}, list(buffers))
         except BaseException: log.warning("an answer could not be sent", exc_info=True)  # whatever it was, the worker lives on
 
-# %% ../nbs/03_stream.ipynb #dc5b5d6b
+# %% ../nbs/03_stream.ipynb #e9e9c8c3
 HOLD_GAP = 1.      # seconds: a matte older than this holds nothing
 MAX_PAGES = 16     # pages that may wait, or hold, at once
 
-# %% ../nbs/03_stream.ipynb #33227e2c
 class Hold:
     "The last mattes of each page."
     def __init__(self) -> None: self.kept: dict[str, tuple[tuple, float, deque]] = {}  # page: (choice and size, when, mattes)
@@ -115,10 +111,9 @@ def spread(
     if not values: return {"mean": 0., "deviation": 0., "p95": 0.}
     return {"mean": fmean(values), "deviation": pstdev(values), "p95": values[min(len(values) - 1, int(.95*len(values)))]}
 
-# %% ../nbs/03_stream.ipynb #12424eab
+# %% ../nbs/03_stream.ipynb #f1efc8ee
 WINDOW = 3.  # seconds that the statistics look back
 
-# %% ../nbs/03_stream.ipynb #020d0426
 @dataclass
 class Tally:
     "What happened of late."
@@ -148,11 +143,10 @@ class Tally:
         fps = (len(last) - 1)/(last[-1][0] - last[0][0]) if len(last) > 1 and last[-1][0] > last[0][0] else 0.
         return {"fps": fps, "predict_ms": spread(s[1] for s in last), "answer_ms": spread(s[2] for s in last), "dropped": self.dropped, "errors": self.errors}
 
-# %% ../nbs/03_stream.ipynb #b379b5f6
+# %% ../nbs/03_stream.ipynb #61c7bc40
 LATE_AFTER = 1.   # seconds that a frame may wait before we call it late
 IDLE_AFTER = 2.   # seconds without a frame after which nothing is going on
 
-# %% ../nbs/03_stream.ipynb #0bf721c2
 def state_of(
     now: float,              # in seconds
     oldest: float | None,    # when the oldest unanswered frame came; None: all are answered
@@ -165,10 +159,9 @@ def state_of(
     if last is not None and now - last <= IDLE_AFTER: return "live"
     return "idle"
 
-# %% ../nbs/03_stream.ipynb #d559ae6b
+# %% ../nbs/03_stream.ipynb #0fa6c87d
 FORESEEN = (BadMessage, segment.BadPicture, segment.NoWeights)
 
-# %% ../nbs/03_stream.ipynb #48739bcc
 def one_line(
     e: BaseException,  # what was raised
 ) -> str:              # at most 300 characters
@@ -176,10 +169,9 @@ def one_line(
     text = (str(e).strip().splitlines() or [""])[0][:300]
     return text if isinstance(e, FORESEEN) and text else f"{type(e).__name__}: {text}".rstrip(": ")
 
-# %% ../nbs/03_stream.ipynb #44bd54e2
+# %% ../nbs/03_stream.ipynb #cd1c2fad
 STOPPED = "the session is stopped: start the camera again"
 
-# %% ../nbs/03_stream.ipynb #5eb82fd1
 class WaitingRoom:
     "The newest frame of each page; the worker sleeps here."
     def __init__(self) -> None: self.frames, self.change, self.closed = {}, Condition(), False
@@ -214,10 +206,11 @@ class WaitingRoom:
         "When the frame that has waited longest came."
         with self.change: return min((f.arrived for f in self.frames.values()), default=None)
 
-# %% ../nbs/03_stream.ipynb #98cf6621
+# %% ../nbs/03_stream.ipynb #a59d5108
 STEPS = ("decode", "predict", "matte", "encode")
 
-# %% ../nbs/03_stream.ipynb #7d582e75
+def choice_of(message: dict) -> tuple: return tuple(message["weights"]), *(message[k] for k in CHOICE[1:])
+
 class Pipeline:
     "Decode, predict, decide, encode."
     def __init__(
@@ -254,9 +247,6 @@ class Pipeline:
         times.append(self.clock())
         ms = {step: round(1e3*(b - a), 3) for step, a, b in zip(STEPS, times, times[1:])}
         return {"width": rgb.shape[1], "height": rgb.shape[0], "ms": ms}, [png]
-
-# %% ../nbs/03_stream.ipynb #987ce213
-def choice_of(message: dict) -> tuple: return tuple(message["weights"]), *(message[k] for k in CHOICE[1:])
 
 # %% ../nbs/03_stream.ipynb #852b868f
 class Session:

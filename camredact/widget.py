@@ -24,7 +24,7 @@ from .segment import DEFAULT_BUDGET, NoWeights, card
 from .segment import models as bundled_models
 from .stream import Session
 
-# %% ../nbs/04_widget.ipynb #b0c755b1
+# %% ../nbs/04_widget.ipynb #16aca64a
 class Frames(Widget):
     "The channel of the frames: a comm of its own, on which only answers are ever sent."
     def __init__(
@@ -35,7 +35,9 @@ class Frames(Widget):
         self.session = session
         self.on_msg(self._submit)
 
-    def _submit(self, _: Widget, message: dict, buffers: list) -> None: self.session.submit(message, list(buffers), self.send)
+    def _submit(self, _: Widget, message: dict, buffers: list) -> None:
+        try: self.session.submit(message, list(buffers), self.send)
+        except Exception as e: self.send({"kind": "matte", "page": message.get("page"), "id": message.get("id"), "error": f"{type(e).__name__}: {e}"})
 
 # %% ../nbs/04_widget.ipynb #20d23992
 class UnknownName(ValueError):
@@ -143,15 +145,17 @@ def is_path(
     "Whether this is a file of somebody's own, and not one of the bundled names."
     return str(model).endswith((".onnx", ".pth"))
 
-# %% ../nbs/04_widget.ipynb #48b54934
+# %% ../nbs/04_widget.ipynb #49631ed4
 class Camera(AnyWidget):
     "A live camera that redacts. `hidden`, `preset`, `bar`, `dial`, `model` and `running` can be set and observed."
     _esm = files("camredact") / "static" / "camera.js"
     _css = files("camredact") / "static" / "camera.css"
 
-    stream = Instance(MediaStream).tag(sync=True, **widget_serialization)
+    _own = False  # whether the session is ours to stop
+
+    stream = Instance(MediaStream, allow_none=True).tag(sync=True, **widget_serialization)
     clip = Instance(MediaStream, allow_none=True).tag(sync=True, **widget_serialization)
-    frames = Instance(Frames).tag(sync=True, **widget_serialization)
+    frames = Instance(Frames, allow_none=True).tag(sync=True, **widget_serialization)
 
     hidden = HideSet(Unicode()).tag(sync=True)
     bar = Share(0.).tag(sync=True)
@@ -162,9 +166,9 @@ class Camera(AnyWidget):
     running = Bool(True).tag(sync=True)
     show_raw = Bool(True).tag(sync=True)
 
-    state = Enum(STATES, "idle").tag(sync=True)
-    words = Unicode().tag(sync=True)
-    stats = Dict().tag(sync=True)
+    state = Enum(STATES, "idle").tag(sync=True, echo_update=False)
+    words = Unicode().tag(sync=True, echo_update=False)
+    stats = Dict().tag(sync=True, echo_update=False)
 
     models = List(Unicode()).tag(sync=True)
     budgets = Dict().tag(sync=True)

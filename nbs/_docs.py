@@ -13,7 +13,7 @@ from typing import Any
 
 NBS = Path(__file__).parent
 ROOT = NBS.parent
-PICTURES = "nbs/images"  # the README's pictures, named after their cells
+PICTURES = "nbs/images"  # the README's pictures, named by `#| label:`
 
 
 def text(
@@ -33,13 +33,14 @@ def directives(
 
 def output_markdown(
     output: dict[str, Any],  # one output of a cell
-    path: str,  # where its picture goes, if it is one
+    name: str,  # of its picture, if it is one
     words: str,  # what the picture shows, for those who cannot see it
     pictures: dict[str, bytes],  # gets the picture's file
 ) -> str:
     "A picture, Markdown as it is, or text in a block."
     data = output.get("data", {})
     if "image/png" in data:
+        path = f"{PICTURES}/{name}.png"
         pictures[path] = base64.b64decode(text(data["image/png"]))
         return f"![{words}]({path})"
     if "text/markdown" in data: return text(data["text/markdown"]).strip()
@@ -57,7 +58,8 @@ def cell_markdown(
     asked, code = directives(source)
     if {"hide", "default_exp"} & set(asked): return []
     parts = [] if asked.get("echo") == "false" else [f"```python\n{code}\n```"]
-    return parts + [output_markdown(o, f"{PICTURES}/{cell['id']}.png", asked.get("fig-alt", ""), pictures) for o in cell["outputs"]]
+    name = asked.get("label", cell["id"])
+    return parts + [output_markdown(output, name, asked.get("fig-alt", ""), pictures) for output in cell["outputs"]]
 
 
 def render(

@@ -5,7 +5,6 @@ canvas. The same server and browser run ipywebrtc's own ImageRecorder loop, to c
 the film is a synthetic street. `--dry` writes nothing, `--model double` needs no weights.
 """
 import argparse
-import io
 import json
 import os
 import platform
@@ -151,7 +150,7 @@ def steps(spent: Sequence[dict | None]) -> dict:
 
 def camera_cell(model: str) -> str:
     "The notebook's cell with the camera: a bundled model, a path, or `double`."
-    if model == "double": return CAMERA.format(session=DOUBLE, arguments="session=session, ")
+    if model == "double": return CAMERA.format(session=DOUBLE, arguments='session=session, model="double", ')
     return CAMERA.format(session="", arguments=f"model={model!r}, ")
 
 
@@ -219,13 +218,13 @@ def kernel(model: str, w: int, h: int) -> dict:
     return steps(spent[10:])
 
 
-def p50(run: Callable[[], Any], times: int = 100) -> float:
-    "The median of a call in ms, after ten to warm up."
-    for _ in range(10): run()
+def p50(segmenter: Any, rgb: np.ndarray, weights: np.ndarray, times: int = 100) -> float:
+    "The median of a prediction in ms, after ten to warm up."
+    for _ in range(10): segmenter.score(rgb, weights)
     spans = []
     for _ in range(times):
         start = time.perf_counter()
-        run()
+        segmenter.score(rgb, weights)
         spans.append(time.perf_counter() - start)
     return round(1000*statistics.median(spans), 2)
 
@@ -242,20 +241,20 @@ def engines(path: str, w: int = 320, h: int = 256) -> dict:
         if provider not in ("CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"): continue
         run = segment.OnnxSegmenter(file, providers=[provider])
         if run.session.get_providers()[0] != provider: continue
-        found[f"onnxruntime {provider.removesuffix('ExecutionProvider')}"] = p50(lambda: run.score(rgb, weights))
+        found[f"onnxruntime {provider.removesuffix('ExecutionProvider')}"] = p50(run, rgb, weights)
     for precision in ("f32", "bf16"):
         try: run = segment.OpenVinoSegmenter(file, precision=precision)
         except (AttributeError, ImportError, RuntimeError, ValueError, TypeError) as e:
             print(f"openvino {precision}: {e}", file=sys.stderr)
             continue
-        found[f"openvino {precision}"] = p50(lambda: run.score(rgb, weights))
+        found[f"openvino {precision}"] = p50(run, rgb, weights)
     return found
 
 
 def machine() -> dict:
     "Where the figures were made."
-    cpu = next((l.split(":", 1)[1].strip() for l in io.open("/proc/cpuinfo") if l.startswith("model name")), platform.processor()) \
-        if Path("/proc/cpuinfo").exists() else platform.processor()
+    info = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    cpu = next((line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name")), platform.processor())
     names = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "ipywebrtc", "onnxruntime", "opencv-python-headless", "numpy")
     return {"cpu": cpu, "cores": len(os.sched_getaffinity(0)), "load_before": round(os.getloadavg()[0], 2), "python": platform.python_version(),
         "versions": {n: metadata.version(n) for n in names}}

@@ -1,6 +1,5 @@
 """What the browser tests share: one JupyterLab, one browser, one film."""
 import os
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,17 +31,21 @@ def missing(why: str) -> None:
     pytest.skip(why)
 
 
+def draw_film(folder: Path) -> None:
+    "Writes the film, and what is known of it."
+    from camredact.streets import draw_clip, stamp, write_mjpeg
+    scenes = list(draw_clip(SEED, FRAMES, 240, 320, fps=15))
+    write_mjpeg(folder / "street.mjpeg", [stamp(s.picture, n) for n, s in enumerate(scenes)], 30)
+    np.savez_compressed(folder / "street.npz", labels=np.stack([s.labels for s in scenes]))
+
+
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    "A street of FRAMES frames with its number in each: `path` to play, `pictures` and `labels` to compare with."
-    from camredact.streets import draw_clip, stamp, write_mjpeg
-    folder = tmp_path_factory.mktemp("film")
-    scenes = list(draw_clip(SEED, FRAMES, 240, 320, fps=15))
-    pictures = np.stack([stamp(s.picture, n) for n, s in enumerate(scenes)])
-    labels = np.stack([s.labels for s in scenes])
-    write_mjpeg(folder / "street.mjpeg", pictures, 30)
-    np.savez_compressed(folder / "street.npz", labels=labels)
-    return {"path": folder / "street.mjpeg", "known": folder / "street.npz", "pictures": pictures, "labels": labels}
+    "A street of FRAMES frames with its number in each: `path` to play, `labels` uint8[n,h,w]. CAMREDACT_FILM keeps it."
+    folder = Path(os.environ.get("CAMREDACT_FILM") or tmp_path_factory.mktemp("film"))
+    if not (folder / "street.npz").exists(): draw_film(folder)
+    known = np.load(folder / "street.npz")
+    return {"path": folder / "street.mjpeg", "known": folder / "street.npz", "labels": known["labels"]}
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ needs_weights = pytest.mark.skipif(not models(), reason="no weights in camredact
 
 def run(*args: str, **env: str) -> subprocess.CompletedProcess:
     "One command, to its end."
-    return subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=120, env={**os.environ, **env})
+    return subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=300, env={**os.environ, **env})
 
 
 def write_clip(path: Path, codec: str, pix_fmt: str = "yuv420p") -> Path:
@@ -168,12 +168,12 @@ class Live:
         "Signals the process and waits; returns its status and the seconds that took."
         family, start = psutil.Process(self.process.pid).children(recursive=True), time.monotonic()
         self.process.send_signal(how)
-        try: self.process.wait(30)
+        try: self.process.wait(90)
         finally:
             if self.process.poll() is None: self.process.kill()
         self.said += self.process.stdout.readlines()
         self.process.stdout.close()
-        assert not psutil.wait_procs(family, timeout=5)[1], "something was left running"
+        assert not psutil.wait_procs(family, timeout=20)[1], "something was left running"
         return self.process.returncode, time.monotonic() - start
 
 
@@ -189,9 +189,11 @@ def test_live_for_real(tmp_path: Path, how: int) -> None:
         assert "live.ipynb" in names
         kernel = json.loads(live.get("/api/kernels", data=b'{"name": "python3"}')[1])  # a kernel must not outlive the server
         assert kernel["id"] and psutil.Process(live.process.pid).children()
+        time.sleep(3)  # let it start
     finally: status, seconds = live.end(how)
     assert (status, "cli.py" in "".join(live.said)) == (0, False), "".join(live.said)
-    assert seconds < 20
+    assert "Parent appears to have exited" not in "".join(live.said), "the kernel was left to find out by itself"
+    assert seconds < 60
     assert "ssh -L" in "".join(live.said) and "@203.0.113.5" in "".join(live.said)
 
 

@@ -40,7 +40,7 @@ export function hideWeights(hidden, codes, tau) {
 /** Whether two choices (or a choice and an answer's echo of one) are the same in everything that shapes a matte. */
 export function sameChoice(a, b) {
   return !!a && !!b && a.bar === b.bar && a.dial === b.dial && a.model === b.model &&
-    Array.isArray(a.weights) && a.weights.length === b.weights.length && a.weights.every((w, i) => w === b.weights[i]);
+    Array.isArray(a.weights) && a.weights.length === b.weights?.length && a.weights.every((w, i) => w === b.weights[i]);
 }
 
 /** The name of the preset that `hidden` and `bar` amount to, or "custom". */
@@ -65,7 +65,7 @@ export function maxAge(p95) {
 /** How many frames may be under way, from ms a whole answer takes and ms that the kernel works on it: as many as keep
     the kernel busy while others travel. A slow kernel gets one at a time, or each frame would wait for the one before. */
 export function inFlight(answer, work) {
-  if (!Number.isFinite(answer)) return 2;
+  if (!Number.isFinite(answer + work)) return 2;
   if (work > 200) return 1;
   return Math.min(3, Math.max(2, Math.floor(answer / Math.max(work, 33))));
 }
@@ -244,7 +244,7 @@ export class Loop {
     const now = this.newest = this.platform.now();
     this.rawTimes.push(now);
     this.notify("raw");
-    if (!this.choice || this.closed || this.platform.hidden() || now < this.pausedUntil) return;
+    if (!this.choice || this.platform.hidden() || now < this.pausedUntil) return;
     if (this.pending.size < inFlight(summary(this.answers).mean, summary(this.works).mean)) this.send(now);
   }
 
@@ -357,7 +357,7 @@ export class Loop {
     if (this.state !== "live" && this.state !== "failed") this.cover("late", WORDS.late);
   }
 
-  whyLate() { return this.platform.now() - this.newest > MIN_MAX_AGE ? WORDS.frame : WORDS.late; }
+  whyLate() { return this.newest > this.shownAt ? WORDS.late : WORDS.frame; }
 
   /** Looks four times a second whether the kernel has fallen silent; views take their figures from the same beat. */
   watch() {
@@ -583,8 +583,8 @@ export class Control {
   }
 
   stop() {
-    this.finish();
     this.rest("stopped", WORDS.stopped);
+    this.finish();
   }
 
   /** Start and Stop as pressed: Python hears of it, and Start tries again where it failed. */

@@ -17,40 +17,36 @@ export class Canvas {
   close() { this.closed = true; }
 }
 
-const BLEND = {
-  copy: (s) => s,
-  "source-over": (s, d) => s[3] === 255 ? s : s[3] === 0 ? d : s.map((v, i) => (v * s[3] + d[i] * (255 - s[3])) / 255),
-  "source-in": (s, d) => d[3] === 255 ? s : d[3] === 0 ? [0, 0, 0, 0] : [s[0], s[1], s[2], s[3] * d[3] / 255],
-  "destination-over": (s, d) => BLEND["source-over"](d, s),
+const mix = (s, d) => s.map((v, i) => (v * s[3] + d[i] * (255 - s[3])) / 255);
+const BLEND = {  // colours as [r, g, b, a]
+  copy: s => s,
+  "source-over": (s, d) => mix(s, d),
+  "source-in": (s, d) => [s[0], s[1], s[2], s[3] * d[3] / 255],
+  "destination-over": (s, d) => mix(d, s),
 };
 
 class Context {
   constructor(canvas) { Object.assign(this, { canvas, fillStyle: "#000000", globalCompositeOperation: "source-over", imageSmoothingEnabled: true }); }
 
-  put(x, y, source) {
-    const { data, w } = this.canvas, at = 4 * (y * w + x), blend = BLEND[this.globalCompositeOperation];
-    if (!blend) throw new Error(`the double cannot ${this.globalCompositeOperation}`);
-    data.set(blend(source, [...data.slice(at, at + 4)]), at);
-  }
-
   drawImage(image, x, y, width = image.width, height = image.height) {
     if (image.closed) throw new Error("InvalidStateError: the image is closed");
-    if (this.globalCompositeOperation === "copy") this.canvas.clear();
-    const [sx, sy] = [image.width / width, image.height / height], pixel = (u, v) => {
-      const i = 4 * (Math.min(image.height - 1, v) * image.width + Math.min(image.width - 1, u));
-      return [...image.data.slice(i, i + 4)];
-    };
-    for (let j = 0; j < height; j++) for (let i = 0; i < width; i++) {
-      const u = Math.floor((i + .5) * sx), v = Math.floor((j + .5) * sy);
-      const smooth = this.imageSmoothingEnabled && (sx !== 1 || sy !== 1);
-      const a = pixel(u, v), b = smooth ? pixel(u + 1, v + 1) : a;
-      if (x + i < this.canvas.w && y + j < this.canvas.h) this.put(x + i, y + j, a.map((p, k) => (p + b[k]) / 2));
+    const { data, w, h } = this.canvas, blend = BLEND[this.globalCompositeOperation];
+    if (!blend || x || y) throw new Error(`the double cannot draw so: ${this.globalCompositeOperation} at ${x}, ${y}`);
+    if (this.globalCompositeOperation === "copy") data.fill(0);
+    const [sx, sy] = [image.width / width, image.height / height], smooth = this.imageSmoothingEnabled && (sx !== 1 || sy !== 1);
+    for (let j = 0; j < Math.min(height, h); j++) for (let i = 0; i < Math.min(width, w); i++) {
+      const [u, v] = [Math.floor((i + .5) * sx), Math.floor((j + .5) * sy)], from = 4 * (v * image.width + u), to = 4 * (j * w + i);
+      const near = 4 * (Math.min(v + 1, image.height - 1) * image.width + Math.min(u + 1, image.width - 1));
+      const source = [0, 1, 2, 3].map(k => smooth ? (image.data[from + k] + image.data[near + k]) / 2 : image.data[from + k]);
+      const colour = blend(source, data.subarray(to, to + 4));
+      for (let k = 0; k < 4; k++) data[to + k] = colour[k];
     }
   }
 
-  fillRect(x, y, w, h) {
-    const rgb = [1, 3, 5].map(i => parseInt(this.fillStyle.slice(i, i + 2), 16));
-    for (let j = y; j < Math.min(y + h, this.canvas.h); j++) for (let i = x; i < Math.min(x + w, this.canvas.w); i++) this.put(i, j, [...rgb, 255]);
+  fillRect(x, y, width, height) {
+    const { data, w, h } = this.canvas, rgb = [1, 3, 5].map(i => parseInt(this.fillStyle.slice(i, i + 2), 16));
+    for (let j = y; j < Math.min(y + height, h); j++) for (let i = 4 * (j * w + x); i < 4 * (j * w + Math.min(x + width, w)); i += 4)
+      [data[i], data[i + 1], data[i + 2], data[i + 3]] = [...rgb, 255];
   }
 
   getImageData(x, y, width, height) { return { width, height, data: this.canvas.data.slice(0, 4 * width * height) }; }
@@ -60,17 +56,16 @@ class Context {
 /** A picture of one colour, as a camera would give it. Its colour is no grey, so each of its pixels tells on itself. */
 export function picture(width, height, n) {
   const canvas = new Canvas(width, height);
-  for (let i = 0; i < canvas.data.length; i += 4) canvas.data.set([200, n % 256, 40, 255], i);
+  new Uint32Array(canvas.data.buffer).fill(new Uint32Array(Uint8Array.of(200, n % 256, 40, 255).buffer)[0]);
   return canvas;
 }
 
 /** Which pixels of a canvas are not checkerboard, as a list of [x, y, number of the frame they are from]. */
 export function seen(canvas) {
   const out = [];
-  for (let y = 0; y < canvas.height; y++) for (let x = 0; x < canvas.width; x++) {
-    const p = [...canvas.data.slice(4 * (y * canvas.width + x), 4 * (y * canvas.width + x) + 4)];
-    const grey = (Math.floor(x / 8) + Math.floor(y / 8)) % 2 ? 0xdb : 0x6d;
-    if (!p.every((v, i) => v === (i < 3 ? grey : 255))) out.push([x, y, p[1]]);
+  for (let y = 0, i = 0; y < canvas.height; y++) for (let x = 0; x < canvas.width; x++, i += 4) {
+    const [r, g, b, a] = canvas.data.subarray(i, i + 4), grey = (Math.floor(x / 8) + Math.floor(y / 8)) % 2 ? 0xdb : 0x6d;
+    if (r !== grey || g !== grey || b !== grey || a !== 255) out.push([x, y, g]);
   }
   return out;
 }
@@ -112,7 +107,7 @@ export class Platform {
   nonce = () => `page ${++this.pages}`;
   hidden = () => this.unseen;
   onVisibility = f => { this.watchers.add(f); return () => this.watchers.delete(f); };
-  canvas = (w, h) => new Canvas(w, h);
+  canvas = () => new Canvas(16, 16);
   bitmap = async video => { this.raise("bitmap"); return this.keep(picture(video.videoWidth, video.videoHeight, video.number)); };
   encode = async canvas => { this.raise("encode"); return Buffer.from([canvas.width / 32, canvas.height / 32]); };
   decode = async bytes => this.keep(await decode(bytes));
@@ -144,7 +139,7 @@ export class Platform {
   }
 }
 
-export function camera(width = 64, height = 64) { return { videoWidth: width, videoHeight: height, number: 0, tick() {} }; }
+export function camera(width = 32, height = 32) { return { videoWidth: width, videoHeight: height, number: 0, tick() {} }; }
 
 /** The other end: keeps what was sent, and answers when told to. */
 export class Kernel {
@@ -170,7 +165,7 @@ export const CHOICE = { weights: [5, 0, 0], bar: 0, dial: "cautious", model: "fa
 export const OTHER = { ...CHOICE, weights: [0, 5, 0] };
 
 /** A loop that follows a camera and has been told what to hide. `size` is that of the camera. */
-export function stage({ size = [64, 64], budget = 64 * 64 } = {}) {
+export function stage({ size = [32, 32], budget = 32 * 32 } = {}) {
   const platform = new Platform(), kernel = new Kernel(), video = camera(...size);
   const loop = new Loop({ transport: kernel, platform, budgetOf: () => budget });
   loop.choose(CHOICE, "Live.");

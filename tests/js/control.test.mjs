@@ -1,0 +1,234 @@
+// The camera and the traits: opening, stopping, choosing, recording.
+import test from "node:test";
+import assert from "node:assert/strict";
+import { Control, Loop, Source, WORDS, jupyterStreams } from "../../camredact/static/camera.js";
+import { Kernel, Platform, seen, settle } from "./doubles.mjs";
+
+class Model {
+  constructor(traits) { Object.assign(this, { traits, listeners: {}, saved: 0 }); }
+  get(name) { return this.traits[name]; }
+  on(name, f) { (this.listeners[name] ??= []).push(f); }
+  save_changes() { this.saved++; }
+  set(name, value) {
+    if (JSON.stringify(this.traits[name]) === JSON.stringify(value)) return;
+    this.traits[name] = value;
+    for (const f of this.listeners[`change:${name}`] ?? []) f();
+  }
+}
+
+class Track extends EventTarget { stop() { this.stopped = true; } }
+
+function stream(width = 32, height = 32) {
+  const track = new Track();
+  return { width, height, track, getTracks: () => [track], getVideoTracks: () => [track] };
+}
+
+const TRAITS = {
+  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, show_raw: true, codes: ["Car", "Sky", "Tree"],
+  dials: { cautious: { tau: [.2, .5, .25] } }, presets: { "no cars": { hidden: ["Car"], bar: 0 }, unsure: { hidden: ["Sky"], bar: .5 } },
+};
+
+/** A widget whose camera gives `given` (a stream, an error, or a promise of one), with one view. */
+async function widget({ given = () => stream(), traits = {}, attach = true, memory = {} } = {}) {
+  const platform = new Platform(), kernel = new Kernel(), model = new Model({ ...structuredClone(TRAITS), ...traits });
+  platform.memory = memory;
+  const streams = { asked: [], released: 0, capture: async wanted => { streams.asked.push(wanted); return streams.last = await given(); }, release: () => { streams.released++; } };
+  const loop = new Loop({ transport: kernel, platform, budgetOf: () => 32 * 32 });
+  const control = new Control({ model, loop, streams, platform }), view = () => {};
+  if (attach) control.attach(view);
+  await settle();
+  const round = async () => { loop.video.tick(); await settle(); await kernel.reply(); };
+  return { platform, kernel, model, streams, loop, control, view, round };
+}
+
+test("a view starts the camera, and the first matte shows", async () => {
+  const w = await widget();
+  assert.deepEqual([w.streams.asked, w.loop.state, seen(w.loop.screen)], [["default"], "late", []]);
+  await w.round();
+  assert.equal(w.loop.state, "live");
+});
+
+test("a click covers before its handler returns, and is told to Python", async () => {
+  const w = await widget();
+  for (const click of [() => w.control.hide(["Tree"], true), () => w.control.hide(["Car", "Tree"], false), () => w.control.choosePreset("unsure"), () => w.control.coverUnsure(false),
+    () => w.control.set({ hidden: ["Sky", "Tree"] })]) {
+    await w.round();
+    assert.equal(w.loop.state, "live");
+    const saved = w.model.saved;
+    click();
+    assert.deepEqual([seen(w.loop.screen), w.loop.words], [[], WORDS.choice]);
+    assert.ok(w.model.saved > saved);
+  }
+  assert.deepEqual([w.model.get("hidden"), w.model.get("preset"), w.loop.choice.weights], [["Sky", "Tree"], "custom", [0, 2, 4]]);
+});
+
+test("the name of the preset follows the boxes", async () => {
+  const w = await widget();
+  w.control.hide(["Tree"], true);
+  assert.equal(w.model.get("preset"), "custom");
+  w.control.hide(["Tree"], false);
+  assert.equal(w.model.get("preset"), "no cars");
+});
+
+test("Python chooses: covered, and followed; a name that the page does not know covers and says so", async () => {
+  const w = await widget();
+  await w.round();
+  w.model.set("hidden", []);
+  assert.deepEqual([seen(w.loop.screen), w.loop.choice.weights], [[], [0, 0, 0]]);
+  await w.round();
+  assert.equal(w.loop.words, "Live. Nothing is hidden: the whole picture shows.");
+  w.model.set("hidden", ["Carr"]);
+  assert.deepEqual([seen(w.loop.screen), w.loop.state, w.loop.words], [[], "failed", "Covered: unknown category Carr"]);
+  w.model.set("hidden", ["Car"]);
+  w.model.set("dial", "paranoid");
+  assert.equal(w.loop.words, "Covered: unknown dial paranoid");
+});
+
+test("Stop stops every track, covers, and Start asks again", async () => {
+  const w = await widget(), first = w.streams.last;
+  await w.round();
+  w.control.press(false);
+  assert.deepEqual([first.track.stopped, seen(w.loop.screen), w.loop.state, w.model.get("running")], [true, [], "stopped", false]);
+  const { released } = w.streams;
+  assert.ok(released > 0);
+  w.control.press(true);
+  await settle();
+  assert.deepEqual([w.streams.asked.length, w.streams.last !== first], [2, true]);
+  await w.round();
+  assert.equal(w.loop.state, "live");
+});
+
+test("a permission that comes after Stop opens nothing", async () => {
+  let allow;
+  const w = await widget({ given: () => new Promise(yes => { allow = () => yes(stream()); }) });
+  assert.equal(w.loop.words, "Asking for the picture.");
+  w.control.press(false);
+  allow();
+  await settle();
+  assert.deepEqual([w.streams.last.track.stopped, w.loop.video, w.loop.state], [true, null, "stopped"]);
+});
+
+test("a refusal that comes after Stop says nothing", async () => {
+  let refuse;
+  const w = await widget({ given: () => new Promise((_, no) => { refuse = () => no(Object.assign(new Error("no"), { name: "NotAllowedError" })); }) });
+  w.control.press(false);
+  refuse();
+  await settle();
+  assert.equal(w.loop.words, WORDS.stopped);
+});
+
+for (const [name, words] of [["NotAllowedError", /not allowed/], ["NotFoundError", /No camera/], ["Insecure", /ssh -L/]]) test(`no camera, ${name}: said, and Start tries again`, async () => {
+  let broken = true;
+  const w = await widget({ given: () => { if (broken) throw Object.assign(new Error("x"), { name }); return stream(); } });
+  assert.deepEqual([w.loop.state, seen(w.loop.screen)], ["failed", []]);
+  assert.match(w.loop.words, words);
+  broken = false;
+  w.control.press(true);
+  await settle();
+  await w.round();
+  assert.equal(w.loop.state, "live");
+});
+
+test("a stream without a picture is given up", async () => {
+  const w = await widget({ attach: false });
+  w.platform.video = () => new Promise(() => {});
+  w.control.attach(w.view);
+  await settle();
+  await w.platform.pass(11000);
+  assert.deepEqual([w.loop.state, w.streams.last.track.stopped], ["failed", true]);
+  assert.match(w.loop.words, /gives no picture/);
+});
+
+test("the camera ends by itself: covered, with the reason", async () => {
+  const w = await widget();
+  await w.round();
+  w.streams.last.track.dispatchEvent(new Event("ended"));
+  assert.deepEqual([seen(w.loop.screen), w.loop.state, w.loop.words], [[], "failed", WORDS.ended]);
+});
+
+test("another camera: the old one is stopped, and an end of its track means nothing", async () => {
+  const w = await widget(), first = w.streams.last;
+  await w.round();
+  w.model.set("camera", "user");
+  assert.deepEqual([seen(w.loop.screen), first.track.stopped], [[], true]);
+  await settle();
+  first.track.dispatchEvent(new Event("ended"));
+  assert.deepEqual([w.streams.asked, w.loop.state], [["default", "user"], "late"]);
+});
+
+test("the last view goes: the camera goes off; a view that only moves does not matter", async () => {
+  const w = await widget(), other = () => {};
+  w.control.detach(w.view);
+  w.control.attach(other);
+  await w.platform.pass(2000);
+  assert.ok(w.loop.video);
+  w.control.detach(other);
+  await w.platform.pass(2000);
+  assert.deepEqual([w.loop.video, w.streams.last.track.stopped, w.loop.state], [null, true, "stopped"]);
+  w.control.attach(other);
+  await settle();
+  assert.ok(w.loop.video);
+});
+
+test("the kernel goes: the camera goes off, and nothing can be started", async () => {
+  const w = await widget();
+  await w.round();
+  w.loop.close();
+  assert.deepEqual([seen(w.loop.screen), w.streams.last.track.stopped, w.loop.words], [[], true, WORDS.closed]);
+  w.control.press(true);
+  await settle();
+  assert.equal(w.streams.asked.length, 1);
+});
+
+test("snapshots and films are of the redacted picture, and covered while it is", async () => {
+  const w = await widget();
+  await w.round();
+  await w.control.snapshot();
+  assert.deepEqual(w.platform.files.map(([kind, file]) => [kind, file.of === w.loop.screen]), [["png", true]]);
+  w.control.record();
+  const film = w.control.film;
+  assert.equal(seen(film).length, 32 * 32);
+  w.control.hide(["Tree"], true);
+  assert.deepEqual(seen(film), []);
+  await w.round();
+  assert.equal(seen(film).length, 32 * 32);
+  w.control.press(false);
+  assert.deepEqual(seen(film), []);
+  await settle();
+  assert.equal(w.platform.files.at(-1)[1].of, film);
+});
+
+test("the raw view that was switched off stays off", async () => {
+  const memory = {}, w = await widget({ memory });
+  w.control.showRaw(false);
+  assert.equal((await widget({ memory })).model.get("show_raw"), false);
+});
+
+test("Python hears the state at once, and the figures about once a second", async () => {
+  const w = await widget(), before = w.model.saved;
+  for (let i = 0; i < 60; i++) { await w.round(); await w.platform.pass(50); }
+  assert.ok(w.model.saved - before <= 6, `${w.model.saved - before} in three seconds`);
+  assert.equal(w.model.get("state"), "live");
+  assert.ok(w.loop.counts.shown - w.model.get("stats").shown <= 20);
+  assert.doesNotThrow(() => JSON.stringify(w.model.get("stats")));
+  w.control.press(false);
+  await w.platform.pass(150);
+  assert.equal(w.model.get("state"), "stopped");
+});
+
+test("ipywebrtc's stream is asked without sound, and forgotten so that it can be asked again", async () => {
+  const made = [], model = {
+    get: name => ({ constraints: { audio: true, video: { width: 640 } } })[name],
+    set: (name, value) => { model.constraints = value; },
+    captureStream() { return this.cameraStream ??= (made.push(stream()), Promise.resolve(made.at(-1))); },
+  };
+  const widget = { get: name => ({ stream: "IPY_MODEL_abc" })[name], widget_manager: { get_model: async id => { assert.equal(id, "abc"); return model; } } };
+  const source = new Source({ streams: jupyterStreams(widget, { mediaDevices: {} }), platform: new Platform() });
+  await source.open("user");
+  assert.deepEqual(model.constraints, { audio: false, video: { width: 640, facingMode: "user" } });
+  source.close();
+  assert.equal(made[0].track.stopped, true);
+  await source.open("default");
+  assert.equal(made.length, 2);
+  await assert.rejects(jupyterStreams(widget, {}).capture("default"), { name: "Insecure" });
+});

@@ -1,0 +1,360 @@
+// The loop, with its protections: each test takes one reason to cover, and looks at the pixels.
+import test from "node:test";
+import assert from "node:assert/strict";
+import { Loop, MAX_AGE, SILENCE, WORDS } from "../../camredact/static/camera.js";
+import { CHOICE, Canvas, Kernel, OTHER, camera, decode, png, seen, settle, stage } from "./doubles.mjs";
+
+const all = (pixels, number, n = 32 * 32) => pixels.length === n && pixels.every(p => p[2] === number);
+
+function covered({ loop, pixels }, state, words) {
+  assert.deepEqual(pixels(), []);
+  assert.equal(loop.state, state);
+  if (words) assert.match(loop.words, words instanceof RegExp ? words : new RegExp(words));
+}
+
+test("without a matte there is only checkerboard", async () => {
+  const s = stage();
+  covered(s, "late", WORDS.waiting);
+  await s.shoot();
+  await s.shoot();
+  covered(s, "late", WORDS.waiting);
+  assert.deepEqual(seen(new Loop({ transport: new Kernel(), platform: s.platform }).screen), []);
+});
+
+test("a frame's own matte for the choice of now reveals that frame", async () => {
+  const s = stage(), first = await s.shoot(), second = await s.shoot();
+  await s.kernel.reply(first);
+  assert.ok(all(s.pixels(), 1));
+  assert.deepEqual([s.loop.state, s.loop.words], ["live", "Live."]);
+  await s.kernel.reply(second);
+  assert.ok(all(s.pixels(), 2));
+  assert.deepEqual([s.loop.counts.shown, s.loop.pending.size, s.platform.open.size], [2, 0, 0]);
+});
+
+test("what is sent says page, id and choice", async () => {
+  const s = stage(), { message, buffers } = await s.shoot();
+  assert.deepEqual(message, { kind: "frame", page: "page 1", id: 1, ...CHOICE });
+  assert.equal(buffers.length, 1);
+});
+
+test("of a matte, only white is shown", async () => {
+  const s = stage({ size: [128, 64], budget: 64 * 32 }), frame = await s.shoot();
+  const [message] = s.kernel.answer(frame);
+  assert.deepEqual([message.width, message.height], [64, 32]);
+  await s.kernel.reply(frame, {}, [png(64, 32, (x, y) => x < 20 ? 255 : x < 40 ? 254 : x < 50 ? 1 : 0)]);
+  assert.deepEqual(new Set(s.pixels().map(p => Math.floor(p[0] / 2))), new Set(Array(20).keys()));
+  assert.equal(s.pixels().length, 40 * 64);
+  await s.kernel.reply(await s.shoot(), {}, [png(64, 32, () => 0)]);
+  assert.deepEqual([s.loop.counts.shown, s.pixels()], [2, []], "nothing is left of the frame before");
+});
+
+test("a matte with holes is no white one", async () => {
+  const s = stage();
+  await s.round();
+  s.platform.decode = async () => s.platform.keep(new Canvas(32, 32));
+  await s.round();
+  assert.deepEqual([s.loop.counts.shown, s.pixels()], [2, []]);
+});
+
+test("sizes that do not divide: a pixel is shown only if every mask pixel that it touches is white", async () => {
+  for (const size of [[80, 60], [47, 53], [30, 90], [20, 20]]) {
+    const s = stage({ size }), frame = await s.shoot(), [{ width, height }] = s.kernel.answer(frame), [W, H] = size;
+    const grey = (x, y) => (x * 7 + y * 13) % 97 === 0 || Math.abs(x - y) < 2 ? 0 : 255;
+    await s.kernel.reply(frame, {}, [png(width, height, grey)]);
+    assert.equal(s.loop.state, "live");
+    for (const [x, y] of s.pixels())
+      for (let v = Math.floor(y * height / H); v < (y + 1) * height / H; v++)
+        for (let u = Math.floor(x * width / W); u < (x + 1) * width / W; u++) assert.equal(grey(u, v), 255, `${size}: ${x},${y} shows ${u},${v}`);
+  }
+});
+
+const WRONG = {  // what may be wrong with an answer: changes to it, then its buffers; whether it is even about this frame
+  "another page": [{ page: "page 2" }, undefined, false],
+  "no page": [{ page: undefined }, undefined, false],
+  "another kind": [{ kind: "mask" }, undefined, false],
+  "an unknown id": [{ id: 77 }, undefined, false],
+  "an id of another type": [{ id: "2" }, undefined, false],
+  "a dropped frame": [{ dropped: true }, undefined, false],
+  "other weights": [{ weights: OTHER.weights }],
+  "fewer weights": [{ weights: [5, 0] }],
+  "no weights": [{ weights: undefined }],
+  "another bar": [{ bar: .5 }],
+  "another dial": [{ dial: "precise" }],
+  "another model": [{ model: "accurate" }],
+  "another width": [{ width: 64 }],
+  "another height": [{ height: 64 }],
+  "an error": [{ error: "the model broke" }],
+  "a matte of another size": [{}, [png(32, 31)]],
+  "a narrower matte": [{}, [png(31, 32)]],
+  "a larger matte": [{}, [png(64, 64)]],
+  "no matte": [{}, []],
+  "two mattes": [{}, [png(32, 32), png(32, 32)]],
+  "a matte that is no PNG": [{}, [Buffer.from("GIF89a")]],
+  "a truncated matte": [{}, [png(32, 32).subarray(0, 45)]],
+  "an empty matte": [{}, [Buffer.alloc(0)]],
+};
+for (const [what, [changes, buffers, ours = true]] of Object.entries(WRONG)) test(`refused: ${what}`, async () => {
+  const s = stage();
+  await s.kernel.reply(await s.shoot(), changes, buffers);
+  covered(s, ours ? "failed" : "late");
+  await s.platform.pass(600);
+  await s.round();
+  assert.ok(all(s.pixels(), 2), "the next one is shown");
+  await s.kernel.reply(await s.shoot(), changes, buffers);
+  assert.deepEqual(s.pixels().filter(p => p[2] === 3), [], "nothing of that frame, ever");
+  assert.equal(s.pixels().length, ours ? 0 : 32 * 32, "an answer that is ours and wrong covers; one that is not changes nothing");
+  await s.platform.pass(MAX_AGE + 1000);
+  covered(s, ours ? "failed" : "late");
+  assert.deepEqual([s.loop.pending.size, s.platform.open.size], [0, 0], "no place and no picture is lost");
+});
+
+test("the error is said", async () => {
+  const s = stage();
+  await s.kernel.reply(await s.shoot(), { error: "NoWeights: reinstall" });
+  covered(s, "failed", "NoWeights: reinstall");
+  await s.platform.pass(400);
+  await s.shoot();
+  assert.equal(s.kernel.sent.length, 1, "and asked again only after a while");
+});
+
+test("a second answer to the same frame reveals nothing", async () => {
+  const s = stage(), frame = await s.shoot();
+  await s.kernel.reply(frame);
+  s.loop.looked();
+  await s.kernel.reply(frame);
+  covered(s, "late");
+});
+
+test("covered from the click on, until a matte that was asked for after it", async () => {
+  const s = stage();
+  await s.round();
+  const before = await s.shoot();
+  s.loop.choose(OTHER, "Live.");
+  covered(s, "late", WORDS.choice);
+  assert.equal(s.platform.open.size, 0);
+  await s.kernel.reply(before);
+  await s.kernel.reply(before, OTHER);
+  covered(s, "late", WORDS.choice);
+  s.loop.choose(CHOICE, "Live.");
+  await s.kernel.reply(before);
+  covered(s, "late", WORDS.choice);
+  s.loop.choose(OTHER, "Live.");
+  await s.round();
+  assert.equal(s.loop.state, "live");
+  assert.deepEqual(s.kernel.sent.at(-1).message.weights, OTHER.weights);
+});
+
+test("a click while the matte is being decoded", async () => {
+  const s = stage(), frame = await s.shoot();
+  let ready;
+  s.platform.decode = bytes => new Promise(yes => { ready = async () => yes(s.platform.keep(await decode(bytes))); });
+  await s.kernel.reply(frame);
+  s.loop.choose(OTHER, "Live.");
+  await ready();
+  await settle();
+  covered(s, "late", WORDS.choice);
+  assert.equal(s.platform.open.size, 0);
+});
+
+test("a choice that cannot be made covers, and nothing is sent", async () => {
+  const s = stage();
+  await s.round();
+  const before = await s.shoot();
+  s.loop.choose(null, "Covered: unknown category Carr");
+  await s.kernel.reply(before);
+  await s.shoot();
+  covered(s, "failed", "unknown category Carr");
+  assert.equal(s.kernel.sent.at(-1), before);
+});
+
+test("another model: covered, and paced afresh", async () => {
+  const s = stage();
+  await s.round(900);
+  s.loop.choose({ ...CHOICE, model: "accurate" }, "Live.");
+  covered(s, "late", WORDS.choice);
+  assert.equal(s.loop.answers.length, 0);
+});
+
+test("a picture is covered when it gets too old", async () => {
+  const s = stage();
+  for (let i = 0; i < 3; i++) await s.round(40);
+  await s.platform.pass(300 - 40 - 1);
+  assert.equal(s.loop.state, "live");
+  await s.platform.pass(1);
+  covered(s, "late", WORDS.frame);
+  await s.round();
+  for (let t = 0; t < 400; t += 100) { await s.platform.pass(100); await s.shoot(); }
+  covered(s, "late", WORDS.late);
+});
+
+test("a matte that comes too late for its frame", async () => {
+  const s = stage();
+  for (let i = 0; i < 40; i++) await s.round(40);
+  const slow = await s.shoot();
+  await s.platform.pass(900);
+  await s.kernel.reply(slow);
+  covered(s, "late", WORDS.late);
+});
+
+test("a slow kernel gives a slow picture, not a permanent checkerboard", async () => {
+  const s = stage();
+  for (let i = 0; i < 40; i++) await s.round(40);
+  for (let i = 0; i < 4; i++) await s.round(700);
+  assert.equal(s.loop.state, "live");
+  assert.equal(s.loop.maxAge, 2000);
+});
+
+test("places in flight are few, and come back when nothing answers", async () => {
+  const s = stage();
+  for (let i = 0; i < 300; i++) { await s.shoot(); await s.platform.pass(33); assert.ok(s.loop.pending.size <= 3); }
+  assert.ok(s.kernel.sent.length >= 8 && s.kernel.sent.length <= 16, `${s.kernel.sent.length} sent in ten seconds`);
+  await s.platform.pass(MAX_AGE);
+  assert.deepEqual([s.loop.pending.size, s.platform.open.size], [0, 0]);
+});
+
+test("each picture of the camera is sent at most once", async () => {
+  const s = stage();
+  for (let i = 0; i < 30; i++) { s.video.number++; s.video.tick(); await s.platform.pass(10); if (i % 3 === 0) await s.kernel.reply(); }
+  const numbers = s.kernel.sent.map(f => f.message.id);
+  assert.ok(numbers.length > 10 && numbers.length <= 30);
+  assert.equal(new Set(numbers).size, numbers.length);
+});
+
+test("a kernel that falls silent: late, then failed, and live again when it answers", async () => {
+  const s = stage();
+  for (let i = 0; i < 5; i++) await s.round();
+  const states = new Set();
+  for (let t = 0; t < SILENCE + 3000; t += 100) { await s.shoot(); await s.platform.pass(100); states.add(s.loop.state); }
+  assert.deepEqual([...states], ["live", "late", "failed"]);
+  covered(s, "failed", WORDS.silent);
+  await s.shoot();
+  await s.platform.pass(MAX_AGE);
+  await s.round();
+  assert.equal(s.loop.state, "live");
+});
+
+test("a page out of view is covered, sends nothing, and starts afresh when it is back", async () => {
+  const s = stage();
+  await s.round();
+  const before = await s.shoot();
+  s.platform.look(true);
+  covered(s, "late", WORDS.hidden);
+  await s.kernel.reply(before);
+  covered(s, "late", WORDS.hidden);
+  assert.equal(await s.shoot(), before, "nothing more is sent");
+  s.loop.choose(OTHER, "Live.");
+  covered(s, "late", WORDS.hidden);
+  s.platform.look(false);
+  covered(s, "late", WORDS.waiting);
+  await s.kernel.reply(before);
+  covered(s, "late", WORDS.waiting);
+  await s.round();
+  assert.equal(s.loop.state, "live");
+});
+
+test("stopped: covered, and answers come too late", async () => {
+  const s = stage();
+  await s.round();
+  const before = await s.shoot();
+  s.loop.halt("stopped", WORDS.stopped);
+  await s.kernel.reply(before);
+  await s.shoot();
+  await s.platform.pass(5000);
+  covered(s, "stopped", WORDS.stopped);
+  assert.equal(s.kernel.sent.at(-1), before);
+  assert.equal(s.platform.timers.size, 0);
+});
+
+test("the channel closes: covered for good, whatever is tried", async () => {
+  const s = stage();
+  await s.round();
+  const before = await s.shoot();
+  s.loop.close();
+  await s.kernel.reply(before);
+  covered(s, "failed", WORDS.closed);
+  s.loop.play(camera());
+  s.loop.halt("stopped", WORDS.stopped);
+  await s.shoot();
+  covered(s, "failed", WORDS.closed);
+  assert.equal(s.platform.watchers.size, 0);
+});
+
+for (const fault of ["bitmap", "encode", "send"]) test(`the ${fault} fails: covered, no place lost, and tried again`, async () => {
+  const s = stage();
+  await s.round();
+  s.platform.fault = fault;
+  s.kernel.open = fault !== "send";
+  await s.shoot();
+  covered(s, "failed", "Covered: ");
+  assert.deepEqual([s.loop.pending.size, s.platform.open.size], [0, 0]);
+  s.platform.fault = null;
+  s.kernel.open = true;
+  await s.platform.pass(600);
+  await s.round();
+  assert.equal(s.loop.state, "live");
+});
+
+test("drawing fails half way: covered", async () => {
+  const s = stage();
+  await s.round();
+  const frame = await s.shoot();
+  s.loop.stage.getContext().drawImage = () => { throw new Error("no more memory"); };
+  await s.kernel.reply(frame);
+  covered(s, "failed", "no more memory");
+});
+
+test("answers out of order: the screen never goes back", async () => {
+  const s = stage(), first = await s.shoot(), second = await s.shoot();
+  await s.kernel.reply(second);
+  await s.kernel.reply(first);
+  assert.ok(all(s.pixels(), 2));
+});
+
+test("decoders out of order: every frame is shown, in the order of the answers", async () => {
+  const s = stage(), shown = [], first = await s.shoot(), second = await s.shoot(), ready = [];
+  s.loop.listeners.add(what => { if (what === "screen") shown.push(s.pixels()[0]?.[2]); });
+  s.platform.decode = bytes => new Promise(yes => ready.push(async () => yes(s.platform.keep(await decode(bytes)))));
+  await s.kernel.reply(first);
+  await s.kernel.reply(second);
+  await ready[1]();
+  await settle();
+  await ready[0]();
+  await settle();
+  assert.deepEqual(shown, [1, 2]);
+});
+
+test("another size of the camera: the screen follows, and stays covered until a matte", async () => {
+  const s = stage();
+  await s.round();
+  s.loop.play(camera(96, 64));
+  covered(s, "late", WORDS.waiting);
+  assert.deepEqual([s.loop.screen.width, s.loop.screen.height], [96, 64]);
+});
+
+test("two tabs on one kernel never use each other's mattes", async () => {
+  const a = stage(), kernel = new Kernel(), b = new Loop({ transport: kernel, platform: a.platform, budgetOf: () => 32 * 32 }), video = camera();
+  b.choose(CHOICE, "Live.");
+  b.play(video);
+  const frame = await a.shoot();
+  video.tick();
+  await settle();
+  assert.equal(frame.message.id, kernel.sent.at(-1).message.id);
+  await kernel.reply(frame);
+  assert.deepEqual(seen(b.screen), []);
+  await a.kernel.reply(kernel.sent.at(-1));
+  covered(a, "late");
+});
+
+test("a view that breaks does not keep others from being covered", async () => {
+  const s = stage(), heard = [], log = console.error;
+  s.loop.listeners.add(() => { throw new Error("a broken view"); });
+  s.loop.listeners.add(what => heard.push(what));
+  console.error = () => {};
+  try { s.loop.cover("late", "x"); } finally { console.error = log; }
+  assert.deepEqual(heard, ["screen", "state"]);
+});
+
+test("the double of a canvas can show what the tests look for", () => {
+  const a = new Canvas(8, 8);
+  assert.equal(seen(a).length, 64, "an empty canvas is not a covered one");
+});

@@ -1,0 +1,195 @@
+"What keeps the project tidy: notebooks, exports, README, weights, and what must never get into git."
+import ast
+import contextlib
+import hashlib
+import importlib.util
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOKS = sorted(p for p in (ROOT/"nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+MODULES = sorted(p for p in (ROOT/"camredact").glob("*.py") if not p.name.startswith("_"))
+LARGEST = 400_000  # bytes of a notebook
+WEIGHTS = 40_000_000  # bytes of all weights together
+TEXT = {".py", ".ipynb", ".md", ".js", ".mjs", ".css", ".ini", ".toml", ".json", ".yaml", ".yml", ".txt", ""}
+
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
+
+
+def cells(path: Path, kind: str = "code") -> Iterator[dict]:
+    "The cells of a notebook, their source in one piece."
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == kind: yield {**cell, "source": "".join(cell["source"])}
+
+
+def exports(path: Path) -> str | None:
+    "The module that a notebook is exported to."
+    found = [m[1] for cell in cells(path) for m in re.finditer(r"^#\|\s*default_exp\s+(\S+)", cell["source"], re.M)]
+    assert len(found) < 2, f"{path.name} names two modules"
+    return found[0] if found else None
+
+
+def tracked() -> list[Path]:
+    "The text files that git has or would take; everything but ignored folders where there is no git."
+    done = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
+    names = done.stdout.splitlines() if done.returncode == 0 else [str(p.relative_to(ROOT)) for p in ROOT.rglob("*") if p.is_file()
+        and not {".venv", ".git", "build", "_docs", "_proc", "runs", "__pycache__", ".cache"} & set(p.relative_to(ROOT).parts)]
+    return [ROOT/name for name in names if (ROOT/name).is_file() and (ROOT/name).suffix in TEXT]
+
+
+def test_one_notebook_one_module() -> None:
+    "Two notebooks with one `default_exp` would overwrite each other in silence."
+    modules = Counter(filter(None, map(exports, NOTEBOOKS)))
+    assert max(modules.values()) == 1, modules
+    assert set(modules) == {p.stem for p in MODULES}, "a module without a notebook, or one that was not exported"
+
+
+def test_the_runtime_imports_no_training() -> None:
+    "Modules of 0x notebooks import modules of 0x notebooks; imports inside functions are lazy, and allowed."
+    layer = {exports(p): p.name[0] for p in NOTEBOOKS if exports(p)}
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
+                assert layer[node.module] <= layer[path.stem], f"{path.stem} imports {node.module}"
+
+
+IMPORT = """import importlib, sys
+for name in sys.argv[1:]:
+    module = importlib.import_module(f"camredact.{name}")
+    missing = [n for n in module.__all__ if not hasattr(module, n)]
+    assert not missing, (name, missing)
+print(*sorted({"torch", "fastai"} & set(sys.modules)))"""
+
+
+@pytest.mark.parametrize("layer", "01")
+def test_names_in_all_import_in_a_fresh_process(layer: str) -> None:
+    "Every name that a module offers is there; and the runtime never imports torch or fastai."
+    names = [exports(p) for p in NOTEBOOKS if exports(p) and p.name[0] == layer]
+    done = subprocess.run([sys.executable, "-c", IMPORT, *names], capture_output=True, text=True, cwd="/", timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    if layer == "0": assert done.stdout.split() == [], f"the runtime imports {done.stdout}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.stem)
+def test_no_star_imports_and_no_file(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom): assert all(a.name != "*" for a in node.names), f"star import, line {node.lineno}"
+        assert not (isinstance(node, ast.Name) and node.id == "__file__"), f"__file__ in exported code, line {node.lineno}"
+        assert not (isinstance(node, ast.ExceptHandler) and node.type is None), f"bare except, line {node.lineno}"
+
+
+@each_notebook
+def test_notebook_is_small_and_bare(path: Path) -> None:
+    assert path.stat().st_size < LARGEST, f"{path.stat().st_size} bytes"
+    meta = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+    assert "widgets" not in meta, "widget state may hold frames: save without it"
+    assert meta.get("kernelspec", {}).get("name") == "python3", "without a kernelspec JupyterLab asks for one"
+
+
+@each_notebook
+def test_outputs(path: Path) -> None:
+    "No errors, no JPEGs (photographs), no widget views; nothing at all in the live notebook."
+    for cell in cells(path):
+        for output in cell["outputs"]:
+            assert path.name != "live.ipynb", "the live notebook is committed without outputs"
+            assert output["output_type"] != "error", cell["source"]
+            kinds = set(output.get("data", {}))
+            assert not kinds & {"image/jpeg", "application/vnd.jupyter.widget-view+json"}, cell["source"]
+            assert "data:image" not in json.dumps(output), cell["source"]
+
+
+def test_no_paths_of_a_machine() -> None:
+    "Neither a home folder nor a work folder of whoever wrote this."
+    here = re.compile(r"(?<![\w.~$}])/(?:work|home|root|Users|tmp)/[\w.-]+")
+    for path in tracked():
+        found = here.findall(path.read_text(encoding="utf-8", errors="replace"))
+        assert not found, f"{path.relative_to(ROOT)}: {sorted(set(found))[:3]}"
+
+
+def docs():
+    "The module that makes the README."
+    spec = importlib.util.spec_from_file_location("docs", ROOT/"nbs"/"_docs.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_readme_is_made_from_the_index() -> None:
+    markdown, pictures = docs().render(ROOT/"nbs"/"index.ipynb")
+    assert (ROOT/"README.md").read_text(encoding="utf-8") == markdown, "run make prep"
+    for path, data in pictures.items(): assert (ROOT/path).read_bytes() == data, f"{path}: run make prep"
+    known = {Path(p).name for p in pictures}
+    assert {p.name for p in (ROOT/"nbs"/"images").glob("*")} == known, "pictures that the README does not show"
+
+
+def test_readme_links_lead_somewhere() -> None:
+    readme = (ROOT/"README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"\]\((?!\w+:|#)([^)#]+)", readme):
+        assert (ROOT/target).exists() or target == "cards/metrics.json", target
+
+
+def measured(value) -> Iterator[float]:
+    "Every number in cards/metrics.json."
+    if isinstance(value, dict): value = list(value.values())
+    if isinstance(value, list):
+        for item in value: yield from measured(item)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool): yield float(value)
+
+
+def rounds_to(number: float, written: str) -> bool:
+    "Whether a measured number, or a hundred times it, is written so."
+    digits = len(written.partition(".")[2])
+    return any(f"{n:.{digits}f}" == written for n in (number, 100*number))
+
+
+def test_readme_figures_are_measured() -> None:
+    "The cell that makes the table says today what it said when it was saved, and invents nothing."
+    path = ROOT/"cards"/"metrics.json"
+    numbers = list(measured(json.loads(path.read_text(encoding="utf-8")))) if path.exists() else []
+    index = ROOT/"nbs"/"index.ipynb"
+    found = [cell for cell in cells(index) if "metrics.json" in cell["source"]]
+    assert len(found) == 1
+    saved = "".join(found[0]["outputs"][0]["data"]["text/markdown"])
+    said = io.StringIO()
+    with contextlib.chdir(index.parent), contextlib.redirect_stdout(said):
+        from IPython.display import Markdown
+        space = {"json": json, "Path": Path, "Markdown": Markdown}
+        body = ast.parse(found[0]["source"]).body
+        exec(compile(ast.Module(body[:-1], []), "index", "exec"), space)
+        fresh = eval(compile(ast.Expression(body[-1].value), "index", "eval"), space).data
+    assert fresh == saved, "cards/metrics.json has changed: run index.ipynb again, then make prep"
+    for row in saved.splitlines():
+        for written in re.findall(r"\d+(?:\.\d+)?", row.rpartition("|")[0].rpartition("|")[2]):
+            assert any(rounds_to(n, written) for n in numbers), f"{row}: not in cards/metrics.json"
+
+
+def test_weights_are_small_and_whole() -> None:
+    folder = ROOT/"camredact"/"weights"
+    models = sorted(folder.glob("*.onnx"))
+    assert sum(p.stat().st_size for p in folder.iterdir()) < WEIGHTS
+    assert {p.name for p in folder.iterdir()} == {"LICENSE"} | {n for m in models for n in (m.name, f"{m.stem}.json")}
+    for model in models:
+        card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
+        assert card["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest(), model.name
+        assert card["name"] == model.stem and card["file"] == model.name
+
+
+def test_requirements_are_written_once() -> None:
+    "settings.ini is where metadata lives: pyproject.toml has no project table."
+    assert "[project]" not in re.sub(r"#.*", "", (ROOT/"pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.skipif(not (ROOT/".ci"/"no-op").exists() or not shutil.which("bash"), reason="no bash")
+def test_clean_and_export_change_nothing() -> None:
+    done = subprocess.run(["bash", str(ROOT/".ci"/"no-op")], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
