@@ -330,6 +330,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'camredact.streets.fixtures': ('streets.html#fixtures', 'camredact/streets.py'),
                                    'camredact.streets.glow': ('streets.html#glow', 'camredact/streets.py'),
                                    'camredact.streets.pictures_of': ('streets.html#pictures_of', 'camredact/streets.py'),
+                                   'camredact.streets.rate': ('streets.html#rate', 'camredact/streets.py'),
                                    'camredact.streets.read_stamp': ('streets.html#read_stamp', 'camredact/streets.py'),
                                    'camredact.streets.ridden': ('streets.html#ridden', 'camredact/streets.py'),
                                    'camredact.streets.stamp': ('streets.html#stamp', 'camredact/streets.py'),

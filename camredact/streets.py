@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['ROUND', 'Way', 'FIRST', 'WEBM', 'MJPEG', 'ROWS', 'COLUMNS', 'SHARE', 'MARK', 'BLACK', 'WHITE', 'Place', 'stand',
            'cross', 'stroll', 'circle', 'beside', 'drive', 'wait', 'Thing', 'walker', 'animal', 'car', 'ridden',
-           'fixture', 'crossers', 'company', 'strollers', 'traffic', 'fixtures', 'Scene', 'whole', 'glow', 'Street',
-           'draw_street', 'draw_clip', 'pictures_of', 'Codec', 'encode', 'write_webm', 'write_mjpeg', 'demo_clip',
-           'checksum', 'cells', 'corner', 'stamp', 'read_stamp']
+           'fixture', 'crossers', 'company', 'strollers', 'traffic', 'fixtures', 'Scene', 'whole', 'rate', 'glow',
+           'Street', 'draw_street', 'draw_clip', 'pictures_of', 'Codec', 'encode', 'write_webm', 'write_mjpeg',
+           'demo_clip', 'checksum', 'cells', 'corner', 'stamp', 'read_stamp']
 
 # %% ../nbs/08_streets.ipynb #f94e00d5
 import os
@@ -169,7 +169,7 @@ def fixture(name: str, solids: Sequence[Solid], x: float, z: float, spot: float 
     "Something that stands along the kerb."
     return Thing(name, stand(x, z, heading), lambda at: solids, (spot, spot), still=True)
 
-# %% ../nbs/08_streets.ipynb #462acda6
+# %% ../nbs/08_streets.ipynb #1da34fd1
 def crossers(
     rng: np.random.Generator,
     p: Plan,
@@ -178,8 +178,8 @@ def crossers(
     who, side = partial(somebody, rng, rain=p.mood.name == "rain"), pick(rng, (-1, 1))
     def over(z: float, early: float, late: float, way: int) -> Way: return cross(p.eye, z, rng.uniform(early, late), .5, way)
     family, other = over(rng.uniform(3.4, 3.9), -.12, 0, side), over(rng.uniform(4.4, 4.9), 0, .12, -side)
-    third = over(5.6, -.05, .15, pick(rng, (-1, 1)))
-    out = [walker(who(), family), walker(somebody(rng, child=True), beside(family, -.05*side, -.62)), walker(who(), other), walker(who(), third)]
+    third, late = over(5.6, -.05, .15, pick(rng, (-1, 1))), over(rng.uniform(4., 5.2), .16, .24, pick(rng, (-1, 1)))
+    out = [walker(who(), family), walker(somebody(rng, child=True), beside(family, -.05*side, -.62)), walker(who(), other), walker(who(), third), walker(who(), late)]
     if rng.random() < .35: out.append(walker(who(), over(rng.uniform(1.7, 2.2), -.1, .05, -side)))
     return out + company(rng, p, third, side)
 
@@ -204,17 +204,19 @@ def strollers(
 ) -> list[Thing]:
     "Those on the pavements: walkers, dogs, two who talk, a child at play."
     who, out = partial(somebody, rng, rain=p.mood.name == "rain"), []
+    def near(x: float) -> float: return 1.7*abs(x - p.eye)  # about where one comes into the picture
     for side, kerb in zip((-1, 1), p.kerbs):
-        for lane in (1.1, 1.9, 2.6):
-            z = rng.uniform(6.5, 20)
-            way, chance = stroll(kerb + side*lane, z, z + rng.uniform(5, 8), rng.random()), rng.random()
+        for x in kerb + side*np.array([1., 1.5, 2., 2.6]):
+            z = near(x) + rng.uniform(0, 9)
+            way, chance = stroll(x, z, z + rng.uniform(5, 8), rng.random()), rng.random()
             out.append(walker(who(), way))
             if chance < .3: out.append(animal(dog, pick(rng, COATS), rng.uniform(.45, .75), beside(way, -.5, .4)))
             elif chance < .55: out.append(walker(somebody(rng, child=True), beside(way, .45, 0)))
-        x, z = kerb + side*rng.uniform(1.2, 2), rng.uniform(8, 16)
+        x = kerb + side*rng.uniform(1.2, 2)
+        z = near(x) + rng.uniform(1, 6)
         out += [walker(who(), stand(x + s*.4, z, -s*pi/2, .2)) for s in (-1, 1)]
-    side, kerb = pick(rng, tuple(zip((-1, 1), p.kerbs)))
-    return [*out, walker(somebody(rng, child=True), circle(kerb + 1.7*side, rng.uniform(8, 11), .8, rng.random(), 2))]
+    x = pick(rng, (p.kerbs[0] - 1.7, p.kerbs[1] + 1.7))
+    return [*out, walker(somebody(rng, child=True), circle(x, near(x) + rng.uniform(1, 4), .8, rng.random(), 2))]
 
 def traffic(
     rng: np.random.Generator,
@@ -231,7 +233,7 @@ def traffic(
     out += [ridden(cyclist, somebody(rng), paint(), way) for way in (drive(-2.75, True, .69, 5.), drive(2.75, False, .8, 5.5), over)]
     if rng.random() < .6: out.append(ridden(scooter, somebody(rng), paint(), drive(1.4, False, .94, 8.)))
     for z in np.arange(14.8, 60, 5.5):
-        if rng.random() < .8: out.append(car(pick(rng, cars), paint(), stand(p.bay*(LANE + BAY/2), z, 0. if p.bay < 0 else pi), True))
+        if z < 15 or rng.random() < .8: out.append(car(pick(rng, cars[:4] if z < 15 else cars), paint(), stand(p.bay*(LANE + BAY/2), z, 0. if p.bay < 0 else pi), True))
     return out
 
 def fixtures(
@@ -251,7 +253,7 @@ def fixtures(
     out += [fixture("Column_Pole", post(), x, 24.), fixture("TrafficLight", lights(rng.random() < .5), x, 23.9)]
     return out + [fixture("TrafficCone", cone(), -2.75*p.bay, z, .4) for z in (7.4, 8.2, 9.) if rng.random() < .5]
 
-# %% ../nbs/08_streets.ipynb #9365275f
+# %% ../nbs/08_streets.ipynb #1a76de6e
 FIRST = len(CODES)  # numbers from here on are things; those below are categories of the backdrop
 
 class Scene(NamedTuple):
@@ -270,6 +272,14 @@ def whole(
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
         raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
     return int(value)
+
+def rate(
+    fps: object,
+) -> Fraction:
+    "Frames a second as a fraction; raises ValueError for what is no such rate."
+    if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps <= 240:
+        raise ValueError(f"fps must be a number over 0 and up to 240, not {fps!r}")
+    return Fraction(fps).limit_denominator(1000)
 
 def glow(
     h: int,
@@ -355,12 +365,11 @@ def draw_clip(
 ) -> Iterator[Scene]:
     "The street of this seed in motion; it begins with the still and comes round after `ROUND` seconds."
     n = whole(n, "n", 1, 10**6)
-    if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps <= 240:
-        raise ValueError(f"fps must be a number over 0 and up to 240, not {fps!r}")
+    rate(fps)
     street = Street(seed, h, w)
     return (street.at(i/fps) for i in range(n))
 
-# %% ../nbs/08_streets.ipynb #995267d6
+# %% ../nbs/08_streets.ipynb #880bb358
 def pictures_of(
     frames: Iterable[Scene | np.ndarray],
 ) -> Iterator[np.ndarray]:
@@ -393,13 +402,13 @@ def encode(
     codec: Codec,
 ) -> Path:
     "Writes a clip; where that fails, nothing is left behind."
-    path, stream = Path(path), None
+    path, stream, speed = Path(path), None, rate(fps)
     part = path.with_name(path.name + ".part")
     try:
         with av.open(str(part), "w", format=codec.box) as box:
             for picture in pictures_of(frames):
                 if stream is None:
-                    stream = box.add_stream(codec.name, Fraction(fps).limit_denominator(1000), options=codec.options)
+                    stream = box.add_stream(codec.name, speed, options=codec.options)
                     stream.height, stream.width, stream.pix_fmt = *picture.shape[:2], codec.layout
                     stream.bit_rate = int(picture[..., 0].size * fps * codec.bits)
                 box.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))

@@ -223,9 +223,10 @@ def seed_learner(
     return unet_learner(dls, getattr(torchvision.models, arch), pretrained=pretrained, n_out=len(CODES), loss_func=SetLoss(),
         metrics=[set_accuracy], wd=.01)
 
-# %% ../nbs/12_train.ipynb #c5347edf
+# %% ../nbs/12_train.ipynb #73543a1a
 class StopAfter(Callback):
     "Ends a training after `n` batches."
+    order = 90  # when the batch has been noted by everybody else
     def __init__(self, n: int): self.n = n
     def after_batch(self):
         if self.training and self.train_iter >= self.n: raise CancelFitException()
@@ -263,7 +264,7 @@ def _with_batch(dls: DataLoaders, bs: int) -> DataLoaders:
     "The same loaders with another batch size, the drawing weights kept."
     return DataLoaders(dls.train.new(bs=bs, wgts=dls.train.wgts), dls.valid.new(bs=bs), device=dls.device)
 
-# %% ../nbs/12_train.ipynb #5f94b8a1
+# %% ../nbs/12_train.ipynb #dc06f1c6
 def find_lr(
     make: Callable[[DataLoaders], Learner],  # makes a learner, as `fast_learner`
     dls: DataLoaders,                        # loaders
@@ -272,11 +273,7 @@ def find_lr(
     "fastai's learning rate finder (Smith, 2015) that cannot run out of memory."
     def work(dls: DataLoaders) -> float:
         learn = make(dls)
-        try:
-            with learn.no_bar(), learn.no_logging(): return learn.lr_find(num_it=num_it, show_plot=False).valley
-        finally:
-            learn.destroy()
-            free_memory()
+        with learn.no_bar(), learn.no_logging(): return learn.lr_find(num_it=num_it, show_plot=False).valley
     return backing_off(work, dls)
 
 # %% ../nbs/12_train.ipynb #f7d37edd

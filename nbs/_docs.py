@@ -82,51 +82,33 @@ def readme() -> None:
         (ROOT/path).write_bytes(data)
 
 
-def processed(
-    path: Path,  # a notebook
-) -> Any:
-    "The notebook as nbdev's processors make it: hidden and exported cells gone, functions documented."
-    import nbformat
-    from fastcore.nbio import read_nb
-    from nbdev.frontmatter import FrontmatterProc
-    from nbdev.processors import FilterDefaults, add_links, insert_warning
-
-    class Processors(FilterDefaults):
-        def base_procs(self): return [p for p in super().base_procs() if p not in (FrontmatterProc, add_links, insert_warning)]
-
-    nb = read_nb(path)
-    Processors()(nb)
-    return nbformat.from_dict({"cells": [site_cell(cell) for cell in nb.cells], "metadata": {"language_info": {"name": "python"}},
-        "nbformat": 4, "nbformat_minor": 5})
-
-
-def site_cell(
-    cell: Any,  # a processed cell
-) -> Any:
-    "The cell as the site shows it: a function's documentation becomes text."
-    import nbformat
-    asked, code = directives(cell.source)
-    if cell.cell_type == "markdown": return nbformat.v4.new_markdown_cell(cell.source, id=cell.id)
-    if code.split("\n")[-1].startswith("show_doc(") and cell.get("outputs"):
-        words = text(cell.outputs[0]["data"]["text/markdown"]).removeprefix("---\n\n")
-        return nbformat.v4.new_markdown_cell(re.sub(r"(?m)^(#+) (\S+)$", r"\1 `\2`", words, count=1), id=cell.id)
-    tags = ["remove-input"] if asked.get("echo") == "false" else []
-    return nbformat.v4.new_code_cell(code, id=cell.id, outputs=cell.get("outputs", []), metadata={"tags": tags})
+def page(
+    notebook: Path,  # any of them
+) -> dict[str, Any]:
+    "The notebook as the site shows it: hidden cells gone, directives gone, exported code shown like the rest."
+    nb = json.loads(notebook.read_text(encoding="utf-8"))
+    cells = []
+    for cell in nb["cells"]:
+        asked, code = directives(text(cell["source"]))
+        if cell["cell_type"] == "code":
+            if {"hide", "default_exp"} & set(asked): continue
+            cell.update(source=code, metadata={"tags": ["remove-input"] if asked.get("echo") == "false" else []})
+        cells.append(cell)
+    return {**nb, "cells": cells}
 
 
 def site() -> int:
     "Writes the site into _docs/html; returns Sphinx's status."
-    import nbformat
     from sphinx.application import Sphinx
     source, pages = ROOT/"_proc", sorted([*NBS.glob("[0-9]*.ipynb"), *NBS.glob("tutorials/*.ipynb")])
     shutil.rmtree(source, ignore_errors=True)
-    for page in [*pages, NBS/"index.ipynb"]:
-        there = source/page.relative_to(NBS)
+    for path in [*pages, NBS/"index.ipynb"]:
+        nb, there = page(path), source/path.relative_to(NBS)
+        if path.name == "index.ipynb":
+            names = "\n".join(str(p.relative_to(NBS).with_suffix("")) for p in pages)
+            nb["cells"].append({"cell_type": "markdown", "id": "toctree", "metadata": {}, "source": f"```{{toctree}}\n:hidden:\n\n{names}\n```"})
         there.parent.mkdir(parents=True, exist_ok=True)
-        nb = processed(page)
-        names = "\n".join(str(p.relative_to(NBS).with_suffix("")) for p in pages)
-        if page.name == "index.ipynb": nb.cells.append(nbformat.v4.new_markdown_cell(f"```{{toctree}}\n:hidden:\n\n{names}\n```", id="toctree"))
-        nbformat.write(nb, there)
+        there.write_text(json.dumps(nb), encoding="utf-8")
     options = dict(project="camredact", extensions=["myst_nb"], html_theme="furo", nb_execution_mode="off", html_show_sourcelink=False,
         html_copy_source=False, suppress_warnings=["myst.header", "myst.xref_missing"], myst_enable_extensions=["dollarmath"])
     app = Sphinx(source, None, ROOT/"_docs"/"html", ROOT/"_docs"/"doctrees", "html", options, status=None, freshenv=True)

@@ -192,7 +192,7 @@ def loaded(model: str) -> Any:
 def jpegs(segmenter: Any, w: int, h: int) -> Iterator[bytes]:
     "The frames as the page would send them."
     from camredact.segment import model_size
-    mh, mw = model_size(h, w, segmenter.budget)
+    mh, mw = model_size(h, w, min(segmenter.budget, w*h))
     for picture in pictures(w, h, 150)[1]:
         picture = cv2.resize(picture, (mw, mh), interpolation=cv2.INTER_AREA)
         yield cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
@@ -234,7 +234,7 @@ def engines(path: str, w: int = 320, h: int = 256) -> dict:
     import onnxruntime
     from camredact import segment
     from camredact.redact import hide_weights
-    file = segment.find_weights(path) if hasattr(segment, "find_weights") else path
+    file = segment.bundled(path)[0] if path in segment.models() else path
     rgb = np.random.default_rng(0).integers(0, 255, (h, w, 3), np.uint8)
     weights, found = hide_weights(["Car"]), {}
     for provider in onnxruntime.get_available_providers():

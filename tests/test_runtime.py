@@ -43,8 +43,8 @@ def test_runtime_imports_nothing_heavy(name):
     code = f"import sys, json, camredact.{name}; print(json.dumps([m for m in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert not loaded & {*HEAVY, *(f"camredact.{m}" for m in modules_of("1"))}
+    unwanted = {*HEAVY, *(f"camredact.{m}" for m in modules_of("1"))}.intersection(json.loads(done.stdout.splitlines()[-1]))
+    assert not unwanted
 
 
 def test_one_notebook_one_module():
@@ -70,7 +70,8 @@ except s.NoWeights as e: print(e)
 
 SIDES = st.integers(1, 24)
 SHAPES = st.tuples(SIDES, SIDES)
-NAMES = st.frozensets(st.sampled_from(CODES), max_size=32)
+SOME, MANY = st.frozensets(st.sampled_from(CODES)), st.lists(st.booleans(), min_size=32, max_size=32)
+NAMES = SOME | MANY.map(lambda on: frozenset(c for c, ticked in zip(CODES, on) if ticked))
 SEEDS = st.integers(0, 2**32 - 1)
 
 
@@ -274,7 +275,7 @@ def test_every_message_gets_exactly_one_answer(seed, stop_early):
     if stop_early: session.stop()
     for t in senders: t.join()
     if not stop_early:
-        assert enough.wait(60), sorted(set(range(total)) - set(answers))
+        assert enough.wait(20), sorted(set(range(total)) - set(answers))
         assert session._worker.is_alive()
     session.stop()
     session._worker.join(60)

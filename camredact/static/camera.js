@@ -257,7 +257,8 @@ export class Loop {
       frame.picture = await platform.bitmap(this.video);
       if (!this.pending.has(frame.id)) return void frame.picture.close();
       const { width, height } = frame.picture;
-      [frame.height, frame.width] = modelSize(height, width, this.budgetOf(frame.choice.model));
+      const budget = Math.min(this.budgetOf(frame.choice.model), width * height);  // enlarging a picture adds nothing to it
+      [frame.height, frame.width] = modelSize(height, width, budget);
       resize(this.sender, frame.width, frame.height);
       const c = this.sender.getContext("2d");
       c.imageSmoothingQuality = "medium";  // averages over areas where the picture gets smaller
@@ -630,7 +631,9 @@ export class Control {
     const { recorder } = this;
     this.recorder = null;
     this.tellViews();
-    if (recorder) this.platform.download(await recorder.stop(), "webm");
+    if (!recorder) return;
+    const film = await recorder.stop();
+    this.platform.download(film, film.type?.includes("mp4") ? "mp4" : "webm");
   }
 
   heard(what) {
@@ -758,7 +761,7 @@ export function view(control, el) {
       predictMs: Number.isFinite(s.predict_ms) ? s.predict_ms.toFixed(1) : "", dropped: s.dropped, shown: s.shown });
     redactedRate.textContent = loop.video ? `${s.fps.toFixed(0)} fps` : "";
     rawRate.textContent = loop.video ? `${s.raw_fps.toFixed(0)} fps` : "";
-    answer.textContent = Number.isFinite(s.answer_ms) ? `answer ${whole(s.answer_ms)} ± ${whole(s.answer_deviation_ms)} ms` : "";
+    answer.textContent = loop.video && Number.isFinite(s.answer_ms) ? `answer ${whole(s.answer_ms)} ± ${whole(s.answer_deviation_ms)} ms` : "";
     answer.title = Number.isFinite(s.predict_ms) ? `from sending a frame to its matte, of which the model ${s.predict_ms.toFixed(1)} ms` : "";
   };
   const state = () => {
@@ -886,7 +889,7 @@ function recordCanvas(canvas) {
   recorder.start(1000);
   return {
     stop: () => new Promise(yes => {
-      recorder.onstop = () => { stopTracks(stream); yes(new Blob(parts, { type: "video/webm" })); };
+      recorder.onstop = () => { stopTracks(stream); yes(new Blob(parts, { type: recorder.mimeType })); };
       recorder.stop();
     }),
   };
@@ -957,7 +960,11 @@ async function initialize({ model, signal }) {
   look();
   const control = new Control({ model, loop, streams: jupyterStreams(model), platform });
   controls.set(key, control);
-  signal?.addEventListener("abort", () => { frames?.off("comm_live_update destroy", look); control.close(); controls.delete(key); });
+  signal?.addEventListener("abort", () => {
+    frames?.off("comm_live_update destroy", look);
+    control.close();
+    if (controls.get(key) === control) controls.delete(key);
+  });
 }
 
 function render({ model, el }) { return view(controls.get(model.get("frames")), el); }

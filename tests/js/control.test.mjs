@@ -129,6 +129,18 @@ for (const [name, words] of [["NotAllowedError", /not allowed/], ["NotFoundError
   assert.equal(w.loop.state, "live");
 });
 
+test("a video that comes after Stop is not followed", async () => {
+  const w = await widget({ attach: false }), { video } = w.platform;
+  let play;
+  w.platform.video = stream => new Promise(yes => { play = async () => yes(await video(stream)); });
+  w.control.attach(w.view);
+  await settle();
+  w.control.press(false);
+  await play();
+  await settle();
+  assert.deepEqual([w.streams.last.track.stopped, w.loop.video, w.loop.state], [true, null, "stopped"]);
+});
+
 test("a stream without a picture is given up", async () => {
   const w = await widget({ attach: false });
   w.platform.video = () => new Promise(() => {});

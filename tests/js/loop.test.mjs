@@ -272,9 +272,10 @@ test("the channel closes: covered for good, whatever is tried", async () => {
   s.loop.close();
   await s.kernel.reply(before);
   covered(s, "failed", WORDS.closed);
-  s.loop.play(camera());
-  s.loop.halt("stopped", WORDS.stopped);
+  s.loop.play(s.video);
   await s.shoot();
+  covered(s, "failed", WORDS.closed);
+  s.loop.halt("stopped", WORDS.stopped);
   covered(s, "failed", WORDS.closed);
   assert.equal(s.platform.watchers.size, 0);
 });
