@@ -155,7 +155,7 @@ def score_picture(
     rgb = cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
     return segmenter.score(rgb, weights)
 
-# %% ../nbs/02_segment.ipynb #c2639409
+# %% ../nbs/02_segment.ipynb #8ee94fe6
 def cores() -> int:
     "How many processor cores this process may use."
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -168,7 +168,7 @@ def _options(
     options.intra_op_num_threads = threads or min(cores(), 4)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # when the frame is done
     return options
 
 # %% ../nbs/02_segment.ipynb #132c6688

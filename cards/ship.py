@@ -48,7 +48,7 @@ def street(segmenter: Segmenter, drive: str, items: list) -> dict:
     ten = [v for k, v in found["iou11"].items() if k != "bicyclist"]
     return {"drive": drive, "frames": found["frames"], "miou11": found["miou11"], "iou11": found["iou11"], "acc32": found["acc32"],
         "miou_without_bicyclist": sum(ten)/len(ten),
-        "people": people_row(found["people"]), "preset no people": people_row(preset["people"])}
+        "people": people_row(found["people"]), "preset_no_people": people_row(preset["people"])}
 
 
 def decisions(net_path: Path, onnx_path: Path, items: list) -> dict:

@@ -2,6 +2,8 @@
 
     python nbs/_docs.py readme          README.md and its pictures, from nbs/index.ipynb
     python nbs/_docs.py readme site     and the site in _docs/html, which needs pip install -e '.[docs]'
+
+The site asks nothing of other servers, but for MathJax on the pages that have formulas.
 """
 import base64
 import json
@@ -100,7 +102,7 @@ def page(
 def site() -> int:
     "Writes the site into _docs/html; returns Sphinx's status."
     from sphinx.application import Sphinx
-    source, pages = ROOT/"_proc", sorted([*NBS.glob("[0-9]*.ipynb"), *NBS.glob("tutorials/*.ipynb")])
+    source, pages = ROOT/"_proc", [NBS/"live.ipynb", *sorted(NBS.glob("[0-9]*.ipynb")), *sorted(NBS.glob("tutorials/*.ipynb"))]
     shutil.rmtree(source, ignore_errors=True)
     for path in [*pages, NBS/"index.ipynb"]:
         nb, there = page(path), source/path.relative_to(NBS)
@@ -110,7 +112,7 @@ def site() -> int:
         there.parent.mkdir(parents=True, exist_ok=True)
         there.write_text(json.dumps(nb), encoding="utf-8")
     options = dict(project="camredact", extensions=["myst_nb"], html_theme="furo", nb_execution_mode="off", html_show_sourcelink=False,
-        html_copy_source=False, suppress_warnings=["myst.header", "myst.xref_missing"], myst_enable_extensions=["dollarmath"])
+        html_copy_source=False, suppress_warnings=["myst.header", "myst.xref_missing", "misc.highlighting_failure"], myst_enable_extensions=["dollarmath"])
     app = Sphinx(source, None, ROOT/"_docs"/"html", ROOT/"_docs"/"doctrees", "html", options, status=None, freshenv=True)
     app.build()
     return app.statuscode

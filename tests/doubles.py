@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 
 from camredact.categories import CODES
+from camredact.redact import visible_png
+from camredact.stream import Reply, Session
 from camredact.streets import read_stamp
 
 CAR, ROAD, SKY, VOID = (CODES.index(c) for c in ("Car", "Road", "Sky", "Void"))
@@ -59,3 +61,16 @@ class Film(Double):
 
     def labels(self, rgb: np.ndarray, number: int) -> np.ndarray:
         return cv2.resize(self.known[number], rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def with_strangers(session: Session) -> Session:
+    "Before each answer, one of the same id goes out to a page that does not exist, and shows everything: ids of tabs collide."
+    submit = session.submit
+
+    def both(message: dict, buffers: list, reply: Reply) -> None:
+        def twice(answer: dict, pngs: list[bytes]) -> None:
+            if pngs: reply({**answer, "page": "another page"}, [visible_png(np.zeros((answer["height"], answer["width"]), np.uint8))])
+            reply(answer, pngs)
+        submit(message, buffers, twice)
+    session.submit = both
+    return session

@@ -69,8 +69,9 @@ def sky_covered(sample: dict) -> bool:
 def own_frames(recording: Recording) -> list[int]:
     "The distinct frames shown, one after the other; fails on a frame that is not covered as its own number says."
     seen = [s for s in recording.samples if is_open(s)]
-    for s in seen: assert covered_stripes(s) == {Recording.number(s) % STRIPES}, f"frame {Recording.number(s)} has the stripes {covered_stripes(s)}"
-    return [n for n, _ in groupby(Recording.number(s) for s in seen)]
+    numbers = [Recording.number(s) for s in seen]
+    for s, n in zip(seen, numbers): assert n is not None and covered_stripes(s) == {n % STRIPES}, f"frame {n} has the stripes {covered_stripes(s)}"
+    return [n for n, _ in groupby(numbers)]
 
 
 def record_until(tab: Tab, more: int) -> Recording:
@@ -91,6 +92,7 @@ def test_every_matte_is_on_its_own_frame(lab: Studio) -> None:
 
 def test_two_tabs_never_use_each_others_mattes(lab: Studio) -> None:
     one = start(lab, "tabs", "Stripes(delay=.05)")
+    one.execute("from doubles import with_strangers; with_strangers(cam.session)")
     one.save()
     two = lab.open("tabs.ipynb")  # in a window of its own: tabs in the background are slowed down
     two.wait_state("live")
@@ -176,7 +178,7 @@ def stays_covered(tab: Tab, since: float) -> Recording:
     "A recording in which nothing was seen from CAP_MS after `since` on, and at least one covered sample is there."
     recording = tab.recording()
     late = recording.after(since + CAP_MS)
-    assert late and not any(map(is_open, late))
+    assert late and not any(map(is_open, late)), "the picture is seen for too long"
     return recording
 
 
@@ -189,7 +191,7 @@ def test_covered_when_the_handler_raises_and_live_again_after(lab: Studio, fault
     tab.page.wait_for_timeout(CAP_MS + 500)  # a span of time is what is tested
     recording = stays_covered(tab, since)
     failed = [s for s in recording.samples if s["state"] == "failed"]
-    assert failed and not any(map(is_open, failed))
+    assert failed and not any(map(is_open, failed)), "the picture is seen in the state failed"
     tab.execute("double.fault = None")
     tab.wait_state("live")
     assert len(own_frames(record_until(tab, 10))) >= 5
@@ -200,7 +202,7 @@ def test_scores_that_are_no_numbers_cover(lab: Studio) -> None:
     tab.execute("double.fault = 'nan'")
     until = time.monotonic() + FAR
     while not checkered(tab.picture()).all(): assert time.monotonic() < until, "the picture is still seen"
-    assert not any(is_open(s) for s in record_until(tab, 10).samples)
+    assert not any(is_open(s) for s in record_until(tab, 10).samples), "the picture is seen"
 
 
 def test_covered_after_a_killed_kernel_and_live_again_after_run_all(lab: Studio) -> None:
@@ -233,9 +235,8 @@ def test_stop_releases_the_camera_and_start_brings_it_back(lab: Studio) -> None:
     tab.press("stop")
     tab.wait_state("stopped")
     tab.wait("() => window.__streams.every(s => s.getTracks().every(t => t.readyState === 'ended'))", why="the camera released")
-    assert checkered(tab.picture()).all()
     stopped = [s for s in tab.recording().samples if s["state"] == "stopped"]
-    assert stopped and not any(map(is_open, stopped))
+    assert stopped and not any(map(is_open, stopped)) and checkered(tab.picture()).all(), "the picture is seen after Stop"
     tab.press("start")
     tab.wait_state("live")
     assert tracks(tab).count("live") == 1

@@ -33,7 +33,8 @@ export function modelSize(h, w, budget) {
 export function hideWeights(hidden, codes, tau) {
   for (const code of hidden) if (!codes.includes(code)) throw new RangeError(`unknown category ${code}`);
   const weights = codes.map((code, i) => hidden.includes(code) ? 1 / tau[i] : 0);
-  if (!weights.every((w, i) => Number.isFinite(w) && (w > 0) === hidden.includes(codes[i]))) throw new RangeError("a threshold is not a positive number");
+  const sound = weights.every((w, i) => Number.isFinite(w) && (w > 0) === hidden.includes(codes[i]));
+  if (!sound) throw new RangeError("a threshold is not a positive number");
   return weights;
 }
 
@@ -373,7 +374,8 @@ export class Loop {
 
   /** Starts the figures afresh: another model, another pace. */
   forget() {
-    Object.assign(this, { since: this.platform.now(), answers: [], works: [], predicts: [], shownTimes: [], rawTimes: [], pausedUntil: 0, asked: undefined });
+    Object.assign(this, { answers: [], works: [], predicts: [], shownTimes: [], rawTimes: [] });
+    Object.assign(this, { since: this.platform.now(), pausedUntil: 0, asked: undefined });
   }
 
   measure(frame, answer) {
@@ -442,7 +444,8 @@ export function constraintsFor(wanted, video = true) {
 export function sourceWords(error, { hostname = "HOST", port = "8888" } = {}) {
   const said = {
     Insecure: `Browsers give a camera only to pages on https, localhost or 127.0.0.1, and this page is on ${hostname}. `
-      + `On your own machine run: ssh -L ${port}:127.0.0.1:${port} ${hostname}, and open this page at 127.0.0.1:${port}; or serve Jupyter over https.`,
+      + `On your own machine run: ssh -L ${port}:127.0.0.1:${port} ${hostname}, and open this page at 127.0.0.1:${port}; `
+      + "or serve Jupyter over https.",
     NotAllowedError: "The camera was not allowed. Allow it beside the browser's address bar, then Start.",
     NotFoundError: "No camera was found. Plug one in, or choose another source, then Start.",
     OverconstrainedError: "That camera was not found. Choose another one, then Start.",
@@ -658,8 +661,8 @@ export class Control {
 // ------------------------------------------------------------------------------------------------------- 6 The view
 
 const LABELS = {
-  CartLuggagePram: "Cart, bag, pram", LaneMkgsDriv: "Lane marking", LaneMkgsNonDriv: "Other marking", Misc_Text: "Text",
-  MotorcycleScooter: "Motor scooter", OtherMoving: "Other moving", SignSymbol: "Sign", SUVPickupTruck: "SUV, pickup",
+  CartLuggagePram: "Cart, luggage, pram", LaneMkgsDriv: "Lane marking", LaneMkgsNonDriv: "Other marking", Misc_Text: "Text",
+  MotorcycleScooter: "Motorcycle, scooter", OtherMoving: "Other moving", SignSymbol: "Sign", SUVPickupTruck: "SUV, pickup",
   Truck_Bus: "Truck, bus", VegetationMisc: "Other plant", Column_Pole: "Column, pole", Void: "Void (no name)",
 };
 
@@ -712,8 +715,9 @@ export function view(control, el) {
   const snapshot = button("snapshot", "Snapshot", "Save the redacted picture as a PNG", () => control.snapshot());
   const record = button("record", "Record", "Record the redacted picture; press again to save the film", () => control.record());
   const rawBox = h("input", { type: "checkbox", name: "raw", onchange: e => control.showRaw(e.target.checked) });
+  const rawHint = "The picture as the camera gives it. It never leaves this page and the kernel.";
   const bar = h("div", { class: "camredact-bar" }, start, stop, snapshot, record,
-    h("label", { class: "camredact-option", title: "The picture as the camera gives it. It never leaves this page and the kernel." }, rawBox, "raw picture"), answer);
+    h("label", { class: "camredact-option", title: rawHint }, rawBox, "raw picture"), answer);
 
   const [preset, presetMenu] = menu("preset", "Preset", "A set of categories to hide", name => control.choosePreset(name));
   const [dial, dialMenu] = menu("dial", "Dial", "Cautious covers more than it must, precise may miss some", name => control.set({ dial: name }));
@@ -739,8 +743,10 @@ export function view(control, el) {
   const doubt = h("label", { class: "camredact-option", title: "Cover as well wherever the best of the 32 probabilities is low" },
     unsure, "also hide what the model is unsure of");
 
-  // JupyterLab's own keys (arrows, letters) would otherwise act on the notebook while a box or menu here has the focus.
-  const root = h("div", { class: "camredact", "data-lm-suppress-shortcuts": "true" }, pictures, said, bar, menus, kinds, doubt);
+  const root = h("div", { class: "camredact" }, pictures, said, bar, menus, kinds, doubt);
+  // JupyterLab's plain keys (arrows move between cells, letters edit them) are not meant for a box or menu that has the focus.
+  const keys = e => root.contains(e.target) && e.target.toggleAttribute("data-lm-suppress-shortcuts", !(e.ctrlKey || e.metaKey || e.altKey));
+  window.addEventListener("keydown", keys, true);
 
   const paintRaw = () => {
     const on = !!get("show_raw"), { video } = loop;
@@ -748,7 +754,7 @@ export function view(control, el) {
     if (on && video?.videoWidth) {
       resize(raw, video.videoWidth, video.videoHeight);
       raw.getContext("2d").drawImage(video, 0, 0);
-    } else raw.getContext("2d").clearRect(0, 0, raw.width, raw.height);
+    } else Object.assign(raw, { width: loop.screen.width, height: loop.screen.height });  // which clears it
   };
   const paint = () => {
     blit(redacted, loop.screen);
@@ -796,7 +802,8 @@ export function view(control, el) {
     else { state(); figures(); if (loop.video !== known) cameras(); known = loop.video; }
   };
 
-  const changes = { hidden: choice, bar: choice, dial: choice, model: choice, models: choice, show_raw: () => { choice(); paintRaw(); }, camera: cameras, clip: cameras };
+  const rawToo = () => { choice(); paintRaw(); };
+  const changes = { hidden: choice, bar: choice, dial: choice, model: choice, models: choice, show_raw: rawToo, camera: cameras, clip: cameras };
   for (const [name, follow] of Object.entries(changes)) model.on(`change:${name}`, follow);
   const unwatch = control.platform.onCameras(cameras);
   choice(); cameras(); paint(); paintRaw(); state(); figures();
@@ -804,6 +811,7 @@ export function view(control, el) {
   control.attach(show);
   return () => {
     for (const [name, follow] of Object.entries(changes)) model.off(`change:${name}`, follow);
+    window.removeEventListener("keydown", keys, true);
     unwatch();
     control.detach(show);
     root.remove();

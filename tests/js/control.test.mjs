@@ -32,7 +32,8 @@ const TRAITS = {
 async function widget({ given = () => stream(), traits = {}, attach = true, memory = {} } = {}) {
   const platform = new Platform(), kernel = new Kernel(), model = new Model({ ...structuredClone(TRAITS), ...traits });
   platform.memory = memory;
-  const streams = { asked: [], released: 0, capture: async wanted => { streams.asked.push(wanted); return streams.last = await given(); }, release: () => { streams.released++; } };
+  const capture = async wanted => { streams.asked.push(wanted); return streams.last = await given(); };
+  const streams = { asked: [], released: 0, capture, release: () => { streams.released++; } };
   const loop = new Loop({ transport: kernel, platform, budgetOf: () => 32 * 32 });
   const control = new Control({ model, loop, streams, platform }), view = () => {};
   if (attach) control.attach(view);
@@ -50,8 +51,9 @@ test("a view starts the camera, and the first matte shows", async () => {
 
 test("a click covers before its handler returns, and is told to Python", async () => {
   const w = await widget();
-  for (const click of [() => w.control.hide(["Tree"], true), () => w.control.hide(["Car", "Tree"], false), () => w.control.choosePreset("unsure"), () => w.control.coverUnsure(false),
-    () => w.control.set({ hidden: ["Sky", "Tree"] })]) {
+  const clicks = [() => w.control.hide(["Tree"], true), () => w.control.hide(["Car", "Tree"], false), () => w.control.choosePreset("unsure"),
+    () => w.control.coverUnsure(false), () => w.control.set({ hidden: ["Sky", "Tree"] })];
+  for (const click of clicks) {
     await w.round();
     assert.equal(w.loop.state, "live");
     const saved = w.model.saved;
@@ -117,7 +119,8 @@ test("a refusal that comes after Stop says nothing", async () => {
   assert.equal(w.loop.words, WORDS.stopped);
 });
 
-for (const [name, words] of [["NotAllowedError", /not allowed/], ["NotFoundError", /No camera/], ["Insecure", /ssh -L/]]) test(`no camera, ${name}: said, and Start tries again`, async () => {
+const REFUSED = { NotAllowedError: /not allowed/, NotFoundError: /No camera/, Insecure: /ssh -L/ };
+for (const [name, words] of Object.entries(REFUSED)) test(`no camera, ${name}: said, and Start tries again`, async () => {
   let broken = true;
   const w = await widget({ given: () => { if (broken) throw Object.assign(new Error("x"), { name }); return stream(); } });
   assert.deepEqual([w.loop.state, seen(w.loop.screen)], ["failed", []]);
