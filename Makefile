@@ -19,7 +19,7 @@ py_test: $(ENV)-dev        ## pytest alone
 	.venv/bin/pytest tests $(ARGS)
 
 js_test: $(ENV)-dev        ## the front end alone, in Node
-	"$$(.ci/tools node)" --test tests/js/*.test.*js
+	"$$(.ci/tools node)" --test --test-reporter=spec tests/js/*.test.*js
 
 prep: $(ENV)-dev        ## export, clean, README: before a commit
 	.venv/bin/nbdev-export && .venv/bin/nbdev-clean && .venv/bin/python nbs/_docs.py readme

@@ -430,7 +430,7 @@ def add_elsewhere(
 ) -> None:
     "Adds the names of the commands that parse their own options, for the list in --help."
     commands.add_parser("train", help="trains a model, with fastai", description="Trains a model; needs pip install 'camredact[train]'.",
-        epilog="example: camredact train --arch lite0 --epochs 30 --out runs/mine")
+        epilog="example: camredact train --holdout 0006R0 --epochs 8 --out runs/mine")
     commands.add_parser("bench", help="measures the live camera (in a checkout)", description="Measures the live camera, into cards/metrics.json.",
         epilog="example: camredact bench")
 

@@ -1,17 +1,17 @@
 """Ships a model: measures it, exports it, writes its card and its figures.
 
-Two trainings of one recipe are needed. The *blind* one left a drive out, and says what the recipe is worth on a street
-that it has not seen. The *full* one saw every labelled frame, and is what ships. Neither saw the kept tenth of the
-people sets. The figures go to cards/metrics.json, the weights and their card to camredact/weights/.
+Two trainings are needed. The *blind* one left a drive out, and says what the recipe is worth on a street that it has
+not seen; its ONNX file is left beside it for the browser tests. The *full* one, which may go on from the blind one, saw
+every labelled frame, and is what ships. Neither saw the kept tenth of the people sets. The figures go to
+cards/metrics.json, the weights and their card to camredact/weights/.
 
-example: python cards/ship.py fast --blind runs/loo/fast.pth --full runs/full/fast.pth --recipe runs/recipe.txt
+example: python cards/ship.py fast --blind runs/blind/fast.pth --full runs/full/fast.pth --recipe runs/recipe.txt
 """
 import argparse
 import json
 import os
 import platform
 import subprocess
-import tempfile
 from datetime import date
 from pathlib import Path
 
@@ -72,10 +72,9 @@ def main() -> None:
     if shared is None: raise SystemExit("the labelled frames are not here: nothing can be measured")
     unseen = split_items(camvid_items(shared/"camvid"), people_items(shared/"people"), a.drive)[1]
     frames, people = [i for i in unseen if i.drive == a.drive], [i for i in unseen if i.drive != a.drive]
-    with tempfile.TemporaryDirectory() as tmp:
-        blind = OnnxSegmenter(export_onnx(load_network(a.blind), Path(tmp)/"blind.onnx", LIVE_BUDGET))
-        scores = {"left_out_drive": street(blind, a.drive, frames)}
-        scores["kept_aside_blind"] = {k: people_row(v) for k, v in people_scores(blind, people).items()}
+    blind = OnnxSegmenter(export_onnx(load_network(a.blind), a.blind.with_suffix(".onnx"), LIVE_BUDGET))
+    scores = {"left_out_drive": street(blind, a.drive, frames)}
+    scores["kept_aside_blind"] = {k: people_row(v) for k, v in people_scores(blind, people).items()}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     about = dict(data=DATA, recipe=a.recipe.read_text(encoding="utf-8").splitlines(), seed=42, commit=commit, licence=LICENCE)
     path = ship(load_network(a.full), ROOT/"camredact"/"weights", a.name, LIVE_BUDGET, about)

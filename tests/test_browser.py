@@ -319,7 +319,7 @@ def drive(folder: Path, name: str) -> tuple[Path, np.ndarray]:
 def test_cars_of_a_drive_that_the_model_never_saw(server: Any, playwright: Any, tmp_path: Path) -> None:
     from camredact.categories import CODES
     from camredact.streets import read_stamp
-    weights = Path(os.environ.get("CAMREDACT_UNSEEN", ROOT / "runs" / "loo" / "fast.onnx"))
+    weights = Path(os.environ.get("CAMREDACT_UNSEEN", ROOT / "runs" / "blind" / "fast.onnx"))
     if not CAMVID.exists(): pytest.skip("the CamVid frames are not there: ../shared/data/camvid")
     if not weights.exists(): pytest.skip(f"no weights that never saw {UNSEEN}: CAMREDACT_UNSEEN=PATH.onnx")
     camera, labels = drive(tmp_path, UNSEEN)

@@ -120,6 +120,18 @@ export function greyToAlpha(rgba, w, h, times) {
   for (let i = 0; i < pixels.length; i++) pixels[i] = seen[i] ? 0xffffffff : 0;
 }
 
+/** Whether reading a canvas gives what was drawn there. Some browsers hand out white or noise instead, against
+    fingerprinting, and a mask read so would be no mask. */
+export function readsTrue(canvas) {
+  resize(canvas, 2, 1);
+  const c = canvas.getContext("2d", { willReadFrequently: true });
+  for (const [x, colour] of ["#000000", "#ffffff"].entries()) {
+    c.fillStyle = colour;
+    c.fillRect(x, 0, 1, 1);
+  }
+  return [...c.getImageData(0, 0, 2, 1).data].join() === "0,0,0,255,255,255,255,255";
+}
+
 /** Draws on `stage`, which nobody sees: the picture where `mask` is opaque, over the checkerboard. */
 export function compose(stage, picture, mask, checker) {
   const c = stage.getContext("2d"), { width, height } = stage;
@@ -155,6 +167,7 @@ export const WORDS = {
   hidden: "Covered while this page is not in view.",
   late: "Covered: the mattes take longer than a picture may be old.",
   frame: "Covered: the camera gives no new picture.",
+  altered: "this browser alters what a page reads from a canvas. Allow canvas access for this page, then Start.",
   silent: "No answer from the kernel: run the notebook again.",
   closed: "The kernel behind this camera is gone: run the notebook again.",
   ended: "The camera ended: it was unplugged, or another program took it. Start asks for it again.",
@@ -175,7 +188,7 @@ export class Loop {
     this.turn = this.last = this.shownId = 0;
     this.counts = { shown: 0, dropped: 0, refused: 0, sent: 0 };
     this.forget();
-    for (const name of ["checker", "stage", "mask", "sender"]) this[name] = platform.canvas(640, 480, name);
+    for (const name of ["checker", "stage", "mask", "sender", "probe"]) this[name] = platform.canvas(640, 480, name);
     checkerboard(this.checker);
     this.cover("idle", WORDS.idle);
     transport.onMessage((message, buffers) => this.receive(message, buffers ?? []));
@@ -191,7 +204,7 @@ export class Loop {
     this.halt("late", WORDS.waiting);
     this.video = video;
     this.since = this.newest = this.platform.now();
-    this.asked = undefined;
+    this.asked = this.honest = undefined;
     this.fit(video.videoWidth || 640, video.videoHeight || 480);
     this.unfollow = this.platform.frames(video, () => this.frame());
     this.watch();
@@ -255,6 +268,9 @@ export class Loop {
     this.pending.set(frame.id, frame);
     frame.timer = platform.setTimeout(() => this.giveUp(frame), MAX_AGE);
     try {
+      this.honest ??= await platform.honest();  // else the kernel would judge another picture than the one shown
+      if (!this.honest) throw new Error(WORDS.altered);
+      if (!this.pending.has(frame.id)) return;
       frame.picture = await platform.bitmap(this.video);
       if (!this.pending.has(frame.id)) return void frame.picture.close();
       const { width, height } = frame.picture;
@@ -343,6 +359,7 @@ export class Loop {
   /** Forgets the frames under way: their answers, should they come, find nothing to reveal. */
   drop() {
     this.turn++;
+    this.decoding = undefined;  // one that never ends must not hold up those after it
     for (const frame of this.pending.values()) this.settle(frame);
   }
 
@@ -396,6 +413,7 @@ export class Loop {
 
   /** The decoded PNG onto `this.mask`, as alpha. */
   readMask(picture, times) {
+    if (!readsTrue(this.probe)) throw new Error(WORDS.altered);
     const { width, height } = picture;
     resize(this.mask, width, height);
     const c = this.mask.getContext("2d", { willReadFrequently: true });
@@ -841,6 +859,20 @@ export function browserPlatform() {
     bitmap: video => createImageBitmap(video),
     decode: png => createImageBitmap(new Blob([png], { type: "image/png" })),
     encode: async canvas => (await blob(canvas, "image/jpeg", JPEG)).arrayBuffer(),
+    async honest() {  // four blocks of colour, by the way that frames go: within what JPEG may change
+      const blocks = [[0, 0, 0], [255, 255, 255], [200, 40, 40], [40, 40, 200]], size = 16;
+      const canvas = this.canvas(4 * size, size), c = canvas.getContext("2d", { willReadFrequently: true });
+      for (const [i, rgb] of blocks.entries()) {
+        c.fillStyle = `rgb(${rgb})`;
+        c.fillRect(i * size, 0, size, size);
+      }
+      const back = await createImageBitmap(new Blob([await this.encode(canvas)], { type: "image/jpeg" }));
+      c.clearRect(0, 0, 4 * size, size);
+      c.drawImage(back, 0, 0);
+      back.close();
+      const read = i => c.getImageData((i + .5) * size, size / 2, 1, 1).data;
+      return blocks.every((rgb, i) => rgb.every((v, k) => Math.abs(v - read(i)[k]) < 24));
+    },
     png: canvas => blob(canvas, "image/png"),
     async video(stream) {
       const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });

@@ -111,6 +111,7 @@ export class Platform {
   hidden = () => this.unseen;
   onVisibility = f => { this.watchers.add(f); return () => this.watchers.delete(f); };
   canvas = () => new Canvas(16, 16);
+  honest = async () => this.fault !== "honest";
   bitmap = async video => { this.raise("bitmap"); return this.keep(picture(video.videoWidth, video.videoHeight, video.number)); };
   encode = async canvas => { this.raise("encode"); return Buffer.from([canvas.width / 32, canvas.height / 32]); };
   decode = async bytes => this.keep(await decode(bytes));

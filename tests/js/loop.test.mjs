@@ -355,6 +355,23 @@ test("a view that breaks does not keep others from being covered", async () => {
   assert.deepEqual(heard, ["screen", "state"]);
 });
 
+test("a browser that alters frames on their way: nothing is sent, nothing is shown", async () => {
+  const s = stage();
+  s.platform.fault = "honest";
+  s.video.tick();
+  await settle();
+  assert.equal(s.kernel.sent.length, 0);
+  covered(s, "failed", /alters/);
+});
+
+test("a browser that reads white from every canvas shows nothing", async () => {
+  const s = stage(), frame = await s.shoot();
+  for (const name of ["mask", "probe"]) s.loop[name].getContext().getImageData =
+    (x, y, width, height) => ({ width, height, data: new Uint8ClampedArray(4 * width * height).fill(255) });
+  await s.kernel.reply(frame, {}, [png(32, 32, () => 0)]);
+  covered(s, "failed", /alters/);
+});
+
 test("the double of a canvas can show what the tests look for", () => {
   const a = new Canvas(8, 8);
   assert.equal(seen(a).length, 64, "an empty canvas is not a covered one");
