@@ -6,11 +6,10 @@
 __all__ = ['PLAYABLE', 'QUIET', 'ELSEWHERE', 'BadInput', 'Parser', 'probe', 'check_clip', 'check_model', 'check_learner',
            'checkout', 'live_notebook', 'private_folder', 'code_of', 'private_copy', 'serve_clip', 'version_of',
            'counted', 'demo_clip', 'source_url', 'is_free', 'choose_port', 'has_display', 'tunnel', 'cameras',
-           'directions', 'lab_arguments', 'serve', 'live', 'Finding', 'look_at_packages', 'look_at_jupyter',
-           'look_at_models', 'look_at_machine', 'look_at_files', 'doctor', 'train', 'bench', 'add_live', 'add_doctor',
+           'directions', 'lab_arguments', 'serve', 'live', 'train', 'bench', 'doctor', 'add_live', 'add_doctor',
            'add_elsewhere', 'parser', 'run', 'main']
 
-# %% ../nbs/07_cli.ipynb #b2559381
+# %% ../nbs/07_cli.ipynb #8001d024
 import argparse
 import getpass
 import json
@@ -27,7 +26,6 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import NamedTuple
 
 # %% ../nbs/07_cli.ipynb #702bbc98
 class BadInput(ValueError):
@@ -297,89 +295,6 @@ def live(
         serve([*lab, *args.extra], directions(port, token, source))
     return 0
 
-# %% ../nbs/07_cli.ipynb #faab44d7
-class Finding(NamedTuple):
-    "One line of the doctor's: `good` is None for what is only nice to have."
-    what: str
-    says: str
-    good: bool | None = True
-
-    def __str__(self) -> str: return f"{ {True: 'ok ', None: '-  ', False: 'BAD'}[self.good]} {self.what}: {self.says}"
-
-# %% ../nbs/07_cli.ipynb #b03fccd5
-def look_at_packages() -> list[Finding]:
-    "Python and every package that camredact requires, with the versions found and wanted."
-    from packaging.requirements import Requirement
-    found = [Finding("python", sys.version.split()[0], sys.version_info >= (3, 11)), Finding("camredact", version_of("camredact") or "?")]
-    for r in map(Requirement, metadata.requires("camredact") or []):
-        if r.marker and not r.marker.evaluate({"extra": ""}): continue
-        has = version_of(r.name)
-        good = bool(has) and r.specifier.contains(has, prereleases=True)
-        found.append(Finding(r.name, has or "missing", good) if good else Finding(r.name, f"{has or 'missing'}, wanted {r.specifier}", False))
-    return found
-
-# %% ../nbs/07_cli.ipynb #1adf4b68
-def look_at_jupyter() -> list[Finding]:
-    "Whether JupyterLab would find the widgets' front ends, and whether its Python kernel is this Python."
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_core.paths import jupyter_path
-    here = {name: any((Path(p)/name).is_dir() for p in jupyter_path("labextensions")) for name in
-        ("@jupyter-widgets/jupyterlab-manager", "jupyter-webrtc", "anywidget")}
-    found = [Finding(f"front end {name}", "found" if ok else "not found: reinstall into this environment", ok) for name, ok in here.items()]
-    python = KernelSpecManager().get_kernel_spec("python3").argv[0]
-    same = not os.path.isabs(python) or Path(python).absolute().parent == Path(sys.executable).absolute().parent
-    return [*found, Finding("kernel python3", python, same)]
-
-# %% ../nbs/07_cli.ipynb #d6e9b9ed
-def look_at_models() -> list[Finding]:
-    "Engines, and every bundled model: is it there, whole, and how long does it take for a 320x256 frame?"
-    import numpy as np
-    import onnxruntime
-    from camredact.segment import NoWeights, load, models
-    found = [Finding("onnxruntime engines", ", ".join(onnxruntime.get_available_providers()))]
-    for name in models():
-        try: segmenter = load(name)
-        except NoWeights as e: found.append(Finding(f"weights {name}", str(e), False)); continue
-        rgb, weights, times = np.zeros((256, 320, 3), np.uint8), np.zeros(32, np.float32), []
-        for _ in range(5):
-            start = time.perf_counter()
-            segmenter.score(rgb, weights)
-            times.append(time.perf_counter() - start)
-        found.append(Finding(f"weights {name}", f"sha256 matches, {1000*min(times):.0f} ms a frame of 320x256 here"))
-    return found if models() else [*found, Finding("weights", "none: reinstall, or train with `camredact train`", False)]
-
-# %% ../nbs/07_cli.ipynb #35d5607a
-def look_at_machine() -> list[Finding]:
-    "What else is on this machine: cameras, a GPU, the optional packages, and what the project's own tests use."
-    devices = cameras()
-    found = [Finding("cameras", "ask the browser" if devices is None else ", ".join(devices) or "none here; the browser may be elsewhere", True if devices else None)]
-    for name, why in (("openvino", "another engine"), ("fastai", "training"), ("torch", "training")):
-        found.append(Finding(name, version_of(name) or f"not installed: {why}", True if version_of(name) else None))
-    for name, why in (("nvidia-smi", "a GPU"), ("chromium", "browser tests"), ("node", "front-end tests")):
-        found.append(Finding(name, shutil.which(name) or f"not found: {why}", True if shutil.which(name) else None))
-    return found
-
-# %% ../nbs/07_cli.ipynb #6845e76c
-def look_at_files() -> list[Finding]:
-    "The live notebook, and the folder for its copies."
-    found = []
-    for what, find in (("live notebook", live_notebook), ("private folder", private_folder)):
-        try: found.append(Finding(what, str(find())))
-        except BadInput as e: found.append(Finding(what, str(e), False))
-    return found
-
-# %% ../nbs/07_cli.ipynb #8f4a640e
-def doctor(
-    args: argparse.Namespace,  # nothing of it is used
-) -> int:
-    "Prints what is here and what is not; returns 1 if something is broken that live redaction needs."
-    looks = (look_at_packages, look_at_jupyter, look_at_models, look_at_files, look_at_machine)
-    findings = [finding for look in looks for finding in look()]
-    print(*findings, sep="\n")
-    bad = sum(finding.good is False for finding in findings)
-    print(f"{bad} of these must be mended" if bad else "all well")
-    return 1 if bad else 0
-
 # %% ../nbs/07_cli.ipynb #63024e4d
 def train(
     argv: Sequence[str],  # what follows `camredact train`
@@ -399,6 +314,13 @@ def bench(
     if not root: raise BadInput("bench measures with the project's tests: clone the project and type make bench")
     return subprocess.call([sys.executable, str(root/"tests"/"bench.py"), *argv])
 
+# %% ../nbs/07_cli.ipynb #2fecffc7
+def doctor(
+    args: argparse.Namespace,  # nothing of it is used
+) -> int:
+    "Prints what is here and what is not; returns 1 if something is broken that live redaction needs."
+    return import_module("camredact.doctor").main()
+
 # %% ../nbs/07_cli.ipynb #21f67049
 ELSEWHERE: dict[str, Callable[[Sequence[str]], int]] = {"train": train, "bench": bench}  # these parse their own options
 
@@ -415,12 +337,12 @@ def add_live(
     p.add_argument("--no-browser", action="store_true", help="open no browser, only print the address")
     p.set_defaults(run=live)
 
-# %% ../nbs/07_cli.ipynb #d3993392
+# %% ../nbs/07_cli.ipynb #8105ffff
 def add_doctor(
     commands,  # what `add_subparsers` returned
 ) -> None:
     "Adds `camredact doctor`."
-    p = commands.add_parser("doctor", help="says what is installed and what is missing", description=look_at_machine.__doc__,
+    p = commands.add_parser("doctor", help="says what is installed and what is missing", description="Says what is installed, what is missing, and what is broken.",
         epilog="example: camredact doctor\n\nExit status 1 if something is broken that live redaction needs.")
     p.set_defaults(run=doctor)
 

@@ -14,14 +14,14 @@ import argparse, gc, json, random, sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-# %% ../nbs/12_train.ipynb #45783836
+# %% ../nbs/12_train.ipynb #80e037d7
 import cv2
 import numpy as np
 import timm
 import torch
 import torch.nn.functional as F
 from fastai.callback.core import Callback, CancelFitException
-from fastai.callback.schedule import *  # noqa: F403 -- patches fit_one_cycle and lr_find into Learner
+import fastai.callback.schedule  # noqa: F401 -- patches fit_one_cycle and lr_find into Learner
 from fastai.callback.training import BnFreeze
 from fastai.data.core import DataLoaders
 from fastai.data.transforms import Normalize

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CUSTOM', 'PRESET_TABLE', 'PLAYABLE', 'STATES', 'DIAL_TABLE', 'Frames', 'UnknownName', 'check_name', 'HideSet',
-           'OneOf', 'Share', 'preset_of', 'clip_of', 'streams_of', 'budget_of', 'is_path', 'Camera']
+           'OneOf', 'Share', 'preset_of', 'clip_of', 'check_by_url', 'streams_of', 'budget_of', 'is_path', 'Camera']
 
 # %% ../nbs/04_widget.ipynb #8731bf5c
 from collections.abc import Iterable
@@ -114,6 +114,15 @@ def clip_of(
     if kind not in PLAYABLE: raise ValueError(f"{url!r} is no clip that browsers play: give the URL of a {' or '.join(PLAYABLE[:2])} file, or \"camera\"")
     return VideoStream.from_url(url)
 
+# %% ../nbs/04_widget.ipynb #12d4c869
+def check_by_url(
+    stream: MediaStream,  # of ipywebrtc's
+) -> MediaStream:         # the same
+    "Raises `ValueError` for a stream that holds its pictures instead of naming them."
+    held = getattr(stream, "video", None) or getattr(stream, "image", None)
+    if held is not None and held.format != "url": raise ValueError("a clip by value would be saved with the notebook: give its URL")
+    return stream
+
 # %% ../nbs/04_widget.ipynb #1ba83a3f
 def streams_of(
     source: str | MediaStream,  # "camera", the URL of a clip, or a stream of ipywebrtc's
@@ -124,7 +133,7 @@ def streams_of(
         source.constraints = {**source.constraints, "audio": False}
         return {"stream": source, "clip": None, "camera": "default"}
     if source == "camera": return {"stream": CameraStream(constraints=silent), "clip": None, "camera": "default"}
-    clip = source if isinstance(source, MediaStream) else clip_of(source)
+    clip = check_by_url(source) if isinstance(source, MediaStream) else clip_of(source)
     return {"stream": CameraStream(constraints=silent), "clip": clip, "camera": "clip"}
 
 # %% ../nbs/04_widget.ipynb #b7329294

@@ -70,11 +70,13 @@ from PIL import Image
 from camredact.streets import read_stamp
 camera = CameraStream(constraints={{"audio": False, "video": {{"width": {w}, "height": {h}}}}})
 recorder, numbers = ImageRecorder(stream=camera, format="jpeg"), []
-def again(change):
+def keep(change):
     picture = np.asarray(Image.open(io.BytesIO(recorder.image.value)).convert("RGB"))
     numbers.append((time.monotonic(), read_stamp(picture)))
-    recorder.recording = True
-recorder.image.observe(again, "value")
+def again(change):
+    if not change.new: recorder.recording = True
+recorder.image.observe(keep, "value")
+recorder.observe(again, "recording")
 recorder.recording = True
 """
 
