@@ -123,7 +123,7 @@ def q(values: Sequence[float], share: float) -> float | None:
 
 def middle(runs: Sequence[dict]) -> dict:
     "The median of every figure over several windows."
-    return {k: statistics.median([r[k] for r in runs]) if all(r[k] is not None for r in runs) else None for k in runs[0]}
+    return {k: round(statistics.median([r[k] for r in runs]), 3) if all(r[k] is not None for r in runs) else None for k in runs[0]}
 
 
 def window(tab: Tab, seconds: float, length: int, during: Callable[[], Any] | None = None) -> dict:
@@ -166,7 +166,7 @@ def live(lab: Studio, model: str, length: int, seconds: float, windows: int) -> 
     spent = json.loads(tab.execute("import json; print(json.dumps(spent[-300:]))"))
     busy = [window(tab, 0, length, lambda: tab.execute(BUSY.format(seconds=seconds)))["fps"] for _ in range(windows)]
     lab.close()
-    return {**figures, "fps_computing": statistics.median(busy), "kernel": steps(spent)}
+    return {**figures, "fps_computing": round(statistics.median(busy), 1), "kernel": steps(spent)}
 
 
 def recorder(lab: Studio, w: int, h: int, seconds: float) -> float:
