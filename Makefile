@@ -1,5 +1,5 @@
 # CONTRIBUTING.md says what each verb is for; ARGS are passed on: make live ARGS="--source demo"
-.PHONY: help env live test nbdev_test py_test js_test prep check bench train docs
+.PHONY: help env live test nbdev_test py_test mutants js_test prep check bench train docs
 ENV := .venv/made-$(shell pwd | cksum | cut -d' ' -f1)
 META := settings.ini setup.py
 
@@ -12,11 +12,15 @@ live: $(ENV)-slim        ## the camera in JupyterLab
 test: $(ENV)-dev nbdev_test py_test js_test        ## everything: notebooks, pytest, front end
 
 nbdev_test: $(ENV)-dev        ## the notebooks alone
+	@.ci/tools
 	.venv/bin/nbdev-test --do-print $(ARGS)
 
 py_test: $(ENV)-dev        ## pytest alone
 	@.ci/tools
 	.venv/bin/pytest tests $(ARGS)
+
+mutants: $(ENV)-dev        ## the browser tests against broken builds: each must fail
+	.venv/bin/pytest tests/test_mutants.py -m mutants $(ARGS)
 
 js_test: $(ENV)-dev        ## the front end alone, in Node
 	"$$(.ci/tools node)" --test --test-reporter=spec tests/js/*.test.*js

@@ -34,10 +34,13 @@ class RedactGraph(nn.Module):
         rgb: torch.Tensor,      # uint8[H,W,3]
         weights: torch.Tensor,  # float32[32]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # score[H,W], confidence[H,W], probs[32,h,w]
-        probs = self.net(rgb.permute(2, 0, 1)[None].float()/255).softmax(1)[0]
-        maps = torch.stack([(weights[:, None, None]*probs).sum(0), probs.amax(0)])[None]
-        maps = F.interpolate(maps, size=rgb.shape[:2], mode="bilinear", align_corners=False)[0]
-        return maps[0], maps[1], probs
+        logits = self.net(rgb.permute(2, 0, 1)[None].float()/255)[0]
+        e = (logits - logits.amax(0)).exp()  # the softmax in its parts: the largest e is 1
+        total = e.sum(0, keepdim=True)
+        score = (weights[None] @ e.flatten(1)).view_as(total)
+        maps = torch.cat([score, torch.ones_like(total)])/total
+        maps = F.interpolate(maps[None], size=rgb.shape[:2], mode="bilinear", align_corners=False)[0]
+        return maps[0], maps[1], e/total
 
 # %% ../nbs/13_export.ipynb #cdac2650
 def export_onnx(
@@ -64,13 +67,14 @@ class TorchSegmenter:
     "A `Segmenter` of a learner's file; slower than ONNX on a CPU, quick on CUDA."
     def __init__(self,
         path: Path | str,               # what `save_learner` wrote
-        budget: int = DEFAULT_BUDGET,   # pixels it should be given
+        budget: int | None = None,      # pixels it should be given; None: what its file says
         device: str | None = None,      # None: CUDA where there is one
     ):
-        self.name, self.budget = Path(path).stem, budget
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        try: self.graph = RedactGraph(load_network(path)).eval().to(self.device)
+        try: net = load_network(path)
         except ValueError as error: raise NoWeights(str(error)) from error
+        self.name, self.budget = Path(path).stem, budget or net.budget
+        self.graph = RedactGraph(net).eval().to(self.device)
 
     @torch.inference_mode()
     def _run(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:

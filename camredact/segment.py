@@ -47,10 +47,10 @@ def _header(
     kinds = " or ".join(formats)
     if not data: raise BadPicture(f"the picture is empty: choose a {kinds} file")
     try: im = Image.open(BytesIO(data), formats=formats)
-    except Image.DecompressionBombError as e: raise BadPicture(f"the picture is too large: at most {max_pixels:,} pixels") from e
-    except Exception as e: raise BadPicture(f"this is no {kinds} picture, whatever its name says") from e
+    except Image.DecompressionBombError as e: raise BadPicture(f"the picture is too large: make it smaller first, {max_pixels:,} pixels at most") from e
+    except Exception as e: raise BadPicture(f"this is no {kinds} picture, whatever its name says: save it as one") from e
     w, h = im.size
-    if not 0 < w*h <= max_pixels: raise BadPicture(f"the picture has {w} x {h} pixels: at most {max_pixels:,} are accepted")
+    if not 0 < w*h <= max_pixels: raise BadPicture(f"the picture has {w} x {h} pixels: make it smaller first, {max_pixels:,} at most")
     if getattr(im, "is_animated", False) and im.format != "MPO":
         raise BadPicture("the picture is animated: save one frame of it, or redact it as a clip")
     return im
@@ -168,10 +168,16 @@ def _options(
     options.intra_op_num_threads = threads or min(cores(), 4)
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    options.add_session_config_entry("session.force_spinning_stop", "1")  # when the frame is done
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return options
 
 # %% ../nbs/02_segment.ipynb #132c6688
+def _providers() -> list[str]:
+    "What ONNX Runtime can run on here: CUDA first, where onnxruntime-gpu is installed."
+    there = ort.get_available_providers()
+    if "CUDAExecutionProvider" in there: ort.preload_dlls()  # CUDA's libraries come as pip packages, where no loader looks
+    return [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in there]
+
 class OnnxSegmenter:
     "A `Segmenter` that runs an ONNX file, on the CPU or, where onnxruntime-gpu is installed, on CUDA."
     def __init__(
@@ -182,8 +188,7 @@ class OnnxSegmenter:
         name: str | None = None,                  # None: the file's own
         budget: int | None = None,                # None: the file's note, else `DEFAULT_BUDGET`
     ):
-        wanted = providers or [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in ort.get_available_providers()]
-        try: self.session = ort.InferenceSession(os.fspath(path), _options(threads), providers=list(wanted))
+        try: self.session = ort.InferenceSession(os.fspath(path), _options(threads), providers=list(providers or _providers()))
         except Exception as e: raise NoWeights(f"{path} cannot be read as a model: reinstall camredact, or export it again") from e
         notes = self.session.get_modelmeta().custom_metadata_map
         self.name, self.budget = name or Path(path).stem, int(budget or notes.get("budget", DEFAULT_BUDGET))
@@ -273,9 +278,15 @@ def card(
 ) -> dict:
     "What is written about a bundled model; raises `NoWeights` when it is not there."
     folder = folder or weights_folder()
-    if name in models(folder): return json.loads((folder/f"{name}.json").read_text(encoding="utf8"))
+    if name in models(folder): return _read_card(folder/f"{name}.json")
     found = ", ".join(models(folder)) or "none"
     raise NoWeights(f"there are no weights named {name!r} (found: {found}): reinstall camredact, make them with `camredact train`, or give the path of an .onnx file")
+
+def _read_card(path: Path) -> dict:
+    try: about = json.loads(path.read_text(encoding="utf8"))
+    except ValueError: about = None
+    if not isinstance(about, dict) or "sha256" not in about: raise NoWeights(f"the card of the weights, {path.name}, is corrupted: reinstall camredact")
+    return about
 
 def bundled(
     name: str,                    # a name out of `models()`

@@ -7,7 +7,7 @@ __all__ = ['ROUND', 'Way', 'FIRST', 'WEBM', 'MJPEG', 'ROWS', 'COLUMNS', 'SHARE',
            'cross', 'stroll', 'circle', 'beside', 'drive', 'wait', 'Thing', 'walker', 'animal', 'car', 'ridden',
            'fixture', 'crossers', 'company', 'strollers', 'traffic', 'fixtures', 'Scene', 'whole', 'rate', 'glow',
            'Street', 'draw_street', 'draw_clip', 'pictures_of', 'Codec', 'encode', 'write_webm', 'write_mjpeg',
-           'demo_clip', 'checksum', 'cells', 'corner', 'stamp', 'read_stamp']
+           'checksum', 'cells', 'corner', 'stamp', 'read_stamp']
 
 # %% ../nbs/08_streets.ipynb #f94e00d5
 import os
@@ -432,16 +432,6 @@ def write_mjpeg(
 ) -> Path:
     "A clip for Chromium's fake camera, which plays it over and over."
     return encode(path, pictures, fps, MJPEG)
-
-def demo_clip(
-    path: str | Path,
-    seconds: float = ROUND,  # a whole round leads back to its beginning
-    seed: int = 36,
-    fps: float = 15,
-) -> Path:
-    "Writes the demonstration clip: 640x480, WebM."
-    if not seconds > 0: raise ValueError(f"seconds must be more than 0, not {seconds!r}")
-    return write_webm(path, draw_clip(seed, max(1, round(seconds*fps)), 480, 640, fps), fps)
 
 # %% ../nbs/08_streets.ipynb #cbc3d129
 ROWS, COLUMNS = 4, 8

@@ -20,7 +20,7 @@ from ipywidgets import Widget, widget_serialization
 from traitlets import Bool, Dict, Enum, Float, Instance, List, TraitError, Unicode, observe
 from .categories import CODES, COLOURS, GROUPS, PRESETS, UNCERTAIN_BAR, check_names
 from .redact import DEFAULT_DIAL, DIALS
-from .segment import DEFAULT_BUDGET, NoWeights, card
+from .segment import DEFAULT_BUDGET, NoWeights, card, load
 from .segment import models as bundled_models
 from .stream import Session
 
@@ -61,9 +61,9 @@ class HideSet(List):
     "A trait that takes any collection of category names, and keeps them in the order of `CODES`."
     _cast_types = (tuple, set, frozenset)
 
-    def validate(self, obj: Any, value: Any) -> list[str]:
-        hidden = check_names(super().validate(obj, value))
-        return [code for code in CODES if code in hidden]
+    def validate(self, obj: Any, value: Any) -> tuple[str, ...]:
+        hidden = check_names(super().validate(obj, list(value) if isinstance(value, tuple) else value))
+        return tuple(code for code in CODES if code in hidden)  # no list: what is appended to one, nobody would hear of
 
 # %% ../nbs/04_widget.ipynb #048e8e10
 class OneOf(Unicode):
@@ -103,7 +103,7 @@ def preset_of(
     return next((name for name, preset in PRESET_TABLE.items() if preset == choice), CUSTOM)
 
 # %% ../nbs/04_widget.ipynb #1edd784d
-PLAYABLE = (".webm", ".mp4", ".m4v", ".ogv")  # what browsers play, by the end of the address
+PLAYABLE = (".webm", ".mp4")  # what browsers play, by the end of the address
 
 # %% ../nbs/04_widget.ipynb #dedd17f5
 def clip_of(
@@ -111,7 +111,7 @@ def clip_of(
 ) -> VideoStream:    # played muted, and for ever
     "A clip as a stream; raises `ValueError` where a browser could not play it."
     kind = PurePosixPath(urlsplit(url).path).suffix.lower()
-    if kind not in PLAYABLE: raise ValueError(f"{url!r} is no clip that browsers play: give the URL of a {' or '.join(PLAYABLE[:2])} file, or \"camera\"")
+    if kind not in PLAYABLE: raise ValueError(f"{url!r} is no clip that browsers play: give the URL of a {' or '.join(PLAYABLE)} file, or \"camera\"")
     return VideoStream.from_url(url)
 
 # %% ../nbs/04_widget.ipynb #12d4c869
@@ -144,8 +144,10 @@ DIAL_TABLE = {name: {"tau": list(dial.tau), "margin": dial.margin, "hold": dial.
 def budget_of(
     model: str,  # a bundled name, or a path
 ) -> int:        # pixels that it should be sent
-    "What a bundled model's card says, and the usual number for the rest."
-    return card(model).get("budget", DEFAULT_BUDGET) if model in bundled_models() else DEFAULT_BUDGET
+    "What a bundled model's card or another's file says, and the usual number where nothing does."
+    if model in bundled_models(): return card(model).get("budget", DEFAULT_BUDGET)
+    try: return load(model).budget
+    except NoWeights: return DEFAULT_BUDGET  # the page will say what is wrong with it
 
 # %% ../nbs/04_widget.ipynb #97d35573
 def is_path(
@@ -223,7 +225,8 @@ class Camera(AnyWidget):
             self.hidden, self.bar = (PRESET_TABLE[change.new][key] for key in ("hidden", "bar"))
 
     def start(self) -> None:
-        "Ask for the picture, in every page that shows this camera."
+        "Ask for the picture, in every page that shows this camera; again where it failed."
+        if self.state in ("failed", "stopped"): self.running = False
         self.running = True
 
     def stop(self) -> None:

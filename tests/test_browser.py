@@ -220,6 +220,63 @@ def test_covered_after_a_killed_kernel_and_live_again_after_run_all(lab: Studio)
     assert len(own_frames(record_until(tab, 10))) >= 5
 
 
+# The panel
+
+def checked(tab: Tab) -> list[str]:
+    "The categories whose boxes are ticked."
+    return tab.js("() => [...document.querySelectorAll('.camredact input[name=hide]:checked')].map(e => e.value)")
+
+
+def test_the_panel_does_what_it_says(lab: Studio) -> None:
+    from camredact.categories import CODES, PRESETS
+    tab = start(lab, "panel")
+    boxes = tab.js("() => [...document.querySelectorAll('.camredact fieldset input[name=hide]')].map(e => e.value)")
+    assert sorted(boxes) == sorted(CODES)
+    tab.choose("preset", "no sky, no trees")
+    said = lambda: json.loads(tab.execute("import json; print(json.dumps([cam.hidden, cam.preset, cam.dial, cam.show_raw, cam.state, cam.words]))"))  # noqa: E731
+    tab.wait("(n) => document.querySelectorAll('.camredact input[name=hide]:checked').length === n", len(PRESETS["no sky, no trees"]))
+    assert set(checked(tab)) == set(said()[0]) == PRESETS["no sky, no trees"] and said()[1] == "no sky, no trees"
+    tab.tick("Car", True)
+    tab.wait("() => document.querySelector('.camredact select[name=preset]').value === 'custom'")
+    tab.choose("dial", "balanced")
+    tab.wait_shown(5)
+    hidden, preset, dial, raw, state, words = said()
+    assert (preset, dial, raw, state) == ("custom", "balanced", True, "live") and "Car" in hidden and "Hidden" in words
+    assert tab.js("() => document.querySelector('.camredact select[name=model]').value") == "double"
+    tab.wait("() => /answer \\d+ ± \\d+ ms/.test(document.querySelector('.camredact').innerText)", why="the answer time")
+    assert re.search(r"redacted\s+\d+ fps\s+raw\s+\d+ fps", tab.text()), tab.text()
+    tab.page.locator(".camredact input[name=raw]").first.set_checked(False)
+    tab.wait("() => document.querySelector('.camredact-raw').closest('figure').hidden")
+    assert said()[3] is False
+
+
+def differs_from_checkerboard(picture: np.ndarray) -> float:
+    "How far the middle of the band of sky of `Stripes` is from the checkerboard, in grey levels."
+    from camredact.redact import checkerboard
+    h, w = picture.shape[:2]
+    band = slice(round(BAND*h) + 8, round(BASE*h) - 8)
+    return float(np.abs(picture[band].astype(int) - checkerboard(h, w)[band]).mean())
+
+
+def test_snapshot_and_film_hold_the_redacted_picture(lab: Studio, tmp_path: Path) -> None:
+    import av
+    tab = start(lab, "saving", hidden=["Sky"])
+    tab.page.locator(".camredact input[name=raw]").first.set_checked(True)
+    assert differs_from_checkerboard(tab.picture("raw")) > 30, "the raw sky looks like the checkerboard: the test would prove nothing"
+    with tab.page.expect_download() as still: tab.press("snapshot")
+    still.value.save_as(tmp_path / "still.png")
+    shot = np.asarray(Image.open(tmp_path / "still.png").convert("RGB"))
+    assert shot.shape == tab.picture().shape and differs_from_checkerboard(shot) == 0, "the snapshot shows what is hidden"
+    tab.press("record")
+    tab.wait_shown(20)
+    with tab.page.expect_download() as film: tab.press("record")
+    film.value.save_as(tmp_path / "film.webm")
+    with av.open(str(tmp_path / "film.webm")) as box:
+        assert not box.streams.audio
+        frames = [f.to_ndarray(format="rgb24") for f in box.decode(video=0)]
+    assert len(frames) >= 5 and max(map(differs_from_checkerboard, frames)) < 20, "the film shows what is hidden"
+
+
 # Stop, save, compute
 
 def tracks(tab: Tab) -> list[str]:

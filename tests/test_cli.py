@@ -223,3 +223,10 @@ def test_the_next_free_port_is_found(tmp_path: Path) -> None:
         try: assert first.server != second.server
         finally: second.end(signal.SIGTERM)
     finally: first.end(signal.SIGTERM)
+
+
+def test_make_live_passes_its_options_on() -> None:
+    root = Path(__file__).parents[1]
+    if not shutil.which("make"): pytest.skip("make is not installed")
+    said = subprocess.run(["make", "-n", "live", "ARGS=--no-browser --port 8899 --source FILE"], cwd=root, capture_output=True, text=True)
+    assert said.returncode == 0 and "camredact live --no-browser --port 8899 --source FILE" in said.stdout, said

@@ -68,7 +68,7 @@ export function maxAge(p95) {
 export function inFlight(answer, work) {
   if (!Number.isFinite(answer + work)) return 2;
   if (work > 200) return 1;
-  return Math.min(3, Math.max(2, Math.floor(answer / Math.max(work, 33))));
+  return Math.min(3, Math.max(work < 50 ? 3 : 2, Math.floor(answer / work)));
 }
 
 /** Why this answer must not be shown for this frame under this choice; "" where it may. */
@@ -460,12 +460,14 @@ export function constraintsFor(wanted, video = true) {
 
 /** What went wrong with the camera or the clip, and what to do about it. */
 export function sourceWords(error, { hostname = "HOST", port = "8888" } = {}) {
+  port ||= "80";  // which an address does not spell out
   const said = {
     Insecure: `Browsers give a camera only to pages on https, localhost or 127.0.0.1, and this page is on ${hostname}. `
       + `On your own machine run: ssh -L ${port}:127.0.0.1:${port} ${hostname}, and open this page at 127.0.0.1:${port}; `
       + "or serve Jupyter over https.",
     NotAllowedError: "The camera was not allowed. Allow it beside the browser's address bar, then Start.",
-    NotFoundError: "No camera was found. Plug one in, or choose another source, then Start.",
+    NotFoundError: "No camera was found. Plug one in, or choose another source, then Start. Without any: "
+      + 'camredact live --source demo plays a drawn street, Camera("clip.webm") a clip.',
     OverconstrainedError: "That camera was not found. Choose another one, then Start.",
     NotReadableError: "The camera does not answer: another program may be using it. Close that, then Start.",
     Clip: "The clip cannot be played. Browsers play webm and mp4 (H.264), by a URL that this page can reach.",
@@ -636,7 +638,13 @@ export class Control {
   }
 
   /** The redacted picture as a file. The raw one is never offered. */
-  async snapshot() { this.platform.download(await this.platform.png(this.loop.screen), "png"); }
+  async snapshot() {
+    try { this.platform.download(await this.platform.png(this.loop.screen), "png"); }
+    catch (error) { this.lost("snapshot", error); }
+  }
+
+  /** Says what could not be saved, and leaves the state as it is. */
+  lost(what, error) { this.loop.say(this.loop.state, `The ${what} could not be saved: ${error?.message || error}`); }
 
   /** Starts a recording of the redacted picture, or ends it and offers the file. */
   record() {
@@ -653,8 +661,10 @@ export class Control {
     this.recorder = null;
     this.tellViews();
     if (!recorder) return;
-    const film = await recorder.stop();
-    this.platform.download(film, film.type?.includes("mp4") ? "mp4" : "webm");
+    try {
+      const film = await recorder.stop();
+      this.platform.download(film, film.type?.includes("mp4") ? "mp4" : "webm");
+    } catch (error) { this.lost("recording", error); }
   }
 
   heard(what) {

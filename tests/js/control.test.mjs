@@ -213,6 +213,19 @@ test("snapshots and films are of the redacted picture, and covered while it is",
   assert.equal(w.platform.files.at(-1)[1].of, film);
 });
 
+test("a snapshot or film that cannot be saved is said, and nothing more is seen", async () => {
+  const w = await widget();
+  await w.round();
+  w.platform.png = async () => { throw new Error("no room"); };
+  w.platform.recorder = () => ({ stop: async () => { throw new Error("no codec"); } });
+  await w.control.snapshot();
+  assert.match(w.loop.words, /snapshot could not be saved: no room/);
+  w.control.record();
+  await w.control.finish();
+  assert.match(w.loop.words, /recording could not be saved: no codec/);
+  assert.deepEqual([w.platform.files, w.control.recorder], [[], null]);
+});
+
 test("the raw view that was switched off stays off", async () => {
   const memory = {}, w = await widget({ memory });
   w.control.showRaw(false);

@@ -32,7 +32,7 @@ test("the age follows the answers, within its bounds", () => {
 });
 
 test("one to three frames are in flight", () => {
-  assert.deepEqual([[NaN, NaN], [2000, NaN], [50, 12], [210, 10], [130, 60], [900, 400]].map(([a, w]) => cam.inFlight(a, w)), [2, 2, 2, 3, 2, 1]);
+  assert.deepEqual([[NaN, NaN], [2000, NaN], [50, 12], [210, 10], [130, 60], [400, 100], [900, 400]].map(([a, w]) => cam.inFlight(a, w)), [2, 2, 3, 3, 2, 3, 1]);
 });
 
 test("a preset's name follows the set and the bar", () => {
