@@ -9,7 +9,6 @@ __all__ = ['THINGS', 'Cutout', 'cut_out', 'cutouts', 'paste', 'Paste']
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 # %% ../nbs/10_paste.ipynb #618fbcef
 import cv2

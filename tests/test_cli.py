@@ -115,6 +115,8 @@ def test_no_weights_and_corrupted_weights(tmp_path: Path) -> None:
     data[len(data)//2] ^= 1
     weights.write_bytes(data)
     refused(run("live", PYTHONPATH=str(tmp_path)), "corrupted", "reinstall")
+    (package/"weights"/"fast.json").write_text("{")
+    refused(run("live", PYTHONPATH=str(tmp_path)), "card", "corrupted", "reinstall")
     weights.unlink()
     refused(run("live", PYTHONPATH=str(tmp_path)), "weights", "reinstall")
 

@@ -121,7 +121,7 @@ def test_presets_follow_sets_and_sets_follow_presets(camera: Camera) -> None:
         camera.preset = preset
         assert (set(camera.hidden), camera.bar) == (hidden, UNCERTAIN_BAR if preset == "nothing uncertain" else 0)
     camera.hidden = [*camera.hidden, "Car"]
-    assert (camera.preset, camera.hidden, camera.bar) == ("custom", ["Car", "Void"], UNCERTAIN_BAR)
+    assert (camera.preset, camera.hidden, camera.bar) == ("custom", ("Car", "Void"), UNCERTAIN_BAR)
     camera.hidden, camera.bar = PRESETS["no cars"], 0
     assert camera.preset == "no cars"
 
@@ -133,7 +133,7 @@ def test_what_the_page_sends_is_checked_like_what_python_sets(camera: Camera) ->
         with pytest.raises(error): camera.set_state(state)
         assert (camera.hidden, camera.preset, camera.dial, camera.model, camera.bar, camera.state) == before
     camera.set_state({"hidden": ["Sky"], "preset": "custom", "bar": 0})
-    assert camera.hidden == ["Sky"]
+    assert camera.hidden == ("Sky",)
 
 
 def test_unknown_arguments_are_refused_with_near_misses(session: Session) -> None:
@@ -184,3 +184,26 @@ def test_the_live_notebook_takes_what_the_command_chose(monkeypatch: pytest.Monk
         if cell["cell_type"] == "code": exec("".join(cell["source"]), names)
     assert (names["camera"].camera, names["camera"].model) == (camera, "other")
     names["camera"].close()
+
+
+def test_start_asks_again_where_it_failed(camera: Camera) -> None:
+    seen: list[bool] = []
+    camera.observe(lambda change: seen.append(change.new), "running")
+    camera.set_state({"state": "live"})
+    camera.start()
+    assert seen == []  # it runs: nothing flickers
+    camera.set_state({"state": "failed"})
+    camera.start()
+    assert seen == [False, True]
+
+
+def test_a_path_is_sent_as_many_pixels_as_its_file_says() -> None:
+    from camredact.segment import card, models, weights_folder
+    from camredact.widget import budget_of
+    if "fast" not in models(): pytest.skip("no weights in camredact/weights")
+    assert budget_of(str(weights_folder()/"fast.onnx")) == budget_of("fast") == card("fast")["budget"]
+
+
+def test_commands_and_widget_play_the_same_kinds_of_clip() -> None:
+    from camredact import cli
+    assert set(cli.PLAYABLE) == set(widget.PLAYABLE)
