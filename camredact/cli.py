@@ -279,7 +279,8 @@ def lab_arguments(
         f"--ServerApp.root_dir={folder}", f"--IdentityProvider.token={token}", f"--ServerApp.open_browser={browser}",
         "--ServerApp.answer_yes=True", "--Application.log_level=ERROR", "--LabApp.default_url=/lab/tree/live.ipynb",
         f"--LabApp.workspaces_dir={private}", f"--LabApp.app_settings_dir={private}",
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", *posix]
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--ServerApp.kernel_websocket_connection_class=camredact.server.PromptConnection", *posix]
 
 # %% ../nbs/07_cli.ipynb #f8b9b2d6
 def serve(

@@ -181,7 +181,7 @@ class Server:
         root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         return [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", "--ip=127.0.0.1",
             f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
-            f"--ServerApp.root_dir={self.root}", *root]
+            f"--ServerApp.root_dir={self.root}", "--ServerApp.kernel_websocket_connection_class=camredact.server.PromptConnection", *root]
 
     def _env(self, build: Path | None, more: dict[str, str]) -> dict[str, str]:
         own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",

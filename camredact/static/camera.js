@@ -183,7 +183,7 @@ export class Loop {
     this.page = platform.nonce();  // a kernel's messages reach every tab, and a reloaded page counts from 1 again
     this.pending = new Map();      // id -> frame under way; whatever makes their answers worthless clears it
     this.listeners = new Set();    // called with "screen", "raw", "state" or "tick"
-    this.choice = this.video = null;
+    this.choice = this.video = this.latest = null;
     this.closed = "";
     this.turn = this.last = this.shownId = 0;
     this.counts = { shown: 0, dropped: 0, refused: 0, sent: 0 };
@@ -257,9 +257,9 @@ export class Loop {
   frame() {
     const now = this.newest = this.platform.now();
     this.rawTimes.push(now);
-    this.notify("raw");
-    if (!this.choice || this.platform.hidden() || now < this.pausedUntil) return;
-    if (this.pending.size < inFlight(summary(this.answers).mean, summary(this.works).mean)) this.send(now);
+    const asks = this.choice && !this.platform.hidden() && now >= this.pausedUntil;
+    if (asks && this.pending.size < inFlight(summary(this.answers).mean, summary(this.works).mean)) this.send(now);
+    else this.notify("raw");
   }
 
   /** Keeps the frame as it is, and sends it at the model's size. Its place is given back when it is answered or late. */
@@ -273,6 +273,9 @@ export class Loop {
       if (!this.pending.has(frame.id)) return;
       frame.picture = await platform.bitmap(this.video);
       if (!this.pending.has(frame.id)) return void frame.picture.close();
+      this.latest = frame.picture;  // the raw view takes it from here: converting a video's picture twice is dear
+      this.notify("raw");
+      this.latest = null;
       const { width, height } = frame.picture;
       const budget = Math.min(this.budgetOf(frame.choice.model), width * height);  // enlarging a picture adds nothing to it
       [frame.height, frame.width] = modelSize(height, width, budget);
@@ -777,11 +780,11 @@ export function view(control, el) {
   window.addEventListener("keydown", keys, true);
 
   const paintRaw = () => {
-    const on = !!get("show_raw"), { video } = loop;
+    const on = !!get("show_raw"), picture = loop.latest ?? loop.video;
     rawFigure.hidden = !on;
-    if (on && video?.videoWidth) {
-      resize(raw, video.videoWidth, video.videoHeight);
-      raw.getContext("2d").drawImage(video, 0, 0);
+    if (on && (picture?.videoWidth ?? picture?.width)) {
+      resize(raw, picture.videoWidth ?? picture.width, picture.videoHeight ?? picture.height);
+      raw.getContext("2d").drawImage(picture, 0, 0);
     } else Object.assign(raw, { width: loop.screen.width, height: loop.screen.height });  // which clears it
   };
   const paint = () => {
