@@ -99,7 +99,7 @@ def is_learner(
     import zipfile
     try:
         with zipfile.ZipFile(path) as z: words = z.read(next(n for n in z.namelist() if n.endswith("data.pkl")))
-    except (zipfile.BadZipFile, StopIteration): return False
+    except (zipfile.BadZipFile, StopIteration, OSError): return False
     return all(word in words for word in (b"arch", b"codes", b"state"))
 
 # %% ../nbs/07_cli.ipynb #9ed34a8f

@@ -72,7 +72,7 @@ class TorchSegmenter:
     ):
         self.device = device or ("cuda" if torch.cuda.is_available() else "cpu")
         try: net = load_network(path)
-        except ValueError as error: raise NoWeights(str(error)) from error
+        except (KeyError, RuntimeError, TypeError, ValueError) as error: raise NoWeights(f"{Path(path).name}: {error}") from error
         self.name, self.budget = Path(path).stem, budget or net.budget
         self.graph = RedactGraph(net).eval().to(self.device)
 

@@ -38,21 +38,24 @@ def cut_out(
     height: int = 200,     # pixels: higher things are made this high
 ) -> list[Cutout]:
     "The things of a picture that lie wholly inside it."
-    n, pieces, stats, _ = cv2.connectedComponentsWithStats(np.isin(rows, THINGS).astype(np.uint8))
+    _, pieces, stats, _ = cv2.connectedComponentsWithStats(np.isin(rows, THINGS).astype(np.uint8))
     whole = [(i, x, y, w, h) for i, (x, y, w, h, _) in enumerate(stats[1:], 1)
         if h >= least and w >= 8 and x > 0 and y > 0 and x + w < rows.shape[1] and y + h < rows.shape[0]]
-    return [_lower(_piece(picture, rows, pieces == i, np.s_[y:y + h, x:x + w]), height) for i, x, y, w, h in whole]
+    return [_scaled(_piece(picture, rows, pieces == i, np.s_[y:y + h, x:x + w]), min(1., height/h)) for i, x, y, w, h in whole]
 
-def _piece(picture: np.ndarray, rows: np.ndarray, there: np.ndarray, box: tuple) -> Cutout:
+def _piece(
+    picture: np.ndarray,  # uint8[H,W,3], RGB
+    rows: np.ndarray,     # uint8[H,W]
+    there: np.ndarray,    # bool[H,W]: the thing
+    box: tuple,           # the slices that hold it
+) -> Cutout:
     "What is `there`, in its box; the labels around it become unknown."
     return Cutout(picture[box], np.where(there, rows, np.uint8(UNKNOWN))[box], np.uint8(255)*there[box])
 
-def _lower(cutout: Cutout, height: int) -> Cutout:
-    "The cutout at no more than `height` pixels, in memory of its own."
-    scale = min(1., height/len(cutout.mask))
-    return _scaled(cutout, scale)
-
-def _scaled(cutout: Cutout, scale: float) -> Cutout:
+def _scaled(
+    cutout: Cutout,  # of any size
+    scale: float,    # new size over old size
+) -> Cutout:         # in memory of its own
     "The cutout at another size: the picture smoothly, the labels not."
     size = tuple(max(1, round(s*scale)) for s in cutout.mask.shape[::-1])
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -106,16 +109,21 @@ class Paste(RandTransform):
         super().__init__(p=p, **kwargs)
         self.bank, self.heights = bank, heights
 
-    def before_call(self, b, split_idx: int):
+    def before_call(self,
+        b: tuple,        # picture and rows
+        split_idx: int,  # 0: training
+    ):
         "Draws what goes where, and pastes it into both."
         super().before_call(b, split_idx)
-        if not (self.do and self.bank): return
+        if split_idx != self.split_idx or not (self.do and self.bank): return
         picture, rows = (np.array(t) for t in b)
         for _ in range(random.randint(1, 3)):
             height = np.exp(random.uniform(*np.log(self.heights)))
             picture, rows = paste(picture, rows, random.choice(self.bank), height, (random.uniform(.3, 1.1), random.random()),
                 random.random() < .5, random.uniform(.5, 1.1))
         self.pasted = PILImage.create(picture), PILMask.create(rows)
+
+    def __getstate__(self) -> dict: return {**vars(self), "bank": [], "pasted": None}  # no pictures of people in saved learners
 
     def encodes(self, x: PILImage): return self.pasted[0] if self.bank else x
 

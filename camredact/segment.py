@@ -188,7 +188,8 @@ class OnnxSegmenter:
         name: str | None = None,                  # None: the file's own
         budget: int | None = None,                # None: the file's note, else `DEFAULT_BUDGET`
     ):
-        try: self.session = ort.InferenceSession(os.fspath(path), _options(threads), providers=list(providers or _providers()))
+        providers = list(providers or _providers())
+        try: self.session = ort.InferenceSession(os.fspath(path), _options(threads), providers=providers)
         except Exception as e: raise NoWeights(f"{path} cannot be read as a model: reinstall camredact, or export it again") from e
         notes = self.session.get_modelmeta().custom_metadata_map
         self.name, self.budget = name or Path(path).stem, int(budget or notes.get("budget", DEFAULT_BUDGET))
@@ -282,7 +283,10 @@ def card(
     found = ", ".join(models(folder)) or "none"
     raise NoWeights(f"there are no weights named {name!r} (found: {found}): reinstall camredact, make them with `camredact train`, or give the path of an .onnx file")
 
-def _read_card(path: Path) -> dict:
+def _read_card(
+    path: Path,  # a .json file
+) -> dict:
+    "The card; raises `NoWeights` when it is none."
     try: about = json.loads(path.read_text(encoding="utf8"))
     except ValueError: about = None
     if not isinstance(about, dict) or "sha256" not in about: raise NoWeights(f"the card of the weights, {path.name}, is corrupted: reinstall camredact")
@@ -331,7 +335,8 @@ def _torch(
 ) -> Segmenter:
     "A learner's file, by way of `camredact.export`: the one place where the runtime reaches for torch."
     if not find_spec("torch"): raise NoWeights(f"{path.name} needs PyTorch: pip install 'camredact[train]'")
-    from camredact.export import TorchSegmenter
+    try: from camredact.export import TorchSegmenter
+    except ModuleNotFoundError as e: raise NoWeights(f"{path.name} needs {e.name}: pip install 'camredact[train]'") from e
     return TorchSegmenter(path)
 
 # %% ../nbs/02_segment.ipynb #abfda5ab

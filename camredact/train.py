@@ -149,11 +149,13 @@ def fast_parts(
 
 # %% ../nbs/12_train.ipynb #c6d83461
 def _cast(
-    forward: Callable,          # a module's
+    module: nn.Module,          # with a `forward` of one argument
     dtype: torch.dtype | None,  # None: in single precision
 ) -> Callable:
-    "`forward` in another precision, on processors."
+    "Its `forward` in another precision, on processors, while it is trained."
+    forward = module.forward
     def run(x: torch.Tensor) -> torch.Tensor:
+        if not module.training: return forward(x)
         with torch.autocast("cpu", dtype, enabled=dtype is not None): return forward(x if dtype else x.float())
     return run
 
@@ -162,8 +164,8 @@ class CpuBf16(Callback):
     order = 10
     def before_fit(self):
         wide = [m for m in self.model.modules() if isinstance(m, nn.Conv2d) and m.groups > 1 and m.kernel_size[0] > 3]
-        for module in wide: module.forward = _cast(module.forward, None)
-        self.model.forward = _cast(self.model.forward, torch.bfloat16)
+        for module in wide: module.forward = _cast(module, None)
+        self.model.forward = _cast(self.model, torch.bfloat16)
         self.cast = [*wide, self.model]
     def after_pred(self): self.learn.pred = self.pred.float().contiguous()  # the loss's backward wants contiguous
     def after_fit(self):
@@ -488,7 +490,7 @@ def train(
     seen, unseen = split_items(small[:len(camvid)], small[len(camvid):], args.holdout)
     set_seed(args.seed)
     valid = random.Random(args.seed).sample(unseen, min(60, len(unseen))) or seen[-8:]
-    dls = street_loaders(seen, valid, tuple(args.size), args.batch, args.workers, args.street, light=args.light, more=[Paste(cutouts(seen))])
+    dls = street_loaders(seen, valid, tuple(args.size), args.batch, args.workers, args.street, light=args.light, more=[Paste(cutouts(i for i in seen if i not in valid))])
     learn = fast_learner(dls, pretrained=not args.from_scratch) if args.arch == "fast" else seed_learner(dls, args.arch, not args.from_scratch)
     if args.start: learn.model.load_state_dict(load_network(args.start).state_dict())
     if args.max_batches: learn.add_cb(StopAfter(args.max_batches))

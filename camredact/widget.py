@@ -7,8 +7,9 @@ __all__ = ['CUSTOM', 'PRESET_TABLE', 'PLAYABLE', 'STATES', 'DIAL_TABLE', 'Frames
            'OneOf', 'Share', 'preset_of', 'clip_of', 'check_by_url', 'streams_of', 'budget_of', 'is_path', 'Camera']
 
 # %% ../nbs/04_widget.ipynb #8731bf5c
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
+from functools import cache
 from importlib.resources import files
 from pathlib import PurePosixPath
 from typing import Any
@@ -20,7 +21,7 @@ from ipywidgets import Widget, widget_serialization
 from traitlets import Bool, Dict, Enum, Float, Instance, List, TraitError, Unicode, observe
 from .categories import CODES, COLOURS, GROUPS, PRESETS, UNCERTAIN_BAR, check_names
 from .redact import DEFAULT_DIAL, DIALS
-from .segment import DEFAULT_BUDGET, NoWeights, card, load
+from .segment import DEFAULT_BUDGET, NoWeights, Segmenter, card, load
 from .segment import models as bundled_models
 from .stream import Session
 
@@ -62,7 +63,7 @@ class HideSet(List):
     _cast_types = (tuple, set, frozenset)
 
     def validate(self, obj: Any, value: Any) -> tuple[str, ...]:
-        hidden = check_names(super().validate(obj, list(value) if isinstance(value, tuple) else value))
+        hidden = check_names(super().validate(obj, value))
         return tuple(code for code in CODES if code in hidden)  # no list: what is appended to one, nobody would hear of
 
 # %% ../nbs/04_widget.ipynb #048e8e10
@@ -142,8 +143,9 @@ DIAL_TABLE = {name: {"tau": list(dial.tau), "margin": dial.margin, "hold": dial.
 
 # %% ../nbs/04_widget.ipynb #a7b145d6
 def budget_of(
-    model: str,  # a bundled name, or a path
-) -> int:        # pixels that it should be sent
+    model: str,                                    # a bundled name, or a path
+    load: Callable[[str], Segmenter] = load,       # gets a model by its path
+) -> int:                                          # pixels that it should be sent
     "What a bundled model's card or another's file says, and the usual number where nothing does."
     if model in bundled_models(): return card(model).get("budget", DEFAULT_BUDGET)
     try: return load(model).budget
@@ -202,12 +204,13 @@ class Camera(AnyWidget):
     ):
         self._check_keywords(kw)
         more = [str(m) for m in models] + [str(model)]*is_path(model)
-        self._own, self.session = session is None, session or Session(models=more)
+        get = cache(load)  # so that a model of one's own is loaded once, for its budget and to run
+        self._own, self.session = session is None, session or Session(load=get, models=more)
         offered = list(self.session.models)
         if not offered: raise NoWeights("there are no weights to run: reinstall camredact, or pass model=\"PATH.onnx\"")
         hide = {"hidden": hidden} if hidden is not None else PRESET_TABLE[check_name("preset", preset, PRESET_TABLE)]
         super().__init__(**streams_of(source), frames=Frames(self.session), models=offered, model=str(model or offered[0]),
-            budgets={name: budget_of(name) for name in offered}, dial=dial, **{**hide, **kw})
+            budgets={name: budget_of(name, get) for name in offered}, dial=dial, **{**hide, **kw})
 
     def _check_keywords(self, kw: dict) -> None:
         known = ["source", "hidden", "preset", "dial", "model", "models", "session", "bar", "running", "show_raw"]

@@ -74,7 +74,7 @@ def main() -> None:
     frames, people = [i for i in unseen if i.drive == a.drive], [i for i in unseen if i.drive != a.drive]
     blind = OnnxSegmenter(export_onnx(load_network(a.blind), a.blind.with_suffix(".onnx"), LIVE_BUDGET))
     scores = {"left_out_drive": street(blind, a.drive, frames)}
-    scores["dial_curve"] = {"left_out_drive": dial_curve(blind, frames), "kept_aside": dial_curve(blind, people)}  # both by the blind weights
+    scores["dial_curve"] = {"left_out_drive": dial_curve(blind, frames), "kept_aside_blind": dial_curve(blind, people)}
     scores["kept_aside_blind"] = {k: people_row(v) for k, v in people_scores(blind, people).items()}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     about = dict(data=DATA, recipe=a.recipe.read_text(encoding="utf-8").splitlines(), seed=42, commit=commit, licence=LICENCE)

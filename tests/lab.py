@@ -383,18 +383,18 @@ class Studio:
     ) -> Tab:
         "Opens a notebook in a tab of its own and waits for its kernel."
         if cells is not None: write_notebook(self.server.root / name, cells)
-        context = beside.page.context if beside else self._context(size)
-        page = context.new_page()
+        page = beside.page.context.new_page() if beside else self.page(size)
         tab = Tab(page, self.server, name)
         space = f"w{secrets.token_hex(4)}"
         page.goto(f"{self.server.url}/lab/workspaces/{space}/tree/{name}?token={self.server.token}", timeout=FAR * 1000)
         return tab.ready()
 
-    def _context(self, size: tuple[int, int]) -> Any:
+    def page(self, size: tuple[int, int]) -> Any:
+        "An empty page in a browser session of its own."
         context = self.browser.new_context(viewport={"width": size[0], "height": size[1]}, permissions=["camera"])
         for script in self.scripts: context.add_init_script(script)
         self.contexts.append(context)
-        return context
+        return context.new_page()
 
     def shoot(self, folder: Path, name: str) -> None:
         "A screenshot of every open tab."

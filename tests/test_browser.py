@@ -227,34 +227,37 @@ def checked(tab: Tab) -> list[str]:
     return tab.js("() => [...document.querySelectorAll('.camredact input[name=hide]:checked')].map(e => e.value)")
 
 
+def told(tab: Tab, expression: str) -> None:
+    "Waits until Python knows as well: until `expression` about `cam` is true there."
+    until = time.monotonic() + FAR
+    while tab.execute(f"print(bool({expression}))").strip() != "True": assert time.monotonic() < until, f"Python never heard of it: {expression}"
+
+
 def test_the_panel_does_what_it_says(lab: Studio) -> None:
     from camredact.categories import CODES, PRESETS
     tab = start(lab, "panel")
     boxes = tab.js("() => [...document.querySelectorAll('.camredact fieldset input[name=hide]')].map(e => e.value)")
     assert sorted(boxes) == sorted(CODES)
     tab.choose("preset", "no sky, no trees")
-    said = lambda: json.loads(tab.execute("import json; print(json.dumps([cam.hidden, cam.preset, cam.dial, cam.show_raw, cam.state, cam.words]))"))  # noqa: E731
-    tab.wait("(n) => document.querySelectorAll('.camredact input[name=hide]:checked').length === n", len(PRESETS["no sky, no trees"]))
-    assert set(checked(tab)) == set(said()[0]) == PRESETS["no sky, no trees"] and said()[1] == "no sky, no trees"
+    told(tab, f"cam.preset == 'no sky, no trees' and set(cam.hidden) == {set(PRESETS['no sky, no trees'])}")
+    assert set(checked(tab)) == PRESETS["no sky, no trees"]
     tab.tick("Car", True)
     tab.wait("() => document.querySelector('.camredact select[name=preset]').value === 'custom'")
     tab.choose("dial", "balanced")
-    tab.wait_shown(5)
-    hidden, preset, dial, raw, state, words = said()
-    assert (preset, dial, raw, state) == ("custom", "balanced", True, "live") and "Car" in hidden and "Hidden" in words
+    told(tab, "cam.dial == 'balanced' and cam.preset == 'custom' and 'Car' in cam.hidden and cam.state == 'live' and 'Hidden' in cam.words")
     assert tab.js("() => document.querySelector('.camredact select[name=model]').value") == "double"
     tab.wait("() => /answer \\d+ ± \\d+ ms/.test(document.querySelector('.camredact').innerText)", why="the answer time")
-    assert re.search(r"redacted\s+\d+ fps\s+raw\s+\d+ fps", tab.text()), tab.text()
+    tab.wait("() => /redacted\\s+\\d+ fps\\s+raw\\s+\\d+ fps/.test(document.querySelector('.camredact').innerText)", why="both rates")
     tab.page.locator(".camredact input[name=raw]").first.set_checked(False)
     tab.wait("() => document.querySelector('.camredact-raw').closest('figure').hidden")
-    assert said()[3] is False
+    told(tab, "cam.show_raw is False")
 
 
-def differs_from_checkerboard(picture: np.ndarray) -> float:
-    "How far the middle of the band of sky of `Stripes` is from the checkerboard, in grey levels."
+def differs_from_checkerboard(picture: np.ndarray, top: float = BAND, end: float = BASE) -> float:
+    "How far a band of the picture, by default the sky of `Stripes`, is from the checkerboard, in grey levels."
     from camredact.redact import checkerboard
     h, w = picture.shape[:2]
-    band = slice(round(BAND*h) + 8, round(BASE*h) - 8)
+    band = slice(round(top*h) + 8, round(end*h) - 8)
     return float(np.abs(picture[band].astype(int) - checkerboard(h, w)[band]).mean())
 
 
@@ -267,6 +270,7 @@ def test_snapshot_and_film_hold_the_redacted_picture(lab: Studio, tmp_path: Path
     still.value.save_as(tmp_path / "still.png")
     shot = np.asarray(Image.open(tmp_path / "still.png").convert("RGB"))
     assert shot.shape == tab.picture().shape and differs_from_checkerboard(shot) == 0, "the snapshot shows what is hidden"
+    assert differs_from_checkerboard(shot, 0, BAND) > 30, "the snapshot shows nothing"
     tab.press("record")
     tab.wait_shown(20)
     with tab.page.expect_download() as film: tab.press("record")
@@ -275,6 +279,7 @@ def test_snapshot_and_film_hold_the_redacted_picture(lab: Studio, tmp_path: Path
         assert not box.streams.audio
         frames = [f.to_ndarray(format="rgb24") for f in box.decode(video=0)]
     assert len(frames) >= 5 and max(map(differs_from_checkerboard, frames)) < 20, "the film shows what is hidden"
+    assert max(differs_from_checkerboard(f, 0, BAND) for f in frames) > 30, "the film shows nothing"
 
 
 # Stop, save, compute

@@ -64,11 +64,12 @@ export function maxAge(p95) {
 }
 
 /** How many frames may be under way, from ms a whole answer takes and ms that the kernel works on it: as many as keep
-    the kernel busy while others travel. A slow kernel gets one at a time, or each frame would wait for the one before. */
+    the kernel busy while others travel. A slow kernel gets one at a time, or each frame would wait for the one before;
+    a quick one gets three, since it waits for the page and not the page for it. */
 export function inFlight(answer, work) {
   if (!Number.isFinite(answer + work)) return 2;
   if (work > 200) return 1;
-  return Math.min(3, Math.max(work < 50 ? 3 : 2, Math.floor(answer / work)));
+  return Math.min(3, Math.max(work < QUICK ? 3 : 2, Math.floor(answer / work)));
 }
 
 /** Why this answer must not be shown for this frame under this choice; "" where it may. */
@@ -174,6 +175,7 @@ export const WORDS = {
 };
 
 const RECENT = 2000, KEPT = 40, PAUSE = 500;  // ms for rates, answers for means, ms to wait after a refused answer
+const QUICK = 50, NOTICE = 5000;              // ms of work for which three frames may be under way, ms that a notice is said
 
 /** Sends frames, and shows those whose matte comes back. `transport` is {send(message, buffers), onMessage(callback),
     close()}; `platform` is the browser, or a test's double of it; `budgetOf(model)` says how many pixels a model takes. */
@@ -274,7 +276,7 @@ export class Loop {
       frame.picture = await platform.bitmap(this.video);
       if (!this.pending.has(frame.id)) return void frame.picture.close();
       this.latest = frame.picture;  // the raw view takes it from here: converting a video's picture twice is dear
-      this.notify("raw");
+      if (this.newest === now) this.notify("raw");
       this.latest = null;
       const { width, height } = frame.picture;
       const budget = Math.min(this.budgetOf(frame.choice.model), width * height);  // enlarging a picture adds nothing to it
@@ -438,9 +440,17 @@ export class Loop {
   }
 
   say(state, words) {
+    this.plain = words;
+    if (this.platform.now() < this.noticeUntil) words += ` ${this.notice}`;
     if (this.state === state && this.words === words) return;
     Object.assign(this, { state, words });
     this.notify("state");
+  }
+
+  /** Something to know that changes no state: said for a while beside whatever else is said. */
+  warn(notice) {
+    Object.assign(this, { notice, noticeUntil: this.platform.now() + NOTICE });
+    this.say(this.state, this.plain);
   }
 
   notify(what) {
@@ -470,7 +480,7 @@ export function sourceWords(error, { hostname = "HOST", port = "8888" } = {}) {
       + "or serve Jupyter over https.",
     NotAllowedError: "The camera was not allowed. Allow it beside the browser's address bar, then Start.",
     NotFoundError: "No camera was found. Plug one in, or choose another source, then Start. Without any: "
-      + 'camredact live --source demo plays a drawn street, Camera("clip.webm") a clip.',
+      + 'camredact live --source demo plays a drawn street, Camera("/files/clip.webm") a clip beside the notebook.',
     OverconstrainedError: "That camera was not found. Choose another one, then Start.",
     NotReadableError: "The camera does not answer: another program may be using it. Close that, then Start.",
     Clip: "The clip cannot be played. Browsers play webm and mp4 (H.264), by a URL that this page can reach.",
@@ -647,7 +657,7 @@ export class Control {
   }
 
   /** Says what could not be saved, and leaves the state as it is. */
-  lost(what, error) { this.loop.say(this.loop.state, `The ${what} could not be saved: ${error?.message || error}`); }
+  lost(what, error) { this.loop.warn(`The ${what} could not be saved: ${error?.message || error}`); }
 
   /** Starts a recording of the redacted picture, or ends it and offers the file. */
   record() {
@@ -655,7 +665,7 @@ export class Control {
     this.film = this.platform.canvas(640, 480, "film");
     blit(this.film, this.loop.screen);
     try { this.recorder = this.platform.recorder(this.film); }
-    catch (error) { this.loop.say(this.loop.state, `This browser cannot record: ${error.message}`); }
+    catch (error) { this.loop.warn(`This browser cannot record: ${error.message}`); }
     this.tellViews();
   }
 

@@ -222,7 +222,12 @@ test("a snapshot or film that cannot be saved is said, and nothing more is seen"
   assert.match(w.loop.words, /snapshot could not be saved: no room/);
   w.control.record();
   await w.control.finish();
+  await w.round();
   assert.match(w.loop.words, /recording could not be saved: no codec/);
+  assert.equal(w.loop.state, "live");
+  await w.platform.pass(6000);
+  await w.round();
+  assert.doesNotMatch(w.loop.words, /could not/);
   assert.deepEqual([w.platform.files, w.control.recorder], [[], null]);
 });
 

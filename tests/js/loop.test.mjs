@@ -376,3 +376,21 @@ test("the double of a canvas can show what the tests look for", () => {
   const a = new Canvas(8, 8);
   assert.equal(seen(a).length, 64, "an empty canvas is not a covered one");
 });
+
+test("the raw view gets every picture once, and never one that is older than what it shows", async () => {
+  const s = stage(), drawn = [];
+  s.loop.listeners.add(what => what === "raw" && drawn.push(s.loop.latest ? s.loop.latest.data[1] : s.video.number));
+  for (let i = 0; i < 5; i++) { await s.shoot(); await s.platform.pass(33); }  // two are sent, three find no place
+  assert.deepEqual(drawn, [1, 2, 3, 4, 5]);
+  s.loop.drop();
+  const bitmaps = [], quick = s.platform.bitmap;
+  s.platform.bitmap = video => { const picture = quick(video); return new Promise(yes => bitmaps.push(() => yes(picture))); };
+  await s.shoot();            // 6: its picture is slow to come
+  s.loop.pausedUntil = Infinity;
+  await s.platform.pass(33);
+  await s.shoot();            // 7 is drawn at once
+  for (const give of bitmaps) give();
+  await settle();
+  assert.deepEqual(drawn.slice(5), [7]);
+  assert.equal(s.loop.latest, null);
+});
