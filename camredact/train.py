@@ -38,7 +38,7 @@ from timm.layers import Conv2dSame
 from torch import nn
 from .categories import CODES, PEOPLE, VOID
 from .cli import Parser
-from .data import (Item, ROW, UNKNOWN, camvid_items, code_colours, find_shared, people_items, row_table,
+from .data import (Item, ROW, ROWS, STREET_PEOPLE, UNKNOWN, camvid_items, code_colours, find_shared, people_items, row_table,
     rows_of, shrink, split_items, street_loaders)
 from .metrics import CODES11, MAP11, VOID11, CoverScore, SegScore, group11
 from .paste import Paste, cutouts
@@ -112,10 +112,15 @@ class FastNet(nn.Module):
 
 # %% ../nbs/12_train.ipynb #fba3978a
 class SetLoss(nn.Module):
-    "`-log Σ_{c in set} p_c`, the mean over labelled pixels; at half the target's sides."
-    def __init__(self):
+    "`-log Σ_{c in set} p_c`, the weighted mean over labelled pixels; at half the target's sides."
+    def __init__(self,
+        people: float = 3.,  # what a pixel of CamVid's people weighs; any other weighs 1
+    ):
         super().__init__()
+        weights = torch.ones(len(ROWS))
+        weights[STREET_PEOPLE], weights[UNKNOWN] = people, 0.
         self.register_buffer("table", row_table())
+        self.register_buffer("weights", weights)
 
     def forward(self,
         logits: torch.Tensor,  # float[B,32,h,w]
@@ -125,7 +130,8 @@ class SetLoss(nn.Module):
         logits = F.interpolate(logits.as_subclass(torch.Tensor), rows.shape[-2:], mode="bilinear", align_corners=False)
         outside = ~self.table.to(rows.device)[rows].permute(0, 3, 1, 2)
         inside = logits.log_softmax(1).masked_fill(outside, -torch.inf).logsumexp(1)
-        return -inside.sum()/(rows != UNKNOWN).sum().clamp_min(1)  # the log of "unknown" is 0
+        w = self.weights.to(rows.device)[rows]
+        return -(inside*w).sum()/w.sum().clamp_min(1)
 
 # %% ../nbs/12_train.ipynb #518d6ee9
 def set_accuracy(
@@ -176,11 +182,12 @@ def fast_learner(
     dls: DataLoaders,          # from `street_loaders`
     encoder: str = "lite0",    # which EfficientNet-Lite
     pretrained: bool = True,   # start from ImageNet
+    people: float = 3.,        # as for `SetLoss`
 ) -> Learner:
     "A learner of `FastNet` with its stem frozen."
     net = FastNet(encoder, pretrained=pretrained).to(memory_format=torch.channels_last)
     cbs = [BnFreeze] if torch.cuda.is_available() else [BnFreeze, CpuBf16]
-    learn = Learner(dls, net, loss_func=SetLoss(), opt_func=Adam, splitter=fast_parts, metrics=[set_accuracy], cbs=cbs, train_bn=False, wd=.01)
+    learn = Learner(dls, net, loss_func=SetLoss(people), opt_func=Adam, splitter=fast_parts, metrics=[set_accuracy], cbs=cbs, train_bn=False, wd=.01)
     learn.freeze_to(1)
     return learn
 
@@ -368,7 +375,7 @@ def probs_at(
     return np.stack([cv2.resize(p, size[::-1], interpolation=cv2.INTER_LINEAR) for p in probs])
 
 # %% ../nbs/12_train.ipynb #c586c968
-_PERSON = [ROW[name] for name in (*sorted(PEOPLE), "11 pedestrian", "11 bicyclist", "person", "living")]
+_PERSON = [*STREET_PEOPLE, ROW["person"], ROW["living"]]
 _LEFT_OUT = [UNKNOWN, ROW["bicycle"], ROW["motorcycle"]]
 
 def people_truth(
@@ -458,6 +465,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--lr", type=float, default=2e-3)
     p.add_argument("--seed", type=int, default=42)
     p.add_argument("--street", type=float, default=.6, help="CamVid's share of a batch")
+    p.add_argument("--weight", type=float, default=3., help="what a pixel of CamVid's people weighs in the loss of `fast`")
     p.add_argument("--light", type=float, default=.45, help="how far brightness, contrast and colour are changed")
     p.add_argument("--workers", type=int, default=0, help="loading processes")
     p.add_argument("--max-batches", type=int, help="stop early, for a trial")
@@ -491,7 +499,7 @@ def train(
     set_seed(args.seed)
     valid = random.Random(args.seed).sample(unseen, min(60, len(unseen))) or seen[-8:]
     dls = street_loaders(seen, valid, tuple(args.size), args.batch, args.workers, args.street, light=args.light, more=[Paste(cutouts(i for i in seen if i not in valid))])
-    learn = fast_learner(dls, pretrained=not args.from_scratch) if args.arch == "fast" else seed_learner(dls, args.arch, not args.from_scratch)
+    learn = fast_learner(dls, pretrained=not args.from_scratch, people=args.weight) if args.arch == "fast" else seed_learner(dls, args.arch, not args.from_scratch)
     if args.start: learn.model.load_state_dict(load_network(args.start).state_dict())
     if args.max_batches: learn.add_cb(StopAfter(args.max_batches))
     fit(learn, args.epochs, args.out, args.lr, args.resume)
