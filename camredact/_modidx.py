@@ -399,6 +399,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'camredact.train.load_network': ('train.html#load_network', 'camredact/train.py'),
                                  'camredact.train.main': ('train.html#main', 'camredact/train.py'),
                                  'camredact.train.matte_at': ('train.html#matte_at', 'camredact/train.py'),
+                                 'camredact.train.mean_learner': ('train.html#mean_learner', 'camredact/train.py'),
                                  'camredact.train.parser': ('train.html#parser', 'camredact/train.py'),
                                  'camredact.train.people_scores': ('train.html#people_scores', 'camredact/train.py'),
                                  'camredact.train.people_truth': ('train.html#people_truth', 'camredact/train.py'),

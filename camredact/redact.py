@@ -37,8 +37,8 @@ def _dial(
 # %% ../nbs/01_redact.ipynb #a13cfdd7
 DIALS = {d.name: d for d in (
     _dial("precise",  people=.5, others=.5, margin=0.,   hold=0),
-    _dial("balanced", people=.35, others=.4, margin=.008, hold=1),
-    _dial("cautious", people=.25, others=.3, margin=.012, hold=2))}
+    _dial("balanced", people=.4, others=.4, margin=.008, hold=1),
+    _dial("cautious", people=.28, others=.3, margin=.012, hold=2))}
 DEFAULT_DIAL = "cautious"
 
 # %% ../nbs/01_redact.ipynb #ae5dce25

@@ -6,8 +6,8 @@
 __all__ = ['LIVE_BUDGET', 'SEED_ARCHS', 'TAUS', 'ConvBlock', 'EvenConv', 'imagenet_encoder', 'FastNet', 'SetLoss', 'set_accuracy',
            'fast_parts', 'CpuBf16', 'fast_learner', 'Checkpoint', 'resume', 'fit', 'seed_learner', 'StopAfter',
            'free_memory', 'is_out_of_memory', 'backing_off', 'find_lr', 'show_batch', 'save_learner', 'load_network',
-           'read_rgb', 'probs_at', 'people_truth', 'matte_at', 'street_scores', 'people_scores', 'dial_curve', 'parser',
-           'find_items', 'train', 'report', 'main']
+           'mean_learner', 'read_rgb', 'probs_at', 'people_truth', 'matte_at', 'street_scores', 'people_scores',
+           'dial_curve', 'parser', 'find_items', 'train', 'report', 'main']
 
 # %% ../nbs/12_train.ipynb #b4a60abf
 import argparse, gc, json, random, sys
@@ -357,6 +357,19 @@ class _SeedNet(nn.Module):
         self.register_buffer("std", torch.tensor(imagenet_stats[1] if normalise else [1.]*3).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor: return self.unet((x - self.mean)/self.std)
+
+# %% ../nbs/12_train.ipynb #dfe806e3
+def mean_learner(
+    paths: Sequence[Path | str],  # files of `save_learner`, of one architecture
+    path: Path | str,             # the file to be made, whole or not at all
+) -> Path:
+    "The mean of several trainings' weights, as a learner's file; raises ValueError when they are not of one kind."
+    saved = [torch.load(p, map_location="cpu", weights_only=True) for p in paths]
+    if len({(s["arch"], repr(s["config"])) for s in saved}) != 1: raise ValueError("learners of different kinds have no mean")
+    states = [s["state"] for s in saved]
+    mean = {k: (sum(s[k].double() for s in states)/len(states)).to(v.dtype) for k, v in states[0].items()}
+    torch.save({**saved[-1], "state": mean}, Path(path).with_suffix(".part"))
+    return Path(path).with_suffix(".part").replace(path)
 
 # %% ../nbs/12_train.ipynb #24cf567b
 def read_rgb(item: Item) -> np.ndarray:  # uint8[H,W,3]

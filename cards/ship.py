@@ -5,7 +5,9 @@ not seen; its ONNX file is left beside it for the browser tests. The *full* one,
 every labelled frame, and is what ships. Neither saw the kept tenth of the people sets. The figures go to
 cards/metrics.json, the weights and their card to camredact/weights/.
 
-example: python cards/ship.py fast --blind runs/blind/fast.pth --full runs/full/fast.pth --recipe runs/recipe.txt
+Of several files, each is the mean of their weights.
+
+example: python cards/ship.py fast --blind runs/b/fast.pth runs/c/fast.pth --full runs/b/fast.pth runs/d/fast.pth --recipe runs/recipe.txt
 """
 import argparse
 import json
@@ -20,7 +22,7 @@ from camredact.data import camvid_items, find_shared, people_items, split_items
 from camredact.export import TorchSegmenter, compare, export_onnx, predict_ms, ship
 from camredact.redact import DEFAULT_DIAL, DIALS, hide_weights
 from camredact.segment import STILL_BUDGET, OnnxSegmenter, Segmenter, model_size
-from camredact.train import LIVE_BUDGET, dial_curve, load_network, people_scores, read_rgb, street_scores
+from camredact.train import LIVE_BUDGET, dial_curve, load_network, mean_learner, people_scores, read_rgb, street_scores
 
 ROOT = Path(__file__).parents[1]
 DATA = ("CamVid train and val (468 frames), Clothing Co-Parsing, PASCAL VOC 2012 with SBD masks, a part of COCO 2017, "
@@ -63,8 +65,8 @@ def main() -> None:
     "Measures, exports, writes."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("name")
-    p.add_argument("--blind", type=Path, required=True, help="the .pth that left --drive out")
-    p.add_argument("--full", type=Path, required=True, help="the .pth that ships")
+    p.add_argument("--blind", type=Path, required=True, nargs="+", help="the .pth that left --drive out")
+    p.add_argument("--full", type=Path, required=True, nargs="+", help="the .pth that ships")
     p.add_argument("--drive", default="0006R0")
     p.add_argument("--recipe", type=Path, required=True, help="the commands that made both, one a line")
     a = p.parse_args()
@@ -72,17 +74,18 @@ def main() -> None:
     if shared is None: raise SystemExit("the labelled frames are not here: nothing can be measured")
     unseen = split_items(camvid_items(shared/"camvid"), people_items(shared/"people"), a.drive)[1]
     frames, people = [i for i in unseen if i.drive == a.drive], [i for i in unseen if i.drive != a.drive]
-    blind = OnnxSegmenter(export_onnx(load_network(a.blind), a.blind.with_suffix(".onnx"), LIVE_BUDGET))
-    still = OnnxSegmenter(a.blind.with_suffix(".onnx"), budget=STILL_BUDGET)
+    seen, unseen_by = (mean_learner(paths, paths[-1].with_name("mean.pth")) for paths in (a.full, a.blind))
+    exported = export_onnx(load_network(unseen_by), a.blind[-1].with_suffix(".onnx"), LIVE_BUDGET)
+    blind, still = OnnxSegmenter(exported), OnnxSegmenter(exported, budget=STILL_BUDGET)
     scores = {"left_out_drive": street(blind, a.drive, frames), "left_out_drive_still": street(still, a.drive, frames)}
     scores["dial_curve"] = {"left_out_drive": dial_curve(blind, frames), "kept_aside_blind": dial_curve(blind, people)}
     scores["kept_aside_blind"] = {k: people_row(v) for k, v in people_scores(blind, people).items()}
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
     about = dict(data=DATA, recipe=a.recipe.read_text(encoding="utf-8").splitlines(), seed=42, commit=commit, licence=LICENCE)
-    path = ship(load_network(a.full), ROOT/"camredact"/"weights", a.name, LIVE_BUDGET, about)
+    path = ship(load_network(seen), ROOT/"camredact"/"weights", a.name, LIVE_BUDGET, about)
     shipped = OnnxSegmenter(path)
     scores["kept_aside"] = {k: people_row(v) for k, v in people_scores(shipped, people).items()}
-    scores["torch_against_onnx"] = decisions(a.full, path, frames[::10] + people[::20])
+    scores["torch_against_onnx"] = decisions(seen, path, frames[::10] + people[::20])
     scores["predict_ms"] = {f"{w}x{h}": predict_ms(shipped, (h, w)) for h, w in ((256, 320), (352, 480), (480, 640))}
     dial = DIALS[DEFAULT_DIAL]
     scores = rounded({"date": date.today().isoformat(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
