@@ -38,7 +38,7 @@ def _dial(
 DIALS = {d.name: d for d in (
     _dial("precise",  people=.5, others=.5, margin=0.,   hold=0),
     _dial("balanced", people=.4, others=.4, margin=.008, hold=1),
-    _dial("cautious", people=.28, others=.3, margin=.012, hold=2))}
+    _dial("cautious", people=.3, others=.3, margin=.012, hold=2))}
 DEFAULT_DIAL = "cautious"
 
 # %% ../nbs/01_redact.ipynb #ae5dce25

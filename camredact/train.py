@@ -46,7 +46,7 @@ from .redact import DEFAULT_DIAL, DIALS, fit_matte, hide_weights, matte
 from .segment import DEFAULT_BUDGET, Segmenter, model_size, score_picture
 
 # %% ../nbs/12_train.ipynb #5915827c
-LIVE_BUDGET = 480*352  # pixels that `fast` is given when the camera has them
+LIVE_BUDGET = 512*384  # pixels that `fast` is given when the camera has them
 
 # %% ../nbs/12_train.ipynb #929b344b
 class ConvBlock(nn.Sequential):

@@ -247,6 +247,12 @@ export class Loop {
     this.mistake = choice ? undefined : words;
   }
 
+  /** The clock went back: whatever it timed is worth nothing. */
+  wound() {
+    this.forget();
+    this.looked();
+  }
+
   /** The page went out of view or came back. */
   looked() {
     if (!this.video) return;
@@ -257,7 +263,9 @@ export class Loop {
 
   /** The video has a new picture: called once for each. */
   frame() {
-    const now = this.newest = this.platform.now();
+    const now = this.platform.now();
+    if (now < this.newest) this.wound();
+    this.newest = now;
     this.rawTimes.push(now);
     const asks = this.choice && !this.platform.hidden() && now >= this.pausedUntil;
     if (asks && this.pending.size < inFlight(summary(this.answers).mean, summary(this.works).mean)) this.send(now);
@@ -330,7 +338,7 @@ export class Loop {
     if (mask.width !== frame.width || mask.height !== frame.height) throw new Error("a matte came in the wrong size");
     const age = this.platform.now() - frame.at;
     if (frame.id < this.shownId) return void this.counts.refused++;
-    if (age > this.maxAge) return this.state === "live" || this.cover("late", WORDS.late);
+    if (!(age >= 0 && age <= this.maxAge)) return this.state === "live" || this.cover("late", WORDS.late);
     const { width, height } = frame.picture;
     this.readMask(mask, Math.max(erosions(mask.width, width), erosions(mask.height, height)));
     this.fit(width, height);
@@ -397,7 +405,7 @@ export class Loop {
   /** Starts the figures afresh: another model, another pace. */
   forget() {
     Object.assign(this, { answers: [], works: [], predicts: [], shownTimes: [], rawTimes: [] });
-    Object.assign(this, { since: this.platform.now(), pausedUntil: 0, asked: undefined });
+    Object.assign(this, { since: this.platform.now(), pausedUntil: -Infinity, asked: undefined });
   }
 
   measure(frame, answer) {

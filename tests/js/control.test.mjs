@@ -2,45 +2,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { Control, Loop, Source, WORDS, jupyterStreams } from "../../camredact/static/camera.js";
-import { Kernel, Platform, seen, settle } from "./doubles.mjs";
-
-class Model {
-  constructor(traits) { Object.assign(this, { traits, listeners: {}, saved: 0 }); }
-  get(name) { return this.traits[name]; }
-  on(name, f) { (this.listeners[name] ??= []).push(f); }
-  save_changes() { this.saved++; }
-  set(name, value) {
-    if (JSON.stringify(this.traits[name]) === JSON.stringify(value)) return;
-    this.traits[name] = value;
-    for (const f of this.listeners[`change:${name}`] ?? []) f();
-  }
-}
-
-class Track extends EventTarget { stop() { this.stopped = true; } }
-
-function stream(width = 32, height = 32) {
-  const track = new Track();
-  return { width, height, track, getTracks: () => [track], getVideoTracks: () => [track] };
-}
-
-const TRAITS = {
-  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, show_raw: true, codes: ["Car", "Sky", "Tree"],
-  dials: { cautious: { tau: [.2, .5, .25] } }, presets: { "no cars": { hidden: ["Car"], bar: 0 }, unsure: { hidden: ["Sky"], bar: .5 } },
-};
-
-/** A widget whose camera gives `given` (a stream, an error, or a promise of one), with one view. */
-async function widget({ given = () => stream(), traits = {}, attach = true, memory = {} } = {}) {
-  const platform = new Platform(), kernel = new Kernel(), model = new Model({ ...structuredClone(TRAITS), ...traits });
-  platform.memory = memory;
-  const capture = async wanted => { streams.asked.push(wanted); return streams.last = await given(); };
-  const streams = { asked: [], released: 0, capture, release: () => { streams.released++; } };
-  const loop = new Loop({ transport: kernel, platform, budgetOf: () => 32 * 32 });
-  const control = new Control({ model, loop, streams, platform }), view = () => {};
-  if (attach) control.attach(view);
-  await settle();
-  const round = async () => { loop.video.tick(); await settle(); await kernel.reply(); };
-  return { platform, kernel, model, streams, loop, control, view, round };
-}
+import { TRAITS, Model, Platform, seen, settle, stream, widget } from "./doubles.mjs";
 
 test("a view starts the camera, and the first matte shows", async () => {
   const w = await widget();

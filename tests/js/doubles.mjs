@@ -1,7 +1,7 @@
 // Doubles of a browser, for the real loop: canvases whose pixels can be counted, a clock that only goes when told to,
 // a camera, and a kernel at the other end that answers as it is asked to.
 import { deflateSync, inflateSync } from "node:zlib";
-import { Loop } from "../../camredact/static/camera.js";
+import { Control, Loop } from "../../camredact/static/camera.js";
 
 // ------------------------------------------------------------------------------------------------------------ pixels
 
@@ -33,6 +33,7 @@ class Context {
     const { data, w, h } = this.canvas, blend = BLEND[this.globalCompositeOperation];
     if (!blend || x || y) throw new Error(`the double cannot draw so: ${this.globalCompositeOperation} at ${x}, ${y}`);
     if (this.globalCompositeOperation === "copy") data.fill(0);
+    if (this.globalCompositeOperation === "copy" && image.width === w && image.height === h && width === w && height === h) return void data.set(image.data);
     const [sx, sy] = [image.width / width, image.height / height], smooth = this.imageSmoothingEnabled && (sx !== 1 || sy !== 1);
     for (let j = 0; j < Math.min(height, h); j++) for (let i = 0; i < Math.min(width, w); i++) {
       const [u, v] = [Math.floor((i + .5) * sx), Math.floor((j + .5) * sy)], from = 4 * (v * image.width + u), to = 4 * (j * w + i);
@@ -113,7 +114,7 @@ export class Platform {
   canvas = () => new Canvas(16, 16);
   honest = async () => this.fault !== "honest";
   bitmap = async video => { this.raise("bitmap"); return this.keep(picture(video.videoWidth, video.videoHeight, video.number)); };
-  encode = async canvas => { this.raise("encode"); return Buffer.from([canvas.width / 32, canvas.height / 32]); };
+  encode = async canvas => { this.raise("encode"); return Buffer.from([canvas.width / 32, canvas.height / 32, canvas.data[1]]); };  // size, number
   decode = async bytes => this.keep(await decode(bytes));
   video = async stream => camera(stream.width, stream.height);
   frames = (video, f) => { video.tick = f; return () => { video.tick = () => {}; }; };
@@ -180,4 +181,44 @@ export function stage({ size = [32, 32], budget = 32 * 32 } = {}) {
   /** One frame, and its honest answer after some ms. */
   const round = async (ms = 40) => { const frame = await shoot(); await platform.pass(ms); await kernel.reply(frame); };
   return { platform, kernel, video, loop, shoot, pixels, round };
+}
+
+// --------------------------------------------------------------------------------------------- the widget around it all
+
+export class Model {
+  constructor(traits) { Object.assign(this, { traits, listeners: {}, saved: 0 }); }
+  get(name) { return this.traits[name]; }
+  on(name, f) { (this.listeners[name] ??= []).push(f); }
+  save_changes() { this.saved++; }
+  set(name, value) {
+    if (JSON.stringify(this.traits[name]) === JSON.stringify(value)) return;
+    this.traits[name] = value;
+    for (const f of this.listeners[`change:${name}`] ?? []) f();
+  }
+}
+
+class Track extends EventTarget { stop() { this.stopped = true; } }
+
+export function stream(width = 32, height = 32) {
+  const track = new Track();
+  return { width, height, track, getTracks: () => [track], getVideoTracks: () => [track] };
+}
+
+export const TRAITS = {
+  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, show_raw: true, codes: ["Car", "Sky", "Tree"],
+  dials: { cautious: { tau: [.2, .5, .25] } }, presets: { "no cars": { hidden: ["Car"], bar: 0 }, unsure: { hidden: ["Sky"], bar: .5 } },
+};
+
+/** A widget whose camera gives `given` (a stream, an error, or a promise of one), with one view. */
+export async function widget({ given = () => stream(), traits = {}, attach = true, memory = {}, platform = new Platform() } = {}) {
+  const kernel = new Kernel(), model = new Model({ ...structuredClone(TRAITS), ...traits });
+  platform.memory = memory;
+  const capture = async wanted => { streams.asked.push(wanted); return streams.last = await given(); };
+  const streams = { asked: [], released: 0, capture, release: () => { streams.released++; } };
+  const loop = new Loop({ transport: kernel, platform, budgetOf: () => 32 * 32 });
+  const control = new Control({ model, loop, streams, platform }), view = () => {};
+  if (attach) control.attach(view);
+  await settle();
+  const round = async () => { loop.video.tick(); await settle(); await kernel.reply(); };
+  return { platform, kernel, model, streams, loop, control, view, round };
 }

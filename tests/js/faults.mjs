@@ -1,0 +1,234 @@
+// Faults by the thousand: the real loop and the real widget's state, in a world of doubles where anything may go wrong
+// at any time. `trial(state, fault, seed)` brings a world into a state, does the fault to it, lets chance go on for a
+// while, and looks at every pixel after every step; at the end, what can recover must have recovered.
+import { MAX_AGE, SILENCE } from "../../camredact/static/camera.js";
+import { TRAITS, png, seen, settle, stream, widget } from "./doubles.mjs";
+
+const SIZES = [[32, 32], [64, 32], [40, 30]], RED = 200, BLUE = 40;  // of each picture; its green is its number
+
+/** Random numbers from a seed (mulberry32, which is in the public domain): `roll(n)` is one of 0 ... n - 1. */
+export function dice(seed) {
+  const next = () => {
+    seed = seed + 0x6d2b79f5 | 0;
+    let t = Math.imul(seed ^ seed >>> 15, 1 | seed);
+    t = t + Math.imul(t ^ t >>> 7, 61 | t) ^ t;
+    return (t ^ t >>> 14) >>> 0;
+  };
+  const roll = n => next() % n;
+  return { roll, pick: list => list[roll(list.length)] };
+}
+
+// ------------------------------------------------------------------------------------------------------- the world
+
+/** The widget, and beside it a ledger that knows, without asking the widget, what may be seen: what the kernel's own
+    matte for a frame showed, once it was delivered, as long as nothing has voided it since. */
+export class World {
+  constructor(seed) { Object.assign(this, dice(seed), { ledger: new Map(), turn: 0, shots: 0, looked: 0 }); }
+
+  async open(platform) {
+    this.size = this.pick(SIZES);
+    const { round, ...parts } = await widget({ given: () => stream(...this.size), platform });
+    Object.assign(this, parts, { decode: parts.platform.decode });
+    this.control.record();
+    return this;
+  }
+
+  /** The camera gives its next picture; returns the frame that was sent of it, if one was. */
+  async shoot() {
+    const { loop: { video }, kernel: { sent } } = this, before = sent.length, number = ++this.shots;
+    if (!video) return undefined;
+    video.number = number;
+    video.tick();
+    await settle();
+    for (const frame of sent.slice(before)) Object.assign(frame, { at: this.platform.time, turn: this.turn, holes: this.roll(97) + 1 });
+    return sent[before];
+  }
+
+  /** What the kernel's own matte shows of a frame: of each frame something else. */
+  static white(frame, x, y) { return ((x >> 3) * 7 + (y >> 3) * 13 + frame.holes * 31) % (frame.holes % 7 + 3) > 1; }
+
+  /** The kernel's own answer to a frame. From now on that may be seen, unless something came in between. */
+  honest(frame) {
+    const [message, buffers] = this.kernel.answer(frame, {}, (x, y) => World.white(frame, x, y) ? 255 : 0);
+    const [width, height, number] = frame.buffers[0];
+    return { message, buffers, number, own: { frame, width: 32 * width, height: 32 * height } };
+  }
+
+  async reply(frame) {
+    if (!frame) return;
+    const { message, buffers, number, own } = this.honest(frame);
+    if (frame.turn === this.turn) this.ledger.set(number, own);
+    await this.deliver(message, buffers);
+  }
+
+  async deliver(message, buffers) { this.kernel.callback(message, buffers); await settle(); }
+
+  /** Does what makes every answer so far worthless. */
+  async void(f) { this.turn++; this.ledger.clear(); await f(); this.check(); await settle(); this.check(); }
+
+  async pass(ms) { await this.platform.pass(ms); this.check(); }
+
+  async round() { const frame = await this.shoot(); await this.pass(20 + this.roll(60)); await this.reply(frame); this.check(); }
+
+  /** Whether the pixel x, y of a canvas may be seen. */
+  allowed(canvas, x, y, number) {
+    const own = this.ledger.get(number), at = 4 * (y * canvas.width + x);
+    if (!own || canvas.data[at] !== RED || canvas.data[at + 2] !== BLUE) return false;
+    const [sx, sy] = [own.width / canvas.width, own.height / canvas.height];
+    for (let v = Math.floor(y * sy); v < (y + 1) * sy; v++)
+      for (let u = Math.floor(x * sx); u < (x + 1) * sx; u++) if (!World.white(own.frame, u, v)) return false;
+    return this.platform.time - own.frame.at <= MAX_AGE + 100;
+  }
+
+  /** Looks at the screen, and at the film that is being recorded. */
+  check() {
+    for (const [name, canvas] of [["screen", this.loop.screen], ["film", this.control.film]]) {
+      this.looked += canvas.width * canvas.height;
+      const bad = seen(canvas).filter(p => !this.allowed(canvas, ...p));
+      if (bad.length) throw new Error(`${bad.length} unauthorised pixels on the ${name}, the first at ${bad[0].slice(0, 2)} of frame ${bad[0][2]}`);
+    }
+    if (this.loop.state !== "live" && this.loop.screen !== this.loop.checker) throw new Error(`a picture in the state ${this.loop.state}`);
+  }
+
+  /** Chance goes on: frames, answers in any order, old answers again, time. */
+  async wander(steps) {
+    for (let i = 0; i < steps; i++) {
+      const { sent } = this.kernel;
+      await this.pick([() => this.shoot(), () => this.round(), () => this.pass(this.roll(400)), () => sent.length && this.reply(this.pick(sent.slice(-4)))])();
+      this.check();
+    }
+  }
+
+  /** Everything is mended; whether the picture then comes back. */
+  async recovers() {
+    Object.assign(this.platform, { fault: null, decode: this.decode });
+    this.kernel.open = true;
+    for (const canvas of [this.loop.stage, this.loop.mask]) canvas.context = null;
+    if (this.platform.unseen) await this.void(() => this.platform.look(false));
+    if (!this.model.get("codes").every(c => TRAITS.codes.includes(c)) || !this.model.get("hidden").every(c => TRAITS.codes.includes(c)))
+      await this.void(() => this.model.set("hidden", ["Car"]));
+    if (!this.loop.video || this.loop.honest === false) await this.void(() => this.control.press(true));
+    await this.pass(MAX_AGE + 600);
+    for (let i = 0; i < 4; i++) await this.round();
+    return this.loop.state === "live" && seen(this.loop.screen).length > 0;
+  }
+}
+
+// ------------------------------------------------------------------------------------------------ states and faults
+
+const rounds = async (w, n) => { for (let i = 0; i < n; i++) await w.round(); };
+
+/** Where the world is when the fault comes. */
+export const STATES = {
+  "before the first matte": () => {},
+  live: w => rounds(w, 2),
+  "a frame under way": async w => { await rounds(w, 2); await w.shoot(); },
+  "a matte being decoded": async w => {
+    await w.round();
+    const { decode } = w;
+    w.platform.decode = async bytes => { await new Promise(yes => w.platform.setTimeout(yes, 50)); return decode(bytes); };
+    await w.reply(await w.shoot());
+  },
+  late: async w => { await w.round(); await w.pass(MAX_AGE); },
+  failed: async w => { await w.round(); await spoil(w, { error: "it broke" }); },
+  "a choice just made": async w => { await w.round(); await w.void(() => w.control.hide(["Tree"], true)); },
+  "out of view": async w => { await w.round(); await w.void(() => w.platform.look(true)); },
+  stopped: async w => { await w.round(); await w.void(() => w.control.press(false)); },
+};
+
+/** An answer to the newest frame, or to a new one, that is not as it was asked for. */
+async function spoil(w, changes, change = buffers => buffers) {
+  const frame = await w.shoot() ?? w.kernel.sent.at(-1);
+  if (!frame) return;  // covered, and nothing was asked: there is nothing to answer
+  const { message, buffers } = w.honest(frame);
+  await w.deliver({ ...message, ...changes }, change(buffers));
+}
+
+const flip = (w, png) => { const b = Buffer.from(png); b[w.roll(b.length)] ^= 1 << w.roll(8); return b; };
+const drawn = (w, name) => { w.loop[name].getContext()[w.pick(["drawImage", "getImageData"])] = () => { throw new Error("no more memory"); }; };
+const another = async w => {  // a tab that shows the same notebook, and counts its frames as this one does
+  const tab = await new World(w.roll(1e9)).open(w.platform);
+  for (let i = 0; i < w.shots + 2; i++) {
+    const frame = await tab.shoot();
+    if (!frame) continue;
+    const { message, buffers } = tab.honest(frame);
+    await w.deliver(message, buffers);
+    await tab.deliver(message, buffers);
+  }
+  tab.control.close();
+};
+
+/** What goes wrong. */
+export const FAULTS = {
+  "the model raises": w => spoil(w, { error: "RuntimeError: NaN" }),
+  "a frame is dropped": w => spoil(w, { dropped: true }),
+  "another kind": w => spoil(w, { kind: w.pick(["mask", "", undefined, 7]) }),
+  "another page": w => spoil(w, { page: w.pick(["page 2", "", undefined, null]) }),
+  "an unknown id": w => spoil(w, { id: w.pick([-1, 1e9, "1", undefined, NaN, {}]) }),
+  "other weights": w => spoil(w, { weights: w.pick([[0, 0, 0], [NaN, 0, 0], [5, 0], [], undefined, "500", null]) }),
+  "another dial": w => spoil(w, { dial: w.pick(["precise", "", undefined]) }),
+  "another model": w => spoil(w, { model: w.pick(["accurate", "", undefined]) }),
+  "another bar": w => spoil(w, { bar: w.pick([.5, NaN, "0", undefined]) }),
+  "another size": w => spoil(w, w.pick([{ width: 64 + 32 * w.roll(3) }, { height: 96 }, { width: undefined }, { height: "32" }])),
+  "a matte of another size": w => spoil(w, {}, () => [png(...w.pick([[31, 32], [32, 33], [64, 64], [1, 1]]))]),
+  "a matte that is cut off": w => spoil(w, {}, ([b]) => [b.subarray(0, w.roll(b.length - 24))]),
+  "a matte with a bit flipped": w => spoil(w, {}, ([b]) => [flip(w, b.subarray(0, 24))]),
+  "noise for a matte": w => spoil(w, {}, () => [Buffer.from(Array.from({ length: w.roll(200) }, () => w.roll(256)))]),
+  "no matte, or two": w => spoil(w, {}, ([b]) => w.pick([[], [b, b], undefined])),
+  "no message at all": w => w.deliver(w.pick([null, undefined, "matte", 7, []]), []),
+  "figures that are none": w => spoil(w, { error: "x", ms: w.pick([{ predict: NaN }, { predict: -1e9 }, "ms", null, { decode: "1" }, 7]) }),
+  "the same answer twice": async w => { const f = await w.shoot(); await w.reply(f); await w.reply(f); },
+  "answers in the wrong order": async w => { const frames = [await w.shoot(), await w.shoot(), await w.shoot()]; for (const f of frames.reverse()) await w.reply(f); },
+  "an answer from before": async w => { const old = [...w.kernel.sent]; await w.void(() => w.control.hide(["Sky"], true)); for (const f of old) await w.reply(f); },
+  "an answer that comes late": async w => { const f = await w.shoot(); await w.pass(MAX_AGE + w.roll(500) - 250); await w.reply(f); },
+  "no answer": async w => { for (let t = 0; t < 2500; t += 100) { await w.shoot(); await w.pass(100); } },
+  "silence": async w => { for (let t = 0; t < SILENCE + 1000; t += 500) { await w.shoot(); await w.pass(500); } },
+  "no picture to be had": async w => { w.platform.fault = "bitmap"; await w.shoot(); },
+  "no JPEG to be made": async w => { w.platform.fault = "encode"; await w.shoot(); },
+  "a browser that alters pictures": async w => { w.loop.honest = undefined; w.platform.fault = "honest"; await w.shoot(); },
+  "nothing can be sent": async w => { w.kernel.open = false; await w.shoot(); },
+  "no PNG to be read": async w => { w.platform.decode = async () => { throw new Error("no memory"); }; await w.reply(await w.shoot()); },
+  "a decoder that never ends": async w => { w.platform.decode = () => new Promise(() => {}); await w.reply(await w.shoot()); },
+  "no memory to read the mask": async w => { const f = await w.shoot(); drawn(w, "mask"); await w.reply(f); },
+  "no memory to compose": async w => { const f = await w.shoot(); drawn(w, "stage"); await w.reply(f); },
+  "the clock jumps ahead": async w => { const f = await w.shoot(); w.platform.time += 1000 * (1 + w.roll(7200)); await w.pass(0); await w.reply(f); },
+  "the clock jumps back": async w => { const f = await w.shoot(); w.platform.time -= 1000 * (1 + w.roll(7200)); await w.reply(f); },
+  "a choice made meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.control.hide(["Sky"], true)); await w.reply(f); },
+  "everything is shown, meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.model.set("hidden", [])); await w.reply(f); },
+  "another model chosen meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.model.set("model", "accurate")); await w.reply(f); },
+  "an unknown category": async w => { const f = await w.shoot(); await w.void(() => w.model.set("hidden", ["Carr"])); await w.reply(f); },
+  "the camera is switched": async w => { const f = await w.shoot(); w.size = w.pick(SIZES); await w.void(() => w.model.set("camera", "user")); await w.reply(f); },
+  "the camera ends": async w => { const f = await w.shoot(); await w.void(() => w.streams.last?.track.dispatchEvent(new Event("ended"))); await w.reply(f); },
+  "the page goes out of view": async w => { const f = await w.shoot(); await w.void(() => w.platform.look(!w.platform.unseen)); await w.reply(f); },
+  "Stop, meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.control.press(false)); await w.reply(f); },
+  "Stop and Start": async w => { const f = await w.shoot(); await w.void(() => w.control.press(false)); await w.void(() => w.control.press(true)); await w.reply(f); },
+  "the view leaves": async w => { const f = await w.shoot(); w.control.detach(w.view); await w.void(() => w.pass(1100)); await w.reply(f); w.control.attach(w.view); await settle(); },
+  "another tab's answers": another,
+  "the channel closes": async w => { const f = await w.shoot(); await w.void(() => w.loop.close()); await w.reply(f); },
+};
+
+const FINAL = ["the channel closes"];
+
+/** One trial; raises where a pixel is seen that may not be, or where the picture does not come back. */
+export async function trial(state, fault, seed) {
+  const w = await new World(seed).open();
+  await STATES[state](w);
+  w.check();
+  await FAULTS[fault](w);
+  w.check();
+  await w.wander(5);
+  const back = await w.recovers();
+  if (back === FINAL.includes(fault)) throw new Error(back ? "it came back from what is final" : `it did not come back: ${w.loop.state}, ${w.loop.words}`);
+  return w.looked;
+}
+
+/** `times` trials for each fault in each state: how many, how many pixels were looked at, and which failed. */
+export async function campaign(times, first = 1) {
+  const result = { trials: 0, pixels: 0, failed: [] };
+  for (const state of Object.keys(STATES)) for (const fault of Object.keys(FAULTS)) for (let i = 0; i < times; i++) {
+    const seed = first + result.trials++;
+    try { result.pixels += await trial(state, fault, seed); }
+    catch (error) { result.failed.push({ state, fault, seed, error: error.message }); }
+  }
+  return result;
+}

@@ -1,0 +1,21 @@
+// Every fault in every state, some times each; `make faults` does it more often. A failure names the seed that shows it.
+import test from "node:test";
+import assert from "node:assert/strict";
+import { FAULTS, STATES, World, campaign, trial } from "./faults.mjs";
+
+const TIMES = Number(process.env.CAMREDACT_FAULTS ?? 2);
+
+test(`${Object.keys(FAULTS).length} faults in ${Object.keys(STATES).length} states, ${TIMES} times each: not one pixel`, async () => {
+  const { trials, pixels, failed } = await campaign(TIMES);
+  assert.deepEqual(failed, []);
+  assert.ok(trials === TIMES * Object.keys(FAULTS).length * Object.keys(STATES).length && pixels > 1000 * trials);
+});
+
+test("the ledger tells on a picture that nothing allows", async () => {
+  const w = await new World(7).open();
+  await w.round();
+  assert.equal(w.loop.state, "live");
+  w.ledger.clear();
+  assert.throws(() => w.check(), /unauthorised pixels on the screen/);
+  await assert.rejects(trial("live", "no such fault", 7));
+});
