@@ -6,8 +6,8 @@
 __all__ = ['PLAYABLE', 'QUIET', 'ELSEWHERE', 'BadInput', 'Parser', 'probe', 'check_clip', 'check_model', 'is_learner',
            'check_learner', 'checkout', 'live_notebook', 'private_folder', 'code_of', 'private_copy', 'serve_clip',
            'version_of', 'counted', 'demo_clip', 'source_url', 'is_free', 'choose_port', 'has_display', 'tunnel',
-           'cameras', 'directions', 'lab_arguments', 'serve', 'live', 'train', 'bench', 'doctor', 'add_live',
-           'add_doctor', 'add_elsewhere', 'parser', 'run', 'main']
+           'cameras', 'directions', 'lab_arguments', 'serve', 'live', 'train', 'bench', 'doctor', 'scan', 'add_live',
+           'add_doctor', 'add_scan', 'add_elsewhere', 'parser', 'run', 'main']
 
 # %% ../nbs/07_cli.ipynb #8001d024
 import argparse
@@ -335,6 +335,17 @@ def doctor(
     "Prints what is here and what is not; returns 1 if something is broken that live redaction needs."
     return import_module("camredact.doctor").main()
 
+# %% ../nbs/07_cli.ipynb #31ce45e7
+def scan(
+    args: argparse.Namespace,  # paths, every
+) -> int:
+    "Prints the pictures found in notebooks; returns 1 if there are any."
+    look = import_module("camredact.scan").scan
+    try: found = look(args.paths, args.every)
+    except (OSError, ValueError) as e: raise BadInput(str(e)) from None
+    for f in found: print(f)
+    return int(bool(found))
+
 # %% ../nbs/07_cli.ipynb #21f67049
 ELSEWHERE: dict[str, Callable[[Sequence[str]], int]] = {"train": train, "bench": bench}  # these parse their own options
 
@@ -360,6 +371,17 @@ def add_doctor(
         epilog="example: camredact doctor\n\nExit status 1 if something is broken that live redaction needs.")
     p.set_defaults(run=doctor)
 
+# %% ../nbs/07_cli.ipynb #3b6169aa
+def add_scan(
+    commands,  # what `add_subparsers` returned
+) -> None:
+    "Adds `camredact scan`."
+    p = commands.add_parser("scan", help="finds photographs saved in notebooks", description="Finds photographs that were saved in notebooks: outputs, attachments, widget state, printed bytes.",
+        epilog="example: camredact scan .\n\nExit status 1 if there is any. Charts and drawings are left out, unless --every asks for them.")
+    p.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a notebook, or a folder of them")
+    p.add_argument("--every", action="store_true", help="report charts and drawings as well")
+    p.set_defaults(run=scan)
+
 # %% ../nbs/07_cli.ipynb #d5a34a81
 def add_elsewhere(
     commands,  # what `add_subparsers` returned
@@ -376,7 +398,7 @@ def parser() -> Parser:
     p = Parser(prog="camredact", description="A camera that redacts.", epilog="example: camredact live --source demo\n\nEach command has its own --help.")
     p.add_argument("--version", action="version", version=f"camredact {version_of('camredact')}")
     commands = p.add_subparsers(dest="command", required=True, metavar="command")
-    for add in (add_live, add_doctor, add_elsewhere): add(commands)
+    for add in (add_live, add_doctor, add_scan, add_elsewhere): add(commands)
     return p
 
 # %% ../nbs/07_cli.ipynb #2c701785

@@ -88,7 +88,7 @@ def main() -> None:
     shipped = OnnxSegmenter(path)
     scores["kept_aside"] = {k: people_row(v) for k, v in people_scores(shipped, people).items()}
     scores["torch_against_onnx"] = decisions(seen, path, frames[::10] + people[::20])
-    scores["predict_ms"] = {f"{w}x{h}": predict_ms(shipped, (h, w)) for h, w in ((256, 320), (352, 480), (480, 640))}
+    scores["predict_ms"] = {f"{w}x{h}": predict_ms(shipped, (h, w)) for h, w in ((256, 320), (384, 512), (480, 640))}
     dial = DIALS[DEFAULT_DIAL]
     scores = rounded({"date": date.today().isoformat(), "cores": len(os.sched_getaffinity(0)), "python": platform.python_version(),
         "dial": {"name": dial.name, "tau_pedestrian": dial.tau[16], "margin": dial.margin, "provisional": True},
