@@ -158,7 +158,9 @@ class Server:
         settings: dict[str, dict] | None = None,  # JupyterLab settings, by plugin, over SETTINGS
         build: Path | None = None,  # a folder whose `camredact` package is used instead of the installed one
         env: dict[str, str] | None = None,  # more environment for the server and its kernels
+        more: Iterable[str] = (),  # more arguments for the server
     ):
+        self.more = list(more)
         self.home, self.root = Path(home), Path(home) / "work"
         self.token, self.port = secrets.token_hex(16), free_port()
         self.log = self.home / "server.log"
@@ -181,7 +183,7 @@ class Server:
         root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         return [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", "--ip=127.0.0.1",
             f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
-            f"--ServerApp.root_dir={self.root}", "--ServerApp.kernel_websocket_connection_class=camredact.server.PromptConnection", *root]
+            f"--ServerApp.root_dir={self.root}", "--ServerApp.kernel_websocket_connection_class=camredact.server.PromptConnection", *root, *self.more]
 
     def _env(self, build: Path | None, more: dict[str, str]) -> dict[str, str]:
         own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",

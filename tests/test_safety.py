@@ -1,0 +1,107 @@
+"""Nothing of a frame is kept: a session with everything turned on that writes anything down, and a search through all of it.
+
+The frames carry a patch of one colour that nothing else has. The search is for the heads of picture files, as bytes, in
+base64 and as Python prints them, and for that colour in a row, as arrays would hold it.
+"""
+import base64
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from lab import SETTINGS, Server, Studio, launch
+from test_browser import cells
+
+MARK = (228, 20, 148)  # red, green, blue
+ROW, NEAR = 16, 20     # pixels in a row, and how far each value may be off: JPEG changes them
+AUTOSAVE = {"@jupyterlab/docmanager-extension:plugin": {"autosave": True, "autosaveInterval": 2}}
+TURNED_ON = """
+import logging, sys
+logging.basicConfig(level=logging.DEBUG, stream=sys.stdout, force=True)
+logging.getLogger("camredact").setLevel(logging.DEBUG)
+shell = get_ipython()
+shell.history_manager.db_log_output = True
+shell.run_line_magic("xmode", "Verbose")
+"""
+HEADS = re.compile(rb"\xff\xd8\xff[\xe0-\xef\xdb]|\x89PNG\r\n\x1a\n|RIFF....WEBP|\x1aE\xdf\xa3"
+    rb"|(?:/9j/|iVBORw0KGgo|UklGR|GkXfo)[A-Za-z0-9+/]{60}|\\xff\\xd8\\xff|\\x89PNG", re.S)
+
+
+def marked_film(folder: Path) -> Path:
+    "A street with the mark in its lower left corner and numbers in the upper."
+    from camredact.streets import draw_clip, stamp, write_mjpeg
+    frames = [stamp(scene.picture.copy(), n) for n, scene in enumerate(draw_clip(5, 12, 240, 320, fps=15))]
+    for frame in frames: frame[-72:, :72] = MARK
+    return write_mjpeg(folder / "marked.mjpeg", frames, 30)
+
+
+def has_mark(data: bytes) -> bool:
+    "Whether somewhere ROW pixels in a row are nearly MARK: interleaved, with or without alpha, in either order."
+    values = np.frombuffer(data, np.uint8).astype(np.int16)
+    near = [np.abs(values - v) < NEAR for v in MARK]
+    for order in (near, near[::-1]):
+        for step in (3, 4):
+            n = len(values) - step*ROW
+            if n > 0 and np.logical_and.reduce([order[k][step*i + k:step*i + k + n] for i in range(ROW) for k in range(3)]).any(): return True
+    return False
+
+
+def pictures(data: bytes) -> list[str]:
+    "What in these bytes looks like a picture."
+    return [repr(m[0][:20]) for m in HEADS.finditer(data)] + ["the mark"]*has_mark(data)
+
+
+def written(folder: Path) -> Iterator[tuple[str, bytes]]:
+    "Every file below a folder."
+    for path in sorted(folder.rglob("*")):
+        if path.is_file(): yield str(path.relative_to(folder)), path.read_bytes()
+
+
+def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
+    film = marked_film(tmp_path).read_bytes()
+    jpeg = film[film.index(b"\xff\xd8"):film.index(b"\xff\xd9") + 2]
+    frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    rgba = cv2.cvtColor(frame, cv2.COLOR_BGR2RGBA)
+    for data in (jpeg, base64.b64encode(jpeg), repr(jpeg).encode(), frame.tobytes(), rgba.tobytes(), cv2.imencode(".png", frame)[1].tobytes()):
+        assert pictures(b"before it" + data + b"after it")
+    assert not pictures(bytes(range(256))*40)
+
+
+@pytest.mark.browser
+def test_nothing_of_a_frame_is_written_anywhere(playwright: Any, tmp_path: Path) -> None:
+    home, temporary = tmp_path / "lab", tmp_path / "temporary"
+    temporary.mkdir()
+    server = Server(home, settings={**SETTINGS, **AUTOSAVE}, env={"TMPDIR": str(temporary)}, more=["--ServerApp.log_level=DEBUG"]).wait()
+    try:
+        studio = Studio(server, launch(playwright, marked_film(tmp_path)))
+        tab = studio.open("everything.ipynb", [TURNED_ON, *cells()])
+        tab.run_all()
+        tab.wait_state("live")
+        for fault in ("raise", "nan", "memory"):
+            tab.wait_shown(5)
+            tab.execute(f"double.fault = {fault!r}")
+            if fault != "nan": tab.wait_state("failed")
+            tab.execute("double.fault = None")
+            tab.wait_state("live")
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"): tab.execute("frames = cam.frames, cam.session; 1/0")
+        tab.press("snapshot")
+        tab.press("record")
+        tab.wait_shown(10)
+        tab.press("record")
+        tab.command("docmanager:save")
+        tab.execute("%history -o -t")
+        time.sleep(3)  # the autosave
+        notebook = tab.save()
+        assert "widgets" in notebook["metadata"], "the state of the widgets is not in the notebook: the test would prove nothing"
+        assert "DEBUG" in server.log.read_text(errors="replace") and "a frame failed" in str(notebook["cells"]), "nothing was logged: the test would prove nothing"
+        studio.close()
+        studio.browser.close()
+    finally: server.close()
+    names = {name for name, _ in written(home)}
+    assert any("history.sqlite" in n for n in names) and any("checkpoint" in n for n in names), names
+    found = {name: pictures(data) for folder in (home, temporary) for name, data in written(folder)}
+    assert not any(found.values()), {k: v[:3] for k, v in found.items() if v}
