@@ -1,5 +1,5 @@
 # CONTRIBUTING.md says what each verb is for; ARGS are passed on: make live ARGS="--source demo"
-.PHONY: help env live test nbdev_test py_test mutants faults js_test prep check bench train docs
+.PHONY: help env live test nbdev_test py_test mutants faults fuzz js_test prep check bench train docs
 ENV := .venv/made-$(shell pwd | cksum | cut -d' ' -f1)
 META := settings.ini setup.py
 
@@ -25,6 +25,9 @@ mutants: $(ENV)-dev        ## the browser tests against broken builds: each must
 faults: $(ENV)-dev        ## every fault in every state, 200 times each, into cards/metrics.json
 	@.ci/tools
 	.venv/bin/python tests/faults.py $(ARGS)
+
+fuzz: $(ENV)-dev        ## ten minutes of files that were made to hurt
+	.venv/bin/python tests/fuzz.py $(ARGS) 2>/dev/null
 
 js_test: $(ENV)-dev        ## the front end alone, in Node
 	"$$(.ci/tools node)" --test --test-reporter=spec tests/js/*.test.*js

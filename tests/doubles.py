@@ -1,6 +1,9 @@
-"""Segmenters whose matte tells which frame it was made for. Kernels under test import this module."""
+"""Segmenters whose matte tells which frame it was made for, and sessions that spoil answers. Kernels under test import this module."""
 import time
+from collections.abc import Callable
+from contextvars import copy_context
 from pathlib import Path
+from threading import Timer
 
 import cv2
 import numpy as np
@@ -74,3 +77,42 @@ def with_strangers(session: Session) -> Session:
         submit(message, buffers, twice)
     session.submit = both
     return session
+
+
+def later(seconds: float, reply: Reply, answer: dict, pngs: list[bytes]) -> None:
+    "Answers in the context of this call, from a thread of its own."
+    Timer(seconds, copy_context().run, (reply, answer, pngs)).start()
+
+
+def _white(answer: dict, h: int = 0, w: int = 0) -> list[bytes]:
+    "A matte that shows everything, larger by h and w than it should be."
+    return [visible_png(np.zeros((answer["height"] + h, answer["width"] + w), np.uint8))]
+
+
+def _twice(reply: Reply, answer: dict, pngs: list[bytes]) -> None:
+    for seconds in (0, 1): later(seconds, reply, answer, pngs)
+
+
+def _swapped(reply: Reply, answer: dict, pngs: list[bytes]) -> None: later(.12*(answer["id"] % 2), reply, answer, pngs)
+
+
+SPOIL: dict[str, Callable] = {  # what becomes of an answer on its way
+    "late": lambda reply, answer, pngs: later(2.2, reply, answer, pngs),
+    "missing": lambda reply, answer, pngs: None,
+    "of the wrong size": lambda reply, answer, pngs: reply(answer, _white(answer, 16, 32)),
+    "truncated": lambda reply, answer, pngs: reply(answer, [p[:len(p)//2] for p in _white(answer)]),
+    "not a PNG": lambda reply, answer, pngs: reply(answer, [b"GIF89a" + bytes(99)]),
+    "for an unknown id": lambda reply, answer, pngs: reply({**answer, "id": answer["id"] + 10**6}, _white(answer)),
+    "for an unknown page": lambda reply, answer, pngs: reply({**answer, "page": "another"}, _white(answer)),
+    "out of order": _swapped,
+    "duplicated": _twice,
+}
+
+
+def spoil(session: Session, how: str | None) -> None:
+    "From now on answers that hold a matte go the way of `SPOIL[how]`; None: as they should."
+    if not hasattr(session, "plain"): session.plain = session.submit
+
+    def submit(message: dict, buffers: list, reply: Reply) -> None:
+        session.plain(message, buffers, lambda answer, pngs: SPOIL[how](reply, answer, pngs) if pngs else reply(answer, pngs))
+    session.submit = submit if how else session.plain

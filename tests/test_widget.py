@@ -175,7 +175,7 @@ def test_the_page_is_one_file_without_dependencies() -> None:
 def test_the_live_notebook_takes_what_the_command_chose(monkeypatch: pytest.MonkeyPatch, session: Session, source: str | None, camera: str) -> None:
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     assert not any(cell.get("outputs") for cell in cells)
-    monkeypatch.setattr(widget, "Session", lambda models: session)
+    monkeypatch.setattr(widget, "Session", lambda load, models: session)
     monkeypatch.setenv("CAMREDACT_MODEL", "other")
     if source: monkeypatch.setenv("CAMREDACT_SOURCE", source)
     else: monkeypatch.delenv("CAMREDACT_SOURCE", raising=False)
