@@ -1,5 +1,5 @@
 # CONTRIBUTING.md says what each verb is for; ARGS are passed on: make live ARGS="--source demo"
-.PHONY: help env live test nbdev_test py_test mutants faults fuzz js_test prep check bench train docs
+.PHONY: help env live test nbdev_test py_test mutants faults fuzz soak js_test prep check bench train docs
 ENV := .venv/made-$(shell pwd | cksum | cut -d' ' -f1)
 META := settings.ini setup.py
 
@@ -28,6 +28,10 @@ faults: $(ENV)-dev        ## every fault in every state, 200 times each, into ca
 
 fuzz: $(ENV)-dev        ## ten minutes of files that were made to hurt
 	.venv/bin/python tests/fuzz.py $(ARGS) 2>/dev/null
+
+soak: $(ENV)-dev        ## an hour at full rate: memory and age, into cards/metrics.json
+	@.ci/tools
+	.venv/bin/python tests/soak.py $(ARGS)
 
 js_test: $(ENV)-dev        ## the front end alone, in Node
 	"$$(.ci/tools node)" --test --test-reporter=spec tests/js/*.test.*js
