@@ -19,7 +19,7 @@ py_test: $(ENV)-dev        ## pytest alone
 	@.ci/tools
 	.venv/bin/pytest tests $(ARGS)
 
-mutants: $(ENV)-dev        ## the browser tests against broken builds: each must fail
+mutants: $(ENV)-dev        ## the tests against broken builds: each must fail
 	.venv/bin/pytest tests/test_mutants.py -m mutants $(ARGS)
 
 faults: $(ENV)-dev        ## every fault in every state, 200 times each, into cards/metrics.json

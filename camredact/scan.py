@@ -21,7 +21,7 @@ HEADS = {  # how files begin, as patterns: in base64, and as Python prints bytes
     "JPEG": ("/9j/", r"\\xff\\xd8\\xff"), "PNG": ("iVBORw0KGgo", r"\\x89PNG"), "WebP": ("UklGR", "RIFF"), "GIF": ("R0lGOD", "GIF8"),
     "WebM": ("GkXfo", r"\\x1aE\\xdf\\xa3"), "MP4 or HEIC": ("AAAA[A-Za-z0-9+/]{2}Z0eX", r"(?:\\x00){3}.{1,4}ftyp"), "TIFF": ("SUkqA", r"II\*\\x00")}
 LEAST = 200  # characters: less holds no picture worth the name
-BASE64 = re.compile("(?<![A-Za-z0-9+/])(?:" + "|".join(f"({head})" for head, _ in HEADS.values()) + r")[A-Za-z0-9+/\s]*={0,2}")
+BASE64 = re.compile("(?<![A-Za-z0-9+/])(?:" + "|".join(f"({head})" for head, _ in HEADS.values()) + r")(?:[A-Za-z0-9+/\s]|\\n)*={0,2}")
 PRINTED = re.compile("b['\"](?:" + "|".join(f"({head})" for _, head in HEADS.values()) + r")(?:\\.|[^'\"\\]){50,}")
 
 # %% ../nbs/07_scan.ipynb #3d5a4fd1
@@ -52,7 +52,7 @@ def is_photograph(
 ) -> bool:       # True as well for what cannot be read
     "Only a PNG or a GIF may be something else, and only if it can be read."
     if kind not in ("PNG", "GIF"): return True
-    whole = re.sub(r"\s", "", text)
+    whole = re.sub(r"\s|\\n", "", text)
     data = base64.b64decode(whole[:len(whole)//4*4])
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
     return picture is None or looks_photographic(picture)
@@ -81,10 +81,10 @@ def parts_of(
     notebook: dict,  # as JSON
 ) -> Iterator[tuple[str, object]]:  # where, and what is there
     "The places in which a notebook may hold pictures."
-    for n, cell in enumerate(notebook.get("cells", []), 1):
-        for key in ("source", "outputs", "attachments"): yield f"cell {n}, {key}", cell.get(key)
-        yield f"cell {n}, metadata", cell.get("metadata")
-    yield "metadata (the state of widgets is kept there)", notebook.get("metadata")
+    for n, cell in enumerate(notebook["cells"], 1):
+        for key, part in (cell.items() if isinstance(cell, dict) else [("text", cell)]): yield f"cell {n}, {key}", part
+    for key, part in notebook.items():
+        if key != "cells": yield f"{key} of the notebook", part
 
 # %% ../nbs/07_scan.ipynb #43b026c4
 def pictures_in(
@@ -93,7 +93,7 @@ def pictures_in(
     "Every picture in a notebook; raises `ValueError` on a file that is none."
     try: notebook = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as e: raise ValueError(f"{path} is no notebook: {e}") from None
-    if not isinstance(notebook, dict): raise ValueError(f"{path} is no notebook")
+    if not (isinstance(notebook, dict) and isinstance(notebook.get("cells"), list)): raise ValueError(f"{path} is no notebook with cells: open and save it in JupyterLab first")
     for where, part in parts_of(notebook):
         for text in texts_in(part):
             for kind, photograph in pictures_in_text(text): yield Found(path, where, kind, photograph)
@@ -102,7 +102,7 @@ def pictures_in(
 def notebooks_of(
     paths: Iterable[Path],  # notebooks, or folders
 ) -> Iterator[Path]:
-    "The notebooks among them and below them, checkpoints too; raises `FileNotFoundError` where there is nothing."
+    "The notebooks among them and below them, checkpoints too; raises `FileNotFoundError` on a path that is none."
     for path in map(Path, paths):
         if not path.exists(): raise FileNotFoundError(f"{path} does not exist")
         yield from [path] if path.is_file() else sorted(p for p in path.rglob("*.ipynb") if not {".venv", "node_modules"} & set(p.parts))

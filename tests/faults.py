@@ -49,12 +49,12 @@ def main() -> int:
     front = {**parts[0], **{k: sum((p[k] for p in parts), type(parts[0][k])()) for k in ("trials", "pixels", "failed")}}
     found = {"date": date.today().isoformat(), "how": f"tests/faults.py --times {a.times}; seeds of the page's half from 1 and from each million",
         "times": a.times, "page": front, "kernel": kernel(a.times), "minutes": round((time.monotonic() - began)/60, 1)}
-    for half in ("page", "kernel"): found[half]["unauthorised"] = len(failed := found[half].pop("failed")), failed[:20]
+    for half in ("page", "kernel"): found[half] |= {"failed": len(found[half]["failed"]), "failures": found[half]["failed"][:20]}
     print(json.dumps(found, indent=1))
     if not a.dry:
         path = ROOT / "cards" / "metrics.json"
         path.write_text(json.dumps({**json.loads(path.read_text()), "faults": found}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return int(any(found[half]["unauthorised"][0] for half in ("page", "kernel")))
+    return int(any(found[half]["failed"] for half in ("page", "kernel")))
 
 
 if __name__ == "__main__": sys.exit(main())

@@ -202,12 +202,12 @@ def campaign(
     process = mp.get_context("spawn").Process(target=child, args=(theirs,), daemon=True)
     process.start()
     watched, met, slowest, most, failed, seed = psutil.Process(process.pid), Counter(), 0., 0, [], first
-    until, base = time.monotonic() + seconds, 0
+    until, base = time.monotonic() + seconds, time.monotonic() + 60  # for the imports
     while time.monotonic() < until:
         pipe.send(seed)
         while not pipe.poll(.02):
             most = max(most, watched.memory_info().rss if process.is_alive() else 0)
-            if not process.is_alive() or (base and time.monotonic() - base > 15): break
+            if not process.is_alive() or time.monotonic() - base > 15: break
         try:
             if not pipe.poll(): raise EOFError
             name, became, took = pipe.recv()

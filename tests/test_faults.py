@@ -77,6 +77,7 @@ class Faults(RuleBasedStateMachine):
         self.now, self.asked, self.told = 0., queue.Queue(), queue.Queue()
         self.sent: list[dict] = []
         self.answers: dict[int, list] = defaultdict(list)
+        self.weighted: dict[int, np.ndarray] = {}  # the weights that the model was given for a frame
         self.maps: dict[int, tuple] = {}          # what the model was told to say of a frame, where that is an answer at all
         self.busy: int | None = None
         self.stopped, self.looked, self.seen = False, 0, 0
@@ -86,6 +87,7 @@ class Faults(RuleBasedStateMachine):
     def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # the worker's thread
         self.asked.put(int(rgb.mean().round()))
         outcome, seed = self.told.get(timeout=30)
+        self.weighted[self.busy] = weights
         rng = np.random.default_rng(seed)
         s, c = (np.repeat(np.repeat(rng.random((4, 8), np.float32), 8, 0), 8, 1)*k for k in (2, 1))
         said = OUTCOMES[outcome](s, c)
@@ -161,6 +163,7 @@ class Faults(RuleBasedStateMachine):
 
     def check_png(self, n: int, message: dict, png: bytes) -> None:
         self.looked += SIZE[0]*SIZE[1]
+        assert np.array_equal(self.weighted[n], np.float32(message["weights"])), f"frame {n} was judged by other weights"
         visible = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
         assert n in self.maps, f"frame {n} shows something, and the model said nothing"
         score, confidence = self.maps[n]

@@ -69,7 +69,7 @@ export function maxAge(p95) {
 export function inFlight(answer, work) {
   if (!Number.isFinite(answer + work)) return 2;
   if (work > 200) return 1;
-  return Math.min(3, Math.max(work < QUICK ? 3 : 2, Math.floor(answer / work)));
+  return Math.min(3, Math.max(work < QUICK ? 3 : 2, Math.floor(answer / Math.max(work, 1))));
 }
 
 /** Why this answer must not be shown for this frame under this choice; "" where it may. */
@@ -247,7 +247,7 @@ export class Loop {
     this.mistake = choice ? undefined : words;
   }
 
-  /** The clock went back: whatever it timed is worth nothing. */
+  /** The clock went back, which a browser's never should: whatever it timed is worth nothing. */
   wound() {
     this.forget();
     this.looked();
@@ -691,9 +691,15 @@ export class Control {
   heard(what) {
     if (what === "state") this.telling ??= this.platform.setTimeout(() => this.tell(), 100);
     if (what === "tick" && this.platform.now() - (this.told ?? 0) > 1000) this.tell();
-    if (this.recorder && (what === "screen" || what === "tick")) blit(this.film, this.loop.screen);
-    if (this.loop.closed && !this.gone) { this.gone = true; this.source.close(); this.finish(); }
     this.tellViews(what);
+    if (this.recorder && (what === "screen" || what === "tick")) this.filmIt();
+    if (this.loop.closed && !this.gone) { this.gone = true; this.source.close(); this.finish(); }
+  }
+
+  /** The next picture of the film; without it the film would go on showing the last one, so it ends. */
+  filmIt() {
+    try { blit(this.film, this.loop.screen); }
+    catch (error) { this.lost("rest of the recording", error); this.finish(); }
   }
 
   /** Tells Python the state, and about once a second the figures. */
@@ -704,7 +710,9 @@ export class Control {
     this.set({ state: this.loop.state, words: this.loop.words, stats: Object.fromEntries(figures) });
   }
 
-  tellViews(what = "state") { for (const view of this.views) view(what); }
+  tellViews(what = "state") {
+    for (const view of this.views) try { view(what); } catch (error) { console.error("camredact:", error); }
+  }
 }
 
 // ------------------------------------------------------------------------------------------------------- 6 The view
@@ -806,7 +814,7 @@ export function view(control, el) {
     } else Object.assign(raw, { width: loop.screen.width, height: loop.screen.height });  // which clears it
   };
   const paint = () => {
-    blit(redacted, loop.screen);
+    try { blit(redacted, loop.screen); } catch (error) { redacted.width = 0; throw error; }  // rather nothing than the last picture
     root.dataset.shown = loop.counts.shown;
     root.dataset.ageMs = whole(loop.age);
   };

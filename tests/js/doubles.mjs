@@ -102,10 +102,10 @@ export async function settle() { for (let i = 0; i < 30; i++) await null; }
 /** A platform for the loop. `clock.pass(ms)` runs the timers that are due, in their order. */
 export class Platform {
   constructor() {
-    Object.assign(this, { time: 1000, timers: new Map(), ids: 0, pages: 0, unseen: false, watchers: new Set() });
+    Object.assign(this, { time: 1000, offset: 0, timers: new Map(), ids: 0, pages: 0, unseen: false, watchers: new Set() });
     Object.assign(this, { open: new Set(), files: [], memory: {}, fault: null });
   }
-  now = () => this.time;
+  now = () => this.time + this.offset;  // timers go on by themselves when somebody sets the clock
   setTimeout = (f, ms) => { this.timers.set(++this.ids, [this.time + ms, f]); return this.ids; };
   clearTimeout = id => { this.timers.delete(id); };
   nonce = () => `page ${++this.pages}`;

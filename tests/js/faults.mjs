@@ -1,8 +1,8 @@
 // Faults by the thousand: the real loop and the real widget's state, in a world of doubles where anything may go wrong
 // at any time. `trial(state, fault, seed)` brings a world into a state, does the fault to it, lets chance go on for a
 // while, and looks at every pixel after every step; at the end, what can recover must have recovered.
-import { MAX_AGE, SILENCE } from "../../camredact/static/camera.js";
-import { TRAITS, png, seen, settle, stream, widget } from "./doubles.mjs";
+import { MAX_AGE, SILENCE, blit } from "../../camredact/static/camera.js";
+import { Canvas, TRAITS, png, seen, settle, stream, widget } from "./doubles.mjs";
 
 const SIZES = [[32, 32], [64, 32], [40, 30]], RED = 200, BLUE = 40;  // of each picture; its green is its number
 
@@ -23,12 +23,15 @@ export function dice(seed) {
 /** The widget, and beside it a ledger that knows, without asking the widget, what may be seen: what the kernel's own
     matte for a frame showed, once it was delivered, as long as nothing has voided it since. */
 export class World {
-  constructor(seed) { Object.assign(this, dice(seed), { ledger: new Map(), turn: 0, shots: 0, looked: 0 }); }
+  constructor(seed) { Object.assign(this, dice(seed), { ledger: new Map(), turn: 0, shots: 0, looked: 0, newest: {} }); }
 
   async open(platform) {
     this.size = this.pick(SIZES);
     const { round, ...parts } = await widget({ given: () => stream(...this.size), platform });
-    Object.assign(this, parts, { decode: parts.platform.decode });
+    Object.assign(this, parts, { decode: parts.platform.decode, canvas: new Canvas(...this.size) });
+    blit(this.canvas, this.loop.screen);
+    this.mirror = what => { if (what === "screen") blit(this.canvas, this.loop.screen); };
+    this.control.attach(this.mirror);
     this.control.record();
     return this;
   }
@@ -80,11 +83,15 @@ export class World {
     return this.platform.time - own.frame.at <= MAX_AGE + 100;
   }
 
-  /** Looks at the screen, and at the film that is being recorded. */
+  /** Looks at the screen, at what a view shows, and at the film that is being recorded. Frames may not go back. */
   check() {
-    for (const [name, canvas] of [["screen", this.loop.screen], ["film", this.control.film]]) {
+    const film = this.control.recorder ? [["film", this.control.film]] : [];
+    for (const [name, canvas] of [["screen", this.loop.screen], ["view", this.canvas], ...film]) {
       this.looked += canvas.width * canvas.height;
       const bad = seen(canvas).filter(p => !this.allowed(canvas, ...p));
+      const newest = Math.max(0, ...seen(canvas).map(p => p[2]));
+      if (newest && newest < (this.newest[name] ?? 0)) throw new Error(`frame ${newest} after ${this.newest[name]} on the ${name}`);
+      if (newest) this.newest[name] = newest;
       if (bad.length) throw new Error(`${bad.length} unauthorised pixels on the ${name}, the first at ${bad[0].slice(0, 2)} of frame ${bad[0][2]}`);
     }
     if (this.loop.state !== "live" && this.loop.screen !== this.loop.checker) throw new Error(`a picture in the state ${this.loop.state}`);
@@ -104,6 +111,7 @@ export class World {
     Object.assign(this.platform, { fault: null, decode: this.decode });
     this.kernel.open = true;
     for (const canvas of [this.loop.stage, this.loop.mask]) canvas.context = null;
+    if (!this.control.recorder) this.control.record();
     if (this.platform.unseen) await this.void(() => this.platform.look(false));
     if (!this.model.get("codes").every(c => TRAITS.codes.includes(c)) || !this.model.get("hidden").every(c => TRAITS.codes.includes(c)))
       await this.void(() => this.model.set("hidden", ["Car"]));
@@ -172,11 +180,17 @@ export const FAULTS = {
   "another size": w => spoil(w, w.pick([{ width: 96 + 32 * w.roll(3) }, { height: 96 }, { width: undefined }, { height: "32" }])),
   "a matte of another size": w => spoil(w, {}, () => [png(...w.pick([[31, 32], [32, 33], [96, 64], [1, 1]]))]),
   "a matte that is cut off": w => spoil(w, {}, ([b]) => [b.subarray(0, w.roll(b.length - 24))]),
-  "a matte with a bit flipped": w => spoil(w, {}, ([b]) => [flip(w, b.subarray(0, 24))]),
+  "a matte with a bit flipped": w => spoil(w, {}, ([b]) => [flip(w, b.subarray(0, 45))]),
   "noise for a matte": w => spoil(w, {}, () => [Buffer.from(Array.from({ length: w.roll(200) }, () => w.roll(256)))]),
   "no matte, or two": w => spoil(w, {}, ([b]) => w.pick([[], [b, b], undefined])),
   "no message at all": w => w.deliver(w.pick([null, undefined, "matte", 7, []]), []),
-  "figures that are none": w => spoil(w, { error: "x", ms: w.pick([{ predict: NaN }, { predict: -1e9 }, "ms", null, { decode: "1" }, 7]) }),
+  "figures that are none": async w => {
+    const frame = await w.shoot();
+    if (!frame) return;
+    const { message, buffers, number, own } = w.honest(frame);
+    w.ledger.set(number, own);
+    await w.deliver({ ...message, ms: w.pick([{ predict: NaN }, { predict: -1e9 }, "ms", null, { decode: "1" }, 7]) }, buffers);
+  },
   "the same answer twice": async w => { const f = await w.shoot(); await w.reply(f); await w.reply(f); },
   "answers in the wrong order": async w => { const frames = [await w.shoot(), await w.shoot(), await w.shoot()]; for (const f of frames.reverse()) await w.reply(f); },
   "an answer from before": async w => { const old = [...w.kernel.sent]; await w.void(() => w.control.hide(["Sky"], true)); for (const f of old) await w.reply(f); },
@@ -191,8 +205,14 @@ export const FAULTS = {
   "a decoder that never ends": async w => { w.platform.decode = () => new Promise(() => {}); await w.reply(await w.shoot()); },
   "no memory to read the mask": async w => { const f = await w.shoot(); drawn(w, "mask"); await w.reply(f); },
   "no memory to compose": async w => { const f = await w.shoot(); drawn(w, "stage"); await w.reply(f); },
-  "the clock jumps ahead": async w => { const f = await w.shoot(); w.platform.time += 1000 * (1 + w.roll(7200)); await w.pass(0); await w.reply(f); },
-  "the clock jumps back": async w => { const f = await w.shoot(); w.platform.time -= 1000 * (1 + w.roll(7200)); await w.reply(f); },
+  "no memory for the film": async w => {
+    const f = await w.shoot();
+    if (w.control.film) w.control.film.getContext().drawImage = () => { throw new Error("no more memory"); };
+    await w.reply(f);
+  },
+  "a view that breaks": async w => { w.control.views = new Set([() => { throw new Error("a broken view"); }, ...w.control.views]); await w.reply(await w.shoot()); },
+  "the clock jumps ahead": async w => { const f = await w.shoot(); w.platform.offset += 1000 * (1 + w.roll(7200)); await w.reply(f); },
+  "the clock jumps back": async w => { const f = await w.shoot(); w.platform.offset -= 1000 * (1 + w.roll(7200)); const before = w.loop.counts.shown; await w.reply(f); if (w.loop.counts.shown > before) throw new Error("a frame from the future is shown"); },
   "a choice made meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.control.hide(["Sky"], true)); await w.reply(f); },
   "everything is shown, meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.model.set("hidden", [])); await w.reply(f); },
   "another model chosen meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.model.set("model", "accurate")); await w.reply(f); },
@@ -202,7 +222,7 @@ export const FAULTS = {
   "the page goes out of view": async w => { const f = await w.shoot(); await w.void(() => w.platform.look(!w.platform.unseen)); await w.reply(f); },
   "Stop, meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.control.press(false)); await w.reply(f); },
   "Stop and Start": async w => { const f = await w.shoot(); await w.void(() => w.control.press(false)); await w.void(() => w.control.press(true)); await w.reply(f); },
-  "the view leaves": async w => { const f = await w.shoot(); w.control.detach(w.view); await w.void(() => w.pass(1100)); await w.reply(f); w.control.attach(w.view); await settle(); },
+  "the view leaves": async w => { const f = await w.shoot(); for (const v of [w.view, w.mirror]) w.control.detach(v); blit(w.canvas, w.loop.checker); await w.pass(900); await w.void(() => w.platform.pass(200)); await w.reply(f); for (const v of [w.view, w.mirror]) w.control.attach(v); await settle(); blit(w.canvas, w.loop.screen); },
   "another tab's answers": another,
   "the channel closes": async w => { const f = await w.shoot(); await w.void(() => w.loop.close()); await w.reply(f); },
 };
@@ -224,12 +244,14 @@ export async function trial(state, fault, seed) {
 
 /** `times` trials for each fault in each state: how many, how many pixels were looked at, and which failed. */
 export async function campaign(times, first = 1) {
-  const result = { trials: 0, pixels: 0, failed: [] };
+  const result = { trials: 0, pixels: 0, failed: [] }, log = console.error;
+  console.error = () => {};  // a view that breaks is among the faults
   for (const state of Object.keys(STATES)) for (const fault of Object.keys(FAULTS)) for (let i = 0; i < times; i++) {
     const seed = first + result.trials++;
     try { result.pixels += await trial(state, fault, seed); }
     catch (error) { result.failed.push({ state, fault, seed, error: error.message }); }
   }
+  console.error = log;
   return result;
 }
 
