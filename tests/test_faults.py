@@ -195,6 +195,7 @@ REACH = {  # how a session gets into a state
     "idle": lambda m: None,
     "busy": lambda m: m.send(page=0, spoilt="as agreed", deaf=1),
     "waiting": lambda m: [m.send(page=0, spoilt="as agreed", deaf=1) for _ in range(2)],
+    "live": lambda m: [(m.send(page=0, spoilt="as agreed", deaf=1), m.say(outcome="as it should", seed=n)) for n in range(3)],
     "failed": lambda m: (m.send(page=0, spoilt="as agreed", deaf=1), m.say(outcome="an error", seed=0)),
     "stopped": lambda m: (m.send(page=0, spoilt="as agreed", deaf=1), m.end()),
 }
