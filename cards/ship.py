@@ -1,13 +1,13 @@
 """Ships a model: measures it, exports it, writes its card and its figures.
 
 Two trainings are needed. The *blind* one left a drive out, and says what the recipe is worth on a street that it has
-not seen; its ONNX file is left beside it for the browser tests. The *full* one, which may go on from the blind one, saw
+not seen; its ONNX file goes to runs/blind for the browser tests. The *full* one, which may go on from the blind one, saw
 every labelled frame, and is what ships. Neither saw the kept tenth of the people sets. The figures go to
 cards/metrics.json, the weights and their card to camredact/weights/.
 
 Of several files, each is the mean of their weights.
 
-example: python cards/ship.py fast --blind runs/b/fast.pth runs/c/fast.pth --full runs/b/fast.pth runs/d/fast.pth --recipe runs/recipe.txt
+example: python cards/ship.py fast --blind runs/e/fast.pth --full runs/f/fast.pth --recipe runs/recipe.txt
 """
 import argparse
 import json

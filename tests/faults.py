@@ -46,7 +46,7 @@ def main() -> int:
     began, cores = time.monotonic(), len(os.sched_getaffinity(0))
     shares = [len(range(i, a.times, cores)) for i in range(min(cores, a.times))]
     with ThreadPoolExecutor() as pool: parts = list(pool.map(page, shares, [1 + 10**6*i for i in range(len(shares))]))
-    front = {**parts[0], **{k: sum((p[k] for p in parts), type(parts[0][k])()) for k in ("trials", "pixels", "failed")}}
+    front = {**parts[0], **{k: sum((p[k] for p in parts), type(parts[0][k])()) for k in ("trials", "pixels", "seen", "failed")}}
     found = {"date": date.today().isoformat(), "how": f"tests/faults.py --times {a.times}; seeds of the page's half from 1 and from each million",
         "times": a.times, "page": front, "kernel": kernel(a.times), "minutes": round((time.monotonic() - began)/60, 1)}
     for half in ("page", "kernel"): found[half] |= {"failed": len(found[half]["failed"]), "failures": found[half]["failed"][:20]}

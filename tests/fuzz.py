@@ -89,22 +89,17 @@ def webp(rng: np.random.Generator) -> bytes: return save(Image.fromarray(noise(r
 def _frames(rng: np.random.Generator) -> list[Image.Image]: return [Image.fromarray(noise(rng)) for _ in range(3)]
 
 
-@kind
-def animated_webp(rng: np.random.Generator) -> bytes:
-    first, *more = _frames(rng)
-    return save(first, "WEBP", save_all=True, append_images=more)
+def animated(
+    format: str,  # of Pillow's
+) -> Any:
+    "A maker of films of three frames."
+    def make(rng: np.random.Generator) -> bytes:
+        first, *more = _frames(rng)
+        return save(first, format, save_all=True, append_images=more)
+    return make
 
 
-@kind
-def animated_png(rng: np.random.Generator) -> bytes:
-    first, *more = _frames(rng)
-    return save(first, "PNG", save_all=True, append_images=more)
-
-
-@kind
-def animated_gif(rng: np.random.Generator) -> bytes:
-    first, *more = _frames(rng)
-    return save(first, "GIF", save_all=True, append_images=more)
+KINDS |= {f"animated {format}": animated(format) for format in ("WEBP", "PNG", "GIF")}
 
 
 @kind
@@ -118,6 +113,15 @@ def bomb(rng: np.random.Generator) -> bytes:
 def rows(side: int) -> bytes:
     "The data of a black picture that is that wide and high."
     return zlib.compress(bytes(side*(side + 1)), 1)
+
+
+@kind
+def jpeg_that_claims_more(rng: np.random.Generator) -> bytes:
+    "A small JPEG whose header says that it is large: as large as a frame may just not be, or far beyond."
+    data = bytearray(jpeg(rng))
+    at = data.index(b"\xff\xc0") + 5
+    data[at:at + 4] = struct.pack(">HH", *rng.choice([1, 1024, 1025, 8000, 60_000], 2))
+    return bytes(data)
 
 
 @kind
