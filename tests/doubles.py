@@ -45,11 +45,15 @@ class Double:
 
 
 class Stripes(Double):
-    "A car stands in the stripe that the frame's number says, under a band of sky; the rest is road."
+    "A car stands in the stripe that the frame's number and `shift` say, under a band of sky; the rest is road."
+
+    def __init__(self, delay: float = 0., shift: int = 0):
+        super().__init__(delay)
+        self.shift = shift
 
     def labels(self, rgb: np.ndarray, number: int) -> np.ndarray:
         h, w = rgb.shape[:2]
-        labels, k = np.full((h, w), ROAD, np.uint8), number % STRIPES
+        labels, k = np.full((h, w), ROAD, np.uint8), (number + self.shift) % STRIPES
         labels[round(BAND*h):round(BASE*h)] = SKY
         labels[round(BASE*h):, round(k*w/STRIPES):round((k + 1)*w/STRIPES)] = CAR
         return labels
