@@ -22,7 +22,7 @@ class Double:
     "What the doubles share: an optional delay, an optional fault, and a count of calls."
     name, budget = "double", 320*256
 
-    def __init__(self, delay: float = 0.): self.delay, self.fault, self.calls = delay, None, 0
+    def __init__(self, delay: float = 0.): self.delay, self.fault, self.calls, self.last = delay, None, 0, None
 
     def labels(self, rgb: np.ndarray, number: int) -> np.ndarray:
         "The category of every pixel of the frame `number`: uint8[H,W]."
@@ -31,6 +31,7 @@ class Double:
     def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "The weight of each pixel's category; all covered where the frame's number cannot be read."
         self.calls += 1
+        self.last = rgb
         time.sleep(self.delay)
         if self.fault == "raise": raise RuntimeError("a fault made on purpose")
         if self.fault == "memory": raise MemoryError
