@@ -239,6 +239,7 @@ class Pipeline:
         times.append(self.clock())
         score, confidence = segmenter.score(rgb, np.float32(choice["weights"]))
         if score.shape != rgb.shape[:2]: raise ValueError(f"the score is {score.shape}, the frame {rgb.shape[:2]}")
+        if np.isnan(score).any() or np.isnan(confidence).any(): raise ValueError("the model's scores are no numbers")
         times.append(self.clock())
         fresh = matte(score, confidence, dial.margin, choice["bar"])
         held = self.hold.add(choice["page"], choice_of(choice), fresh, dial.hold, self.clock())

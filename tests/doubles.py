@@ -36,7 +36,8 @@ class Double:
         if self.fault == "raise": raise RuntimeError("a fault made on purpose")
         if self.fault == "memory": raise MemoryError
         number, sure = read_stamp(rgb), np.ones(rgb.shape[:2], np.float32)
-        if number is None or self.fault == "nan": return np.full_like(sure, np.nan), sure
+        if self.fault == "nan": return sure*np.nan, sure
+        if number is None: return sure*np.inf, sure
         return np.asarray(weights, np.float32)[self.labels(rgb, number)], sure
 
     def probs(self, rgb: np.ndarray) -> np.ndarray:

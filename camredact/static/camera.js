@@ -813,8 +813,17 @@ export function view(control, el) {
       raw.getContext("2d").drawImage(picture, 0, 0);
     } else Object.assign(raw, { width: loop.screen.width, height: loop.screen.height });  // which clears it
   };
+  let broken = "";  // why this view shows nothing, whatever others show
   const paint = () => {
-    try { blit(redacted, loop.screen); } catch (error) { redacted.width = 0; throw error; }  // rather nothing than the last picture
+    const before = broken;
+    try {
+      blit(redacted, loop.screen);
+      broken = "";
+    } catch (error) {
+      redacted.width = 0;  // rather nothing than the last picture
+      broken = `Covered: the picture cannot be painted here (${error?.message || error}).`;
+    }
+    if (broken !== before) state();
     root.dataset.shown = loop.counts.shown;
     root.dataset.ageMs = whole(loop.age);
   };
@@ -828,8 +837,8 @@ export function view(control, el) {
     answer.title = Number.isFinite(s.predict_ms) ? `from sending a frame to its matte, of which the model ${s.predict_ms.toFixed(1)} ms` : "";
   };
   const state = () => {
-    root.dataset.state = loop.state;
-    words.textContent = loop.words;
+    root.dataset.state = broken ? "failed" : loop.state;
+    words.textContent = broken || loop.words;
     start.disabled = control.busy || !!loop.closed;
     stop.disabled = !control.busy;
     record.textContent = control.recorder ? "End recording" : "Record";
