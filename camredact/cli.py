@@ -6,8 +6,8 @@
 __all__ = ['PLAYABLE', 'QUIET', 'ELSEWHERE', 'BadInput', 'Parser', 'probe', 'check_clip', 'check_model', 'is_learner',
            'check_learner', 'checkout', 'live_notebook', 'private_folder', 'code_of', 'private_copy', 'serve_clip',
            'version_of', 'counted', 'demo_clip', 'source_url', 'is_free', 'choose_port', 'has_display', 'tunnel',
-           'cameras', 'directions', 'lab_arguments', 'serve', 'live', 'train', 'bench', 'doctor', 'scan', 'add_live',
-           'add_doctor', 'add_scan', 'add_elsewhere', 'parser', 'run', 'main']
+           'cameras', 'directions', 'lab_arguments', 'serve', 'live', 'train', 'evaluate', 'bench', 'doctor', 'scan',
+           'add_live', 'add_doctor', 'add_scan', 'add_elsewhere', 'parser', 'run', 'main']
 
 # %% ../nbs/07_cli.ipynb #8001d024
 import argparse
@@ -26,6 +26,7 @@ from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TextIO
 
 # %% ../nbs/07_cli.ipynb #702bbc98
 class BadInput(ValueError):
@@ -179,12 +180,14 @@ def counted(
     items: Iterable,  # to go through
     n: int,           # how many there are
     what: str,        # what is being done, in words
+    to: TextIO | None = None,  # where the line goes; None: standard output
 ) -> Iterator:
     "The items, with a line of progress that renews itself in a terminal."
+    to = to or sys.stdout
     for i, item in enumerate(items):
-        if sys.stdout.isatty(): print(f"\r{what} ... {100*i//n} %", end="", flush=True)
+        if to.isatty(): print(f"\r{what} ... {100*i//n} %", end="", flush=True, file=to)
         yield item
-    print(f"\r{what} ... done")
+    print(f"\r{what} ... done", file=to)
 
 # %% ../nbs/07_cli.ipynb #67bc3e1f
 def demo_clip(
@@ -318,6 +321,14 @@ def train(
     except ModuleNotFoundError as e: raise BadInput(f"training needs {e.name}: pip install 'camredact[train]'") from e
     return main(list(argv)) or 0
 
+def evaluate(
+    argv: Sequence[str],  # what follows `camredact eval`
+) -> int:
+    "Hands over to `camredact.evaluate.main`; raises `BadInput` if the packages for training are missing."
+    try: main = import_module("camredact.evaluate").main
+    except ModuleNotFoundError as e: raise BadInput(f"judging needs {e.name}: pip install 'camredact[train]'") from e
+    return main(list(argv))
+
 # %% ../nbs/07_cli.ipynb #cec54eec
 def bench(
     argv: Sequence[str],  # what follows `camredact bench`
@@ -347,7 +358,7 @@ def scan(
     return int(bool(found))
 
 # %% ../nbs/07_cli.ipynb #21f67049
-ELSEWHERE: dict[str, Callable[[Sequence[str]], int]] = {"train": train, "bench": bench}  # these parse their own options
+ELSEWHERE: dict[str, Callable[[Sequence[str]], int]] = {"train": train, "eval": evaluate, "bench": bench}  # these parse their own options
 
 # %% ../nbs/07_cli.ipynb #c8a484cb
 def add_live(
@@ -389,6 +400,8 @@ def add_elsewhere(
     "Adds the names of the commands that parse their own options, for the list in --help."
     commands.add_parser("train", help="trains a model, with fastai", description="Trains a model; needs pip install 'camredact[train]'.",
         epilog="example: camredact train --holdout 0006R0 --out runs/mine")
+    commands.add_parser("eval", help="judges a model on labelled frames", description="Judges a model; needs pip install 'camredact[train]'.",
+        epilog="example: camredact eval --data camvid --split camvid/splits/val.txt --json")
     commands.add_parser("bench", help="measures the live camera (in a checkout)", description="Measures the live camera, into cards/metrics.json.",
         epilog="example: camredact bench")
 

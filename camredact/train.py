@@ -230,7 +230,7 @@ def fit(
     return learn
 
 # %% ../nbs/12_train.ipynb #0a1a58d2
-SEED_ARCHS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152")
+SEED_ARCHS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2")
 
 def seed_learner(
     dls: DataLoaders,          # from `street_loaders`
@@ -239,8 +239,12 @@ def seed_learner(
 ) -> Learner:
     "The 2020 camera's learner: fastai's `unet_learner` with 32 classes; raises ValueError for an unknown `arch`."
     if arch not in SEED_ARCHS: raise ValueError(f"unknown architecture {arch!r}: one of fast, {', '.join(SEED_ARCHS)}")
-    return unet_learner(dls, getattr(torchvision.models, arch), pretrained=pretrained, n_out=len(CODES), loss_func=SetLoss(),
+    return unet_learner(dls, getattr(torchvision.models, arch), cut=_cut(arch), pretrained=pretrained, n_out=len(CODES), loss_func=SetLoss(),
         metrics=[set_accuracy], wd=.01)
+
+def _cut(arch: str) -> Callable | None:
+    "What fastai's U-Net takes as encoder, where fastai does not know by itself."
+    return (lambda net: net.features) if arch.startswith("mobilenet") else None
 
 # %% ../nbs/12_train.ipynb #73543a1a
 class StopAfter(Callback):
@@ -352,7 +356,7 @@ class _SeedNet(nn.Module):
         normalise: bool, # whether its loader normalised
     ):
         super().__init__()
-        self.unet = create_unet_model(getattr(torchvision.models, arch), len(CODES), tuple(size), pretrained=False)
+        self.unet = create_unet_model(getattr(torchvision.models, arch), len(CODES), tuple(size), pretrained=False, cut=_cut(arch))
         self.register_buffer("mean", torch.tensor(imagenet_stats[0] if normalise else [0.]*3).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(imagenet_stats[1] if normalise else [1.]*3).view(1, 3, 1, 1), persistent=False)
 
@@ -482,7 +486,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--light", type=float, default=.45, help="how far brightness, contrast and colour are changed")
     p.add_argument("--workers", type=int, default=0, help="loading processes")
     p.add_argument("--max-batches", type=int, help="stop early, for a trial")
-    p.add_argument("--from-scratch", action="store_true", help="without ImageNet's weights")
+    begin = p.add_mutually_exclusive_group()
+    begin.add_argument("--pretrained", action="store_true", help="with ImageNet's weights (default): those of `fast` are a package, those of the others torchvision downloads")
+    begin.add_argument("--from-scratch", action="store_true", help="without ImageNet's weights")
     p.add_argument("--start", type=Path, help="begin with the weights of another training's .pth")
     p.add_argument("--resume", action="store_true", help="go on from the last finished epoch in --out")
     p.add_argument("--out", type=Path, default=Path("runs/fast"))
