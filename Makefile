@@ -36,8 +36,8 @@ soak: $(ENV)-dev        ## an hour at full rate: memory and age, into cards/metr
 js_test: $(ENV)-dev        ## the front end alone, in Node
 	"$$(.ci/tools node)" --test --test-reporter=spec tests/js/*.test.*js
 
-prep: $(ENV)-dev        ## export, clean, README: before a commit
-	.venv/bin/nbdev-export && .venv/bin/nbdev-clean && .venv/bin/python nbs/_docs.py readme
+prep: $(ENV)-dev        ## export, clean, README, cards: before a commit
+	.venv/bin/nbdev-export && .venv/bin/nbdev-clean && .venv/bin/python nbs/_docs.py readme && .venv/bin/python cards/cards.py
 
 check: $(ENV)-dev        ## seconds: lint, and whether prep would change anything
 	.venv/bin/ruff check . && .ci/no-op && .venv/bin/pytest tests/test_hygiene.py

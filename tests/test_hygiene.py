@@ -112,6 +112,13 @@ def test_outputs(path: Path) -> None:
             assert "data:image" not in json.dumps(output), cell["source"]
 
 
+def test_the_cards_say_what_was_measured() -> None:
+    spec = importlib.util.spec_from_file_location("cards", ROOT/"cards"/"cards.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    for name, text in module.cards().items(): assert (ROOT/"cards"/name).read_text(encoding="utf-8") == text, f"cards/{name}: run make prep"
+
+
 def test_no_paths_of_a_machine() -> None:
     "Neither a home folder nor a work folder of whoever wrote this."
     here = re.compile(r"(?<![\w.~$}])/(?:work|home|root|Users|tmp)/[\w.-]+")

@@ -1,0 +1,109 @@
+"""The cards: cards/fast.md and the like for each bundled model, cards/data.md for what they learned from.
+
+Every figure in them is read from cards/metrics.json and the card of the weights; a test fails where they disagree.
+
+example: python cards/cards.py
+"""
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+HERE = Path(__file__).parent
+WEIGHTS = HERE.parent/"camredact"/"weights"
+KINDS = {"fashion": "one person each, near", "voc": "photographs", "coco": "photographs", "streets_india": "other streets", "all": "all of them"}
+MODEL = """# The model `{name}`
+
+Made from `cards/metrics.json` by `cards/cards.py`; figures of {date}, on {cores} cores.
+
+**What it is.** {what} It gives each pixel 32 probabilities, one for each category of CamVid. File `camredact/weights/{name}.onnx`, {megabytes:.1f} MB, sha256 `{sha256}`.
+
+**What it is for.** Covering chosen kinds of things in streets by daylight, live, and people near a camera; research, teaching and art. **Not for** finding or counting persons, nor for any decision about them. It is no guarantee: whoever must not be seen must be looked for by eyes as well.
+
+**Terms.** {licence}.
+
+## Learned from
+
+{data}. None of it is in the package; see [data.md](data.md).
+
+    {recipe}
+
+Seed {seed}, commit {commit}. The people sets' kept tenth was seen by no training.
+
+## On a drive that it never saw
+
+{drive} of CamVid, {frames} frames, by weights of the same recipe that left that drive out (the shipped ones saw it). Pictures at {pixels} pixels.
+
+11-class mIoU **{miou11:.3f}**; accuracy over 32 codes without Void {acc32:.3f}.
+
+{classes}
+
+People (pedestrian, child, bicyclist, motorcycle), with the preset `no people` at the dial's default `{dial}`:
+
+{people}
+
+Of a street with other weather, another country, or the night, this says nothing.
+
+## People near, and other pictures
+
+The kept tenth of each set, by the shipped weights, people alone hidden:
+
+{near}
+
+{animals}## Time
+
+{times}
+
+{how}
+"""
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    "A Markdown table; floats to three places, None as none."
+    say = lambda x: "none" if x is None else f"{x:.3f}" if isinstance(x, float) else str(x)
+    lines = [[*map(str, head)], ["---"]*len(list(head)), *([say(x) for x in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def people(score: dict) -> list:
+    "Recall, over-cover and missed persons, in the order of the head."
+    return [score["recall"], score["over_cover"], *(f"{n} of {of}" for n, of in score["missed"].values())]
+
+
+def model_card(name: str, scores: dict, card: dict) -> str:
+    "The Markdown of one model."
+    left, near = scores["left_out_drive"], scores["kept_aside"]
+    animals = table(("dial", "recall", "other pixels covered", "pictures"), [(d, s["recall"], s["other_covered"], s["frames"]) for d, s in scores.get("animals", {}).items()])
+    return MODEL.format(
+        name=name, date=scores["date"], cores=scores["cores"], what=card.get("what", "A U-Net: EfficientNet-Lite0 from ImageNet, and a light decoder that stops at a quarter of the picture's sides."),
+        megabytes=(WEIGHTS/card["file"]).stat().st_size/1e6, sha256=card["sha256"], licence="Research data, no open licence: see `camredact/weights/LICENSE`", data=card["data"],
+        recipe="\n    ".join(card["recipe"]), seed=card["seed"], commit=card["commit"], drive=left["drive"], frames=left["frames"], pixels=card["budget"],
+        miou11=left["miou11"], acc32=left["acc32"], classes=table(("class", "IoU"), left["iou11"].items()), dial=scores["dial"]["name"],
+        people=table(("recall", "over-cover", "missed of 20 px", "of 40 px", "of 80 px"), [people(left["preset_no_people"])]),
+        near=table(("set", "what", "pictures", "recall", "other pixels covered"), [(k, KINDS[k], s["frames"], s["recall"], s["other_covered"]) for k, s in near.items()]),
+        animals=f"Animals on the kept tenth of VOC and COCO, `Animal` alone hidden:\n\n{animals}\n\n" if scores.get("animals") else "",
+        times=table(("picture", "ms to predict"), [(k, f"{v:.1f}") for k, v in scores["predict_ms"].items()]), how=f"How: {scores['how']}.")
+
+
+def data_card() -> str:
+    "The Markdown about the data: what the licence file of the weights says."
+    return ("# What the models learned from\n\nMade from `camredact/weights/LICENSE` by `cards/cards.py`. No picture of any set is in the package.\n\n"
+        "Every label of another set is read as a *set* of CamVid's 32 codes (`nbs/10_data.ipynb`), so that one network learns from all of them. "
+        "A tenth of each people set, chosen by a hash of the name, is kept aside and never trained on; a CamVid drive (0006R0) is left out of the trainings that are measured.\n\n```\n"
+        + (WEIGHTS/"LICENSE").read_text(encoding="utf-8").strip() + "\n```\n")
+
+
+def cards() -> dict[str, str]:
+    "File names and what they should hold."
+    metrics = json.loads((HERE/"metrics.json").read_text(encoding="utf-8"))
+    about = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted(WEIGHTS.glob("*.json"))}
+    return {"data.md": data_card(), **{f"{name}.md": model_card(name, metrics[name], card) for name, card in about.items()}}
+
+
+def main() -> int:
+    "Writes them."
+    for name, text in cards().items(): (HERE/name).write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__": sys.exit(main())
