@@ -6,14 +6,17 @@ take longer than two seconds over a file, nor more than 1 GB. Every file gives a
 """
 import argparse
 import io
+import json
 import multiprocessing as mp
 import struct
 import sys
 import time
 import zlib
 from collections import Counter
+from datetime import date
 from functools import cache
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -235,8 +238,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--dry", action="store_true", help="write nothing")
     a = parser.parse_args()
     found = campaign(a.seconds, a.first)
+    if not a.dry:
+        path = Path(__file__).parents[1] / "cards" / "metrics.json"
+        noted = {"date": date.today().isoformat(), "how": f"tests/fuzz.py --seconds {a.seconds:g} --first {a.first}", **found}
+        path.write_text(json.dumps({**json.loads(path.read_text()), "fuzz": noted}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     for name, n in found.pop("became").items(): print(f"{n:7} {name}")
     print(found)
     return int(bool(found["failed"]))
