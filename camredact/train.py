@@ -181,11 +181,12 @@ class CpuBf16(Callback):
 def fast_learner(
     dls: DataLoaders,          # from `street_loaders`
     encoder: str = "lite0",    # which EfficientNet-Lite
+    widths: tuple[int, int, int] = (96, 64, 48),  # as for `FastNet`
     pretrained: bool = True,   # start from ImageNet
     people: float = 3.,        # as for `SetLoss`
 ) -> Learner:
     "A learner of `FastNet` with its stem frozen."
-    net = FastNet(encoder, pretrained=pretrained).to(memory_format=torch.channels_last)
+    net = FastNet(encoder, widths, pretrained).to(memory_format=torch.channels_last)
     cbs = [BnFreeze] if torch.cuda.is_available() else [BnFreeze, CpuBf16]
     learn = Learner(dls, net, loss_func=SetLoss(people), opt_func=Adam, splitter=fast_parts, metrics=[set_accuracy], cbs=cbs, train_bn=False, wd=.01)
     learn.freeze_to(1)
