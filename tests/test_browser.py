@@ -90,7 +90,7 @@ def test_every_matte_is_on_its_own_frame(lab: Studio) -> None:
     assert not tab.errors, tab.errors
 
 
-def test_two_tabs_never_use_each_others_mattes(lab: Studio) -> None:
+def test_two_tabs_never_use_each_others_mattes(lab: Studio, results: dict) -> None:
     one = start(lab, "tabs", "Stripes(delay=.05)")
     one.execute("from doubles import with_strangers; with_strangers(cam.session)")
     one.save()
@@ -99,6 +99,7 @@ def test_two_tabs_never_use_each_others_mattes(lab: Studio) -> None:
     for tab in (one, two): tab.record((WIDE, HIGH))
     for tab in (one, two): tab.wait_shown(30)
     for tab in (one, two): assert len(own_frames(tab.recording())) >= 15
+    results["two tabs of one notebook"] = {"back": "live"}
 
 
 # What is seen
@@ -137,7 +138,7 @@ def test_cars_are_covered_and_nothing_else_changes(lab: Studio, film: dict[str, 
 
 # Covering: before, between and after
 
-def test_covered_before_the_first_matte(lab: Studio) -> None:
+def test_covered_before_the_first_matte(lab: Studio, results: dict) -> None:
     tab = lab.open("before.ipynb", cells("Stripes(delay=1.5)"))
     tab.record((WIDE, HIGH), raw=True)
     tab.run_all()
@@ -147,6 +148,7 @@ def test_covered_before_the_first_matte(lab: Studio) -> None:
     waiting = {Recording.number(s, "raw") for s in samples[:first]} - {None}
     assert len(waiting) >= 10, f"only {len(waiting)} camera frames passed before the first matte"
     assert samples[first]["state"] == "live"
+    results["before the first matte"] = {"state": samples[first - 1]["state"], "seen_ms": 0, "back": "live"}
 
 
 def test_covered_from_a_toggle_to_the_first_matte_of_the_new_choice(lab: Studio) -> None:

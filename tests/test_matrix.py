@@ -4,15 +4,13 @@ In each row the picture is live and a film of it is being recorded; then somethi
 (and 100 ms) all must be checkerboard, and stay so; the state must say why; and once it is mended the picture must come
 back, by itself or by what the words ask for. At no time, neither on the canvas (by a grid of 16 x 20) nor in the film,
 may a car be seen that the frame's own matte covered. CAMREDACT_SHOTS=FOLDER keeps a picture of each covered state, CAMREDACT_METRICS=1 writes
-the results into cards/metrics.json.
+the results into cards/metrics.json, with those of two rows that are tests of their own in test_browser.py.
 """
-import json
 import os
 import re
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -137,19 +135,6 @@ def check_film(path: Path) -> tuple[int, int]:  # how many frames, and how many 
     bad = [n for n, f in enumerate(frames) if uncovered(f)]
     assert not bad, f"frames {bad[:5]} of the film show what is hidden"
     return len(frames), sum(map(all_covered, frames))
-
-
-@pytest.fixture(scope="module")
-def results() -> Iterator[dict]:
-    "What each row gave; written down at the end if that is asked for."
-    found: dict = {}
-    yield found
-    if os.environ.get("CAMREDACT_METRICS") and found:
-        path = ROOT / "cards" / "metrics.json"
-        known = json.loads(path.read_text())
-        rows = {**known.get("matrix", {}).get("rows", {}), **found}
-        known["matrix"] = {"date": date.today().isoformat(), "how": "CAMREDACT_METRICS=1 pytest tests/test_matrix.py; seen_ms: how long after the fault anything was still seen", "rows": rows}
-        path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def covered(tab: Tab, row: Row, since: float) -> dict:

@@ -110,6 +110,6 @@ def test_the_quick_mutant_is_caught(mutant: dict, tmp_path: Path) -> None:
 def test_the_mutant_is_caught(mutant: dict, kept_film: str, tmp_path: Path) -> None:
     build(mutant, tmp_path)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-k", mutant["caught_by"], str(HERE / "test_browser.py")]
-    said = subprocess.run(command, env={**os.environ, "CAMREDACT_BUILD": str(tmp_path), "CAMREDACT_FILM": kept_film, "PYTHONDONTWRITEBYTECODE": "1"},
+    said = subprocess.run(command, env={**os.environ, "CAMREDACT_BUILD": str(tmp_path), "CAMREDACT_FILM": kept_film, "CAMREDACT_METRICS": "", "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=HERE.parent, capture_output=True, text=True, timeout=900)
     caught(mutant, said, first_error(said))
