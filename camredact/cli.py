@@ -7,7 +7,8 @@ __all__ = ['PLAYABLE', 'QUIET', 'ELSEWHERE', 'BadInput', 'Parser', 'probe', 'che
            'check_learner', 'checkout', 'live_notebook', 'private_folder', 'code_of', 'private_copy', 'serve_clip',
            'version_of', 'counted', 'demo_clip', 'source_url', 'is_free', 'choose_port', 'has_display', 'tunnel',
            'cameras', 'directions', 'lab_arguments', 'serve', 'live', 'train', 'evaluate', 'bench', 'doctor', 'scan',
-           'add_live', 'add_doctor', 'add_scan', 'add_elsewhere', 'parser', 'run', 'main']
+           'leaktest', 'chosen', 'photo', 'clip', 'add_live', 'add_doctor', 'add_scan', 'add_leaktest', 'add_choice',
+           'add_photo', 'add_clip', 'add_elsewhere', 'parser', 'run', 'main']
 
 # %% ../nbs/07_cli.ipynb #8001d024
 import argparse
@@ -357,6 +358,76 @@ def scan(
     for f in found: print(f)
     return int(bool(found))
 
+# %% ../nbs/07_cli.ipynb #83788b39
+def leaktest(
+    args: argparse.Namespace,  # inputs, to, picture, json, extra
+) -> int:
+    "Tests the command that follows `--`; returns 0 if all is clean, 1 if something leaks, 3 if something could not be told."
+    test = import_module("camredact.leaktest")
+    if not args.extra: raise BadInput("which command? camredact leaktest -- CMD {in} {out}")
+    try:
+        redactor, picture = test.command(args.extra), test.read_picture(args.picture) if args.picture else None
+        def told(source: Path, out: Path) -> None:
+            if sys.stderr.isatty(): print(f"\rtesting with a {source.suffix} file ... ", end="", flush=True, file=sys.stderr)
+            redactor(source, out)
+        rows = test.leaktest(told, args.inputs.split(","), args.to, picture)
+    except ValueError as e: raise BadInput(str(e)) from None
+    finally:
+        if sys.stderr.isatty(): print(file=sys.stderr)
+    print(test.report(rows, args.json))
+    return test.status(rows)
+
+# %% ../nbs/07_cli.ipynb #3eecdd71
+def chosen(
+    args: argparse.Namespace,  # hide, dial, model, style, overwrite
+) -> dict:
+    "What to hide, how, and with which model, as `camredact.media` takes it; raises `BadInput`."
+    from camredact.categories import PRESETS, UNCERTAIN_BAR, check_names
+    from camredact.segment import load
+    names = [n.strip() for n in args.hide.split(",") if n.strip()]
+    if not names: raise BadInput("--hide names nothing to hide: name a preset or categories")
+    try: hidden = PRESETS.get(args.hide) or check_names(names)
+    except ValueError as e: raise BadInput(str(e)) from e
+    return dict(hidden=hidden, dial=args.dial, segmenter=load(check_model(args.model)), style=args.style, overwrite=args.overwrite,
+        bar=UNCERTAIN_BAR if args.hide == "nothing uncertain" else 0.)
+
+# %% ../nbs/07_cli.ipynb #fa8521fc
+def photo(
+    args: argparse.Namespace,  # sources, out, format, opaque, rename, and what `chosen` takes
+) -> int:
+    "Cleans photos; returns 1 where any of several failed, raises `BadInput` where the only one did."
+    media = import_module("camredact.media")
+    single = len(args.sources) == 1 and args.out is not None and args.out.suffix.lower() in media.KINDS
+    if single and args.rename: raise BadInput("--rename chooses the names itself: name a folder with -o")
+    if args.format and f".{args.format}" not in media.KINDS: raise BadInput(f"--format {args.format}: choose png, jpg or webp")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing half-written is left
+    try:
+        more = dict(opaque=args.opaque, detail=.5 if args.careful else media.DETAIL, **chosen(args))
+        if single: done = media.Photos([media.redact_photo(args.sources[0], args.out, **more)])
+        else: done = media.redact_photos(args.sources, args.out, suffix=f".{args.format or 'png'}", rename=args.rename, **more)
+    except ValueError as e: raise BadInput(f"{args.sources[0]}: {e}" if single else str(e)) from e
+    for path, text in done.failed.items(): print(f"camredact: {path}: {text}", file=sys.stderr)
+    print(f"{len(done.written)} of {len(done.written) + len(done.failed)} photos written")
+    return int(bool(done.failed))
+
+# %% ../nbs/07_cli.ipynb #9750c20e
+def clip(
+    args: argparse.Namespace,  # source, out, preview, keep_audio, and what `chosen` takes
+) -> int:
+    "Cleans a clip; returns 1 where frames had to be covered because they could not be read or judged, or the source breaks off."
+    import warnings
+    media = import_module("camredact.media")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing half-written is left
+    if args.keep_audio: print(f"camredact: {media.SOUND}", file=sys.stderr)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            done = media.redact_clip(args.source, args.out, keep_audio=args.keep_audio, preview=args.preview,
+                budget=media.STILL_BUDGET if args.careful else None, **chosen(args))
+    except ValueError as e: raise BadInput(str(e)) from e
+    print(done)
+    return int(bool(done.failed or done.unread or done.cut))
+
 # %% ../nbs/07_cli.ipynb #21f67049
 ELSEWHERE: dict[str, Callable[[Sequence[str]], int]] = {"train": train, "eval": evaluate, "bench": bench}  # these parse their own options
 
@@ -393,6 +464,63 @@ def add_scan(
     p.add_argument("--every", action="store_true", help="report charts and drawings as well")
     p.set_defaults(run=scan)
 
+# %% ../nbs/07_cli.ipynb #60f641d2
+def add_leaktest(commands,  # what `add_subparsers` returned
+) -> None:
+    "Adds `camredact leaktest`."
+    p = commands.add_parser("leaktest", help="finds what any redactor's output leaks",
+        description="Hands files with secrets in every place to a redactor, and searches its output for them. The command gets the paths in place of {in} and {out}.",
+        epilog="example: camredact leaktest --inputs jpg,png -- camredact photo {in} -o {out}\n\nExit status 0 if all is clean, 1 if something leaks, 3 if nothing does but something could not be told.")
+    p.add_argument("--inputs", default="jpg,png,webp", metavar="KINDS", help="what to hand to it, of jpg, png, webp, mp4, mkv (default: jpg,png,webp)")
+    p.add_argument("--to", metavar="SUFFIX", help="what it is to write, as .png (default: the same as it reads)")
+    p.add_argument("--picture", metavar="FILE", help="a picture of something that it covers (default: a drawn street with people)")
+    p.add_argument("--json", action="store_true", help="print JSON")
+    p.set_defaults(run=leaktest)
+
+# %% ../nbs/07_cli.ipynb #bc0ade01
+def add_choice(
+    p: Parser,  # of photo or clip
+) -> None:
+    "Adds the options that photos and clips have in common."
+    p.add_argument("--hide", default="no people", metavar="PRESET|NAMES", help="a preset, or categories with commas between them (default: no people)")
+    p.add_argument("--dial", default="cautious", choices=["precise", "balanced", "cautious"], help="how far to lean towards covering (default: cautious)")
+    p.add_argument("--model", default="fast", metavar="NAME|PATH", help="a bundled model, or a .onnx or .pth file (default: fast)")
+    p.add_argument("--style", default="checkerboard", choices=["checkerboard", "solid", "box"], help="what stands in the hidden place; a box hides the outline too")
+    p.add_argument("--overwrite", action="store_true", help="replace earlier results; a source is never replaced")
+
+# %% ../nbs/07_cli.ipynb #e97dd00f
+def add_photo(
+    commands,  # what `add_subparsers` returned
+) -> None:
+    "Adds `camredact photo`."
+    p = commands.add_parser("photo", help="cleans photos before they are published", description="Writes redacted copies of photos, with holes (PNG) or the checkerboard, upright, in sRGB, and without any metadata.",
+        epilog="example: camredact photo holiday/ more/*.jpg -o clean --rename\n         camredact photo street.jpg -o street.webp --hide 'no cars' --style box\n\n"
+        "Without -o, NAME.redacted.png is written beside each. Exit status 1 if some photos failed; the others are written.\nThe model can miss somebody: look at the results before you publish them.")
+    p.add_argument("sources", nargs="+", type=Path, metavar="IN", help="JPEG, PNG, WebP (HEIC with pillow-heif), folders of them, or patterns")
+    p.add_argument("-o", "--out", type=Path, metavar="OUT", help="a folder; or, for one photo, a .png, .jpg or .webp")
+    p.add_argument("--format", metavar="png|jpg|webp", help="of the results (default: png)")
+    p.add_argument("--opaque", action="store_true", help="PNGs with the checkerboard in place of holes")
+    p.add_argument("--careful", action="store_true", help="look twice as closely; takes four times as long")
+    p.add_argument("--rename", action="store_true", help="names and file times that say nothing: photo-0001.png, 1980")
+    add_choice(p)
+    p.set_defaults(run=photo)
+
+# %% ../nbs/07_cli.ipynb #34c154c7
+def add_clip(
+    commands,  # what `add_subparsers` returned
+) -> None:
+    "Adds `camredact clip`."
+    p = commands.add_parser("clip", help="cleans a clip before it is published", description="Writes a redacted copy of a clip, frame by frame, without sound or metadata.",
+        epilog="example: camredact clip street.mov -o street.mp4 --preview sheet.png\n\n"
+        "A frame that cannot be read or judged is covered, and counted; exit status 1 then.\nThe model can miss somebody: look at the result before you publish it.")
+    p.add_argument("source", type=Path, metavar="IN", help="a clip of any kind that FFmpeg reads")
+    p.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help=".mp4 or .webm")
+    p.add_argument("--preview", type=Path, metavar="PNG", help="a sheet of redacted frames, to look at first")
+    p.add_argument("--careful", action="store_true", help="look at 640 x 480 pixels of each frame; slower")
+    p.add_argument("--keep-audio", action="store_true", help="copy the sound as it is: voices identify people")
+    add_choice(p)
+    p.set_defaults(run=clip)
+
 # %% ../nbs/07_cli.ipynb #d5a34a81
 def add_elsewhere(
     commands,  # what `add_subparsers` returned
@@ -411,7 +539,7 @@ def parser() -> Parser:
     p = Parser(prog="camredact", description="A camera that redacts.", epilog="example: camredact live --source demo\n\nEach command has its own --help.")
     p.add_argument("--version", action="version", version=f"camredact {version_of('camredact')}")
     commands = p.add_subparsers(dest="command", required=True, metavar="command")
-    for add in (add_live, add_doctor, add_scan, add_elsewhere): add(commands)
+    for add in (add_live, add_photo, add_clip, add_doctor, add_scan, add_leaktest, add_elsewhere): add(commands)
     return p
 
 # %% ../nbs/07_cli.ipynb #2c701785

@@ -54,7 +54,10 @@ def refused(done: subprocess.CompletedProcess, *words: str) -> None:
     (["live", "--source", "."], ["no such file"]),
     (["live", "--model", "missing.onnx"], ["no such file: missing.onnx"]),
     (["live", "--model", "missing.pth"], ["no such file: missing.pth"]),
-    (["live", "--model", "nonesuch"], ["nonesuch"])])
+    (["live", "--model", "nonesuch"], ["nonesuch"]),
+    (["photo"], ["IN"]),
+    (["clip", "a.mp4"], ["-o"]),
+    (["leaktest"], ["{in} {out}"])])
 def test_bad_arguments(args: list[str], words: list[str]) -> None:
     refused(run(*args), *words)
 
@@ -129,13 +132,34 @@ def test_training_without_its_packages(tmp_path: Path) -> None:
     assert done.returncode == 0 and "example: camredact train" in done.stdout
 
 
-@pytest.mark.parametrize("args", [[], ["live"], ["doctor"]])
+@pytest.mark.parametrize("args", [[], ["live"], ["photo"], ["clip"], ["leaktest"], ["doctor"]])
 def test_help_has_an_example(args: list[str]) -> None:
     done = run(*args, "--help")
     assert done.returncode == 0 and "example: camredact" in done.stdout and not done.stderr
 
 
 @needs_weights
+@needs_weights
+def test_photos_and_clips(tmp_path: Path) -> None:
+    "One bad file does not stop the others, and is named; nothing is written over; status 0, 1, 2."
+    from camredact.streets import draw_street
+    from PIL import Image
+    Image.fromarray(draw_street(1, 120, 160).picture).save(tmp_path/"good.png")
+    (tmp_path/"bad.jpg").write_text("no picture")
+    done = run("photo", str(tmp_path), "-o", str(tmp_path/"clean"))
+    assert done.returncode == 1 and "bad.jpg" in done.stderr and done.stdout == "1 of 2 photos written\n", done
+    assert [p.name for p in (tmp_path/"clean").iterdir()] == ["good.redacted.png"]
+    refused(run("photo", str(tmp_path/"bad.jpg"), "-o", str(tmp_path/"one.png")), "bad.jpg")
+    refused(run("photo", str(tmp_path/"good.png"), "-o", str(tmp_path/"good.png"), "--overwrite"), "good.png")
+    refused(run("photo", str(tmp_path/"good.png"), "--hide", "no peple"), "no peple")
+    source = write_clip(tmp_path/"clip.webm", "libvpx")
+    done = run("clip", str(source), "-o", str(tmp_path/"clean.webm"), "--preview", str(tmp_path/"sheet.png"))
+    assert done.returncode == 0 and "3 frames" in done.stdout and (tmp_path/"sheet.png").is_file(), done
+    with av.open(str(tmp_path/"clean.webm")) as box: assert sum(1 for _ in box.decode(video=0)) == 3
+    refused(run("clip", str(tmp_path/"bad.jpg"), "-o", str(tmp_path/"none.mp4")), "bad.jpg")
+    assert not (tmp_path/"none.mp4").exists()
+
+
 def test_doctor() -> None:
     done = run("doctor")
     assert done.returncode == 0, done.stdout
