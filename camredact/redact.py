@@ -104,7 +104,7 @@ def fit_matte(
     w: int,             # width wanted
 ) -> np.ndarray:        # uint8[h,w]: hidden wherever a hidden pixel is touched
     "Scale a matte, larger or smaller, without ever uncovering."
-    return _fit_rows(_fit_rows(matte, h).T, w).T.copy()
+    return _fit_rows(np.ascontiguousarray(_fit_rows(matte, h).T), w).T.copy()
 
 # %% ../nbs/01_redact.ipynb #f819a9d1
 def _fit_rows(
@@ -114,7 +114,9 @@ def _fit_rows(
     "Each new row is the maximum of the old rows that it overlaps."
     if h == len(matte): return matte
     i = np.arange(h)
-    spans = np.stack([i*len(matte)//h, -(-(i + 1)*len(matte)//h)], 1)  # first row touched, and the one after the last
+    first, last = i*len(matte)//h, -(-(i + 1)*len(matte)//h) - 1  # rows touched
+    if h > len(matte): return np.maximum(matte[first], matte[last])  # two at most
+    spans = np.stack([first, last + 1], 1)
     return np.maximum.reduceat(np.pad(matte, ((0, 1), (0, 0))), spans.ravel(), axis=0)[::2]
 
 # %% ../nbs/01_redact.ipynb #c8c59c71
@@ -127,8 +129,8 @@ def checkerboard(
     square: int = 8,  # side of a square in pixels
 ) -> np.ndarray:      # uint8[h,w,3]
     "Grey squares, dark at the top left."
-    odd = (np.arange(h)[:, None]//square + np.arange(w)//square) % 2
-    return np.repeat(np.uint8(GREYS)[odd][..., None], 3, 2)
+    y, x = (np.uint8(np.arange(n)//square % 2) for n in (h, w))
+    return cv2.cvtColor(np.uint8(GREYS[0]) + (y[:, None] ^ x)*np.uint8(GREYS[1] - GREYS[0]), cv2.COLOR_GRAY2RGB)
 
 # %% ../nbs/01_redact.ipynb #f7f75ed9
 def redact(
