@@ -2,26 +2,85 @@
 
 Every few seconds: the memory of the kernel and of the browser, the age of the frame that is shown, how many were shown
 and dropped. What counts are the slopes: a camera that runs all day may not grow, nor fall behind.
+
+The browser is started by hand and asked as little as can be: playwright would switch DevTools' record of the network on,
+which notes every picture that a style sheet takes from memory, and grows by half a gigabyte an hour.
 """
 import argparse
 import json
+import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
+import websocket
 
 sys.path.insert(0, str(Path(__file__).parent))
 from conftest import draw_film  # noqa: E402
-from lab import Studio, Tab, studio  # noqa: E402
+from lab import CHROMIUM, FAR, FLAGS, Server, Tab, end, write_notebook  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 CELLS = ["from camredact.widget import Camera\ncam = Camera(preset='no people')", "cam"]
 WARM_UP = .1  # the share of the samples at the beginning that the slopes leave out
 MOST = {"kernel_mb": 50, "browser_mb": 200, "age_ms": 50}  # slopes in an hour that are let pass
+
+
+class Bare(Tab):
+    "A tab of a browser that nobody else watches."
+
+    def __init__(self, url: str, server: Server, name: str):
+        self.socket, self.n, self.server, self.path = websocket.create_connection(url, timeout=FAR), 0, server, server.root / name
+
+    def js(self, code: str, value: Any = None) -> Any:
+        self.n += 1
+        function = f"({code})({json.dumps(value)})" if "=>" in code else code
+        self.socket.send(json.dumps({"id": self.n, "method": "Runtime.evaluate", "params": {"expression": function, "awaitPromise": True, "returnByValue": True}}))
+        while (answer := json.loads(self.socket.recv())).get("id") != self.n: pass
+        if failed := answer.get("error") or answer["result"].get("exceptionDetails"): raise RuntimeError(str(failed)[:300])
+        return answer["result"]["result"].get("value")
+
+    def wait(self, code: str, value: Any = None, seconds: float = FAR, why: str = "") -> None:
+        until = time.monotonic() + seconds
+        while not self.js(code, value):
+            assert time.monotonic() < until, f"{why or code} not within {seconds:.0f} s"
+            time.sleep(.2)
+
+    @property
+    def errors(self) -> list[str]: return self.js("window.__errors ?? []")
+
+
+@contextmanager
+def bare(camera: Path, cells: list[str]) -> Iterator[Bare]:
+    "A notebook of `cells` in a JupyterLab and a browser of its own, whose camera is a film."
+    with tempfile.TemporaryDirectory() as home:
+        server = Server(Path(home) / "lab").wait()
+        write_notebook(server.root / "soak.ipynb", cells)
+        url = f"{server.url}/lab/workspaces/soak/tree/soak.ipynb?token={server.token}"
+        browser = subprocess.Popen([CHROMIUM, *FLAGS, "--headless=new", "--window-size=1400,1000", "--remote-debugging-port=0", "--remote-allow-origins=*",
+            f"--user-data-dir={home}/browser", f"--use-file-for-fake-video-capture={camera}", url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try: yield Bare(page_of(Path(home) / "browser" / "DevToolsActivePort"), server, "soak.ipynb").ready()
+        finally:
+            end(psutil.Process(browser.pid))
+            server.close()
+
+
+def page_of(file: Path) -> str:
+    "The address of the first page's debugger, once the browser has written its port."
+    until = time.monotonic() + FAR
+    while time.monotonic() < until:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{file.read_text().split()[0]}/json", timeout=5) as answer: pages = json.loads(answer.read())
+            return next(p["webSocketDebuggerUrl"] for p in pages if p["type"] == "page")
+        except (OSError, IndexError, StopIteration): time.sleep(.2)
+    raise AssertionError("the browser opened no page")
 
 
 def rss(processes: list[psutil.Process]) -> float:
@@ -52,24 +111,26 @@ def slope(samples: list[dict], key: str) -> float:
 
 
 def soak(
-    lab: Studio,         # its browser's camera plays a film
+    camera: Path,        # a film that plays as the camera
     seconds: float,      # how long
     every: float = 5,    # seconds between samples
 ) -> dict:
     "The camera runs; figures and samples."
-    tab = lab.open("soak.ipynb", CELLS)
-    tab.run_all()
-    tab.wait_state("live")
-    kernel = psutil.Process(int(tab.execute("import os; print(os.getpid())")))
-    began, samples = time.monotonic(), []
-    while (now := time.monotonic() - began) < seconds:
-        samples.append(sample(tab, kernel, began))
-        tab.page.wait_for_timeout(1000*min(every, max(.1, seconds - now)))
+    with bare(camera, CELLS) as tab:
+        tab.js("() => { window.__errors = []; addEventListener('error', e => window.__errors.push(e.message)); }")
+        tab.run_all()
+        tab.wait_state("live")
+        kernel = psutil.Process(int(tab.execute("import os; print(os.getpid())")))
+        began, samples = time.monotonic(), []
+        while (now := time.monotonic() - began) < seconds:
+            samples.append(sample(tab, kernel, began))
+            time.sleep(min(every, max(.1, seconds - now)))
+        errors = tab.errors
     last = samples[-1]
     return {"minutes": round(last["s"]/60, 1), "shown": last["shown"] - samples[0]["shown"], "dropped": last["dropped"] - samples[0]["dropped"],
         "live_share": round(float(np.mean([s["state"] == "live" for s in samples])), 4), "fps_p50": float(np.median([s["fps"] for s in samples])),
         "age_p50_ms": float(np.nanmedian([s["age_ms"] for s in samples])), "age_p95_ms": float(np.nanpercentile([s["age_ms"] for s in samples], 95)),
-        "slope_an_hour": {k: slope(samples, k) for k in ("kernel_mb", "browser_mb", "age_ms", "fps")}, "page_errors": tab.errors,
+        "slope_an_hour": {k: slope(samples, k) for k in ("kernel_mb", "browser_mb", "age_ms", "fps")}, "page_errors": errors,
         "samples": {k: [s[k] if s[k] == s[k] else None for s in samples[::max(1, len(samples)//120)]] for k in ("s", "kernel_mb", "browser_mb", "age_ms", "fps")}}
 
 
@@ -81,7 +142,7 @@ def main() -> int:
     a = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         draw_film(Path(folder))
-        with studio(camera=Path(folder) / "street.mjpeg") as lab: found = soak(lab, 60*a.minutes)
+        found = soak(Path(folder) / "street.mjpeg", 60*a.minutes)
     found = {"date": date.today().isoformat(), "how": f"tests/soak.py --minutes {a.minutes:g}; drawn street at 320x240, the shipped fast", **found}
     print(json.dumps({k: v for k, v in found.items() if k != "samples"}, indent=1))
     if not a.dry:

@@ -1,0 +1,218 @@
+// The page without Jupyter: messages as bytes, a socket that comes and goes, and a photo. What is shown is looked at in pixels.
+import test from "node:test";
+import assert from "node:assert/strict";
+import { Loop, WORDS } from "../../camredact/static/camera.js";
+import { Photo, State, beginning, pack, pageStreams, photoView, queryOf, socketTransport, unpack } from "../../camredact/static/host.js";
+import { CHOICE, Platform, TRAITS, camera, png, seen, settle, stream } from "./doubles.mjs";
+
+test("a message comes back as it went", () => {
+  for (const [message, buffers] of [[{ kind: "frame", id: 7, words: "für alle" }, [Uint8Array.of(255, 216, 0, 1)]], [{}, []]]) {
+    const [said, data] = unpack(pack(message, buffers.map(b => b.buffer)));
+    assert.deepEqual([said, data.map(b => [...new Uint8Array(b)])], [message, buffers.map(b => [...b])]);
+  }
+  assert.equal(Buffer.from(pack({ a: 1 }, [Uint8Array.of(9).buffer])).toString("hex"), "00000007" + Buffer.from('{"a":1}').toString("hex") + "09");
+});
+
+test("what is no message is no answer", () => {
+  for (const bytes of [[], [0, 0, 0], [0, 0, 0, 9, 123], [255, 255, 255, 255, 123, 125], [0, 0, 0, 1, 123]])
+    assert.throws(() => unpack(Uint8Array.from(bytes).buffer), String(bytes));
+});
+
+/** Sockets that a test opens, answers and breaks. */
+function network() {
+  const made = [];
+  class Socket {
+    constructor(url, protocols) { Object.assign(this, { url, protocols, readyState: 0, sent: [] }); made.push(this); }
+    open() { this.readyState = 1; this.onopen?.(); }
+    send(bytes) { this.sent.push(unpack(bytes)); }
+    close() { this.readyState = 3; this.onclose?.(); }
+    answer([message, buffers]) { this.onmessage({ data: pack(message, buffers) }); }
+  }
+  return { made, Socket, get last() { return made.at(-1); } };
+}
+
+/** A loop that follows a camera over a socket that is open. */
+async function live() {
+  const net = network(), platform = new Platform(), video = camera();
+  let loop;
+  const lost = error => { if (loop.video) loop.fail(error); };
+  const transport = socketTransport("ws://here/live", { Socket: net.Socket, now: platform.now, lost });
+  loop = new Loop({ transport, platform, budgetOf: () => 32 * 32 });
+  net.last.open();
+  loop.choose(CHOICE, "Live.");
+  loop.play(video);
+  const shoot = async () => { video.number++; video.tick(); await settle(); return net.last.sent.at(-1); };
+  /** What an honest service answers to a frame. */
+  const honest = ([{ kind, ...echo }, [jpeg]]) => { const [w, h] = [...new Uint8Array(jpeg)].map(n => 32 * n); return [{ kind: "matte", ...echo, width: w, height: h, ms: { predict: 8 } }, [png(w, h)]]; };
+  const round = async () => { const frame = await shoot(); net.last.answer(honest(frame)); await settle(); return frame; };
+  return { net, platform, loop, transport, shoot, honest, round, pixels: () => seen(loop.screen) };
+}
+
+test("frames go out and mattes come in over a socket", async () => {
+  const s = await live(), [message] = await s.round();
+  assert.deepEqual([message.kind, message.page, message.id, message.weights], ["frame", s.loop.page, 1, CHOICE.weights]);
+  assert.deepEqual([s.loop.state, s.pixels().length], ["live", 32 * 32]);
+});
+
+test("a lost connection covers at once, and the next one starts covered", async () => {
+  const s = await live();
+  await s.round();
+  const [before, late] = [s.net.last, await s.shoot()];
+  before.close();
+  assert.deepEqual([s.pixels(), s.loop.state], [[], "failed"]);
+  assert.match(s.loop.words, /connection to the service was lost/);
+  await s.platform.pass(600);
+  await s.shoot();
+  assert.equal(s.net.made.length, 2, "the next frame tries again");
+  assert.deepEqual([s.pixels(), s.loop.state], [[], "failed"]);
+  s.net.last.open();
+  before.answer(s.honest(late));
+  await settle();
+  assert.deepEqual(s.pixels(), [], "an answer of the old connection reveals nothing");
+  await s.platform.pass(600);
+  await s.round();
+  assert.deepEqual([s.loop.state, s.pixels().length], ["live", 32 * 32]);
+});
+
+test("attempts come at longer and longer intervals, and none after the end", async () => {
+  const s = await live();
+  s.net.last.close();
+  const times = [];
+  for (let t = 0; t < 400; t++) {
+    const before = s.net.made.length;
+    await s.platform.pass(100);
+    await s.shoot();
+    if (s.net.made.length > before) { times.push(t); s.net.last.close(); }
+    assert.deepEqual(s.pixels(), []);
+  }
+  const gaps = times.slice(1).map((t, i) => t - times[i]);
+  assert.ok(gaps.length >= 5 && gaps.length < 12 && gaps.at(-1) > 4 * gaps[0], `attempts at ${times}`);
+  s.transport.close();
+  await s.platform.pass(20000);
+  assert.throws(() => s.transport.send({}, []), /connecting/);
+  assert.equal(s.net.made.length, times.length + 1);
+});
+
+test("bytes that are no message cover", async () => {
+  const s = await live();
+  await s.round();
+  s.net.last.onmessage({ data: Uint8Array.of(255, 255, 255, 255).buffer });
+  assert.deepEqual([s.pixels(), s.loop.state], [[], "failed"]);
+});
+
+test("nothing is said of a lost connection before anybody pressed Start", async () => {
+  const s = await live();
+  s.loop.halt("idle", WORDS.idle);
+  s.net.last.close();
+  assert.deepEqual([s.loop.state, s.loop.words], ["idle", WORDS.idle]);
+});
+
+test("the state tells of changes, and of nothing else", () => {
+  const state = new State({ a: [1] }), heard = [], f = () => heard.push(state.get("a"));
+  state.on("change:a", f);
+  state.set("a", [1]);
+  state.set("a", [2]);
+  state.off("change:a", f);
+  state.set("a", [3]);
+  assert.deepEqual(heard, [[2]]);
+});
+
+test("the page begins with everything covered that the first preset covers, and without the raw picture", () => {
+  const tables = { ...TRAITS, dial: "cautious", model: "fast", models: ["fast"] };
+  for (const [handheld, which] of [[true, "environment"], [false, "default"]]) {
+    const state = beginning(tables, handheld);
+    assert.deepEqual(["hidden", "bar", "preset", "camera", "running", "show_raw"].map(n => state.get(n)), [["Car"], 0, "no cars", which, false, false]);
+  }
+});
+
+test("cameras are asked for without sound, and errors are told in words", async () => {
+  const asked = [], devices = { getUserMedia: async wanted => { asked.push(wanted); return stream(); } };
+  await pageStreams(devices).capture("environment");
+  assert.deepEqual([asked[0].audio, asked[0].video.facingMode], [false, "environment"]);
+  await assert.rejects(pageStreams(undefined).capture("default"), /only to pages on https/);
+  const none = { getUserMedia: async () => { throw Object.assign(new Error("x"), { name: "NotFoundError" }); } };
+  await assert.rejects(pageStreams(none).capture("default"), /none was found/);
+});
+
+// ------------------------------------------------------------------------------------------------------------- photos
+
+/** A photo on its way: `answers` are given when a test says so. */
+function photo(hidden = ["Car"]) {
+  const state = new State({ hidden, bar: 0, dial: "cautious", model: "fast" }), shown = [], asked = [];
+  const ask = (url, options) => new Promise((yes, no) => {
+    options.signal.addEventListener("abort", () => no(new Error("aborted")));
+    asked.push({ url, options, yes, no });
+  });
+  const photo = new Photo({ state, headers: { authorization: "Bearer x" }, ask, show: (png, words) => shown.push([png, words]) });
+  const answer = (n, png) => asked[n].yes({ ok: true, blob: async () => png, headers: new Map([["camredact-hidden", "Car"]]) });
+  return { state, photo, shown, asked, answer };
+}
+
+const FILE = new Blob(["jpeg"]);
+
+test("a photo is covered until the service has answered", async () => {
+  const p = photo();
+  p.photo.redact(FILE);
+  assert.deepEqual(p.shown.map(([png]) => png), [null]);
+  assert.equal(p.asked[0].url, "redact?categories=Car&bar=0&dial=cautious&model=fast");
+  assert.equal(p.asked[0].options.headers.authorization, "Bearer x");
+  p.answer(0, "png");
+  await settle();
+  assert.deepEqual(p.shown.at(-1), ["png", "Hidden: Car."]);
+});
+
+test("nothing to hide is said on purpose", () => {
+  assert.equal(queryOf(photo([]).state).get("categories"), "none");
+});
+
+test("a photo that was redacted for the choice before is not shown", async () => {
+  const p = photo();
+  p.photo.redact(FILE);
+  p.state.set("hidden", ["Car", "Sky"]);
+  assert.equal(p.asked.length, 2);
+  assert.match(p.asked[1].url, /categories=Car%2CSky/);
+  p.answer(0, "for the old choice");
+  await settle();
+  assert.ok(p.shown.every(([png]) => png === null));
+  p.answer(1, "for the new one");
+  await settle();
+  assert.equal(p.shown.at(-1)[0], "for the new one");
+  p.state.set("dial", "precise");
+  assert.equal(p.shown.at(-1)[0], null, "covered from the click on");
+});
+
+test("a picture whose bytes come after a click is not shown", async () => {
+  const p = photo();
+  p.photo.redact(FILE);
+  let last;
+  p.asked[0].yes({ ok: true, blob: () => new Promise(yes => { last = yes; }), headers: new Map([["camredact-hidden", "Car"]]) });
+  await settle();
+  p.state.set("hidden", ["Sky"]);
+  last("for the old choice");
+  await settle();
+  assert.ok(p.shown.every(([png]) => png === null));
+});
+
+test("errors show words and no picture", async () => {
+  const p = photo();
+  p.photo.redact(FILE);
+  p.asked[0].yes({ ok: false, json: async () => ({ error: "the picture is cut short" }) });
+  await settle();
+  assert.deepEqual(p.shown.at(-1), [null, "Nothing is shown: the picture is cut short"]);
+  p.photo.redact(FILE);
+  p.asked[1].no(new TypeError("Failed to fetch"));
+  await settle();
+  assert.deepEqual(p.shown.at(-1), [null, "Nothing is shown: Failed to fetch"]);
+});
+
+test("the picture before is let go of", t => {
+  const made = [], gone = [];
+  t.mock.method(URL, "createObjectURL", () => { made.push(`blob:${made.length}`); return made.at(-1); });
+  t.mock.method(URL, "revokeObjectURL", url => gone.push(url));
+  const element = () => ({ attributes: {}, setAttribute(n, v) { this.attributes[n] = v; }, removeAttribute(n) { delete this.attributes[n]; } });
+  const parts = { img: element(), "[role=status]": element(), a: element() }, show = photoView({ querySelector: s => parts[s] });
+  show("one", "Hidden: Car.");
+  assert.deepEqual([parts.img.attributes.src, parts.a.attributes.href, parts.img.hidden], ["blob:0", "blob:0", false]);
+  show(null, "Covered");
+  assert.deepEqual([parts.img.attributes, parts.a.attributes, parts.img.hidden, gone.includes("blob:0")], [{}, {}, true, true]);
+});

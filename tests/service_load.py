@@ -1,0 +1,469 @@
+"""The service under load and abuse: `python tests/service_load.py --json`, on an otherwise idle machine.
+
+Every server runs in a process of its own, on 127.0.0.1; the clients are coroutines of this one, so what they cost is in
+the figures of all servers alike. Parts: stills, live, hostile, start, memory, page. `old` is the camera of 2020 made again:
+fastai's `predict` on the event loop, argmax, a matte enlarged by Pillow, Pillow's PNG, with the same weights in torch.
+"""
+import argparse
+import asyncio
+import io
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import fmean, pstdev
+from threading import Thread
+from typing import Any
+
+import cv2
+import numpy as np
+import psutil
+from PIL import Image
+
+HERE = Path(__file__).parent
+WIDE_OPEN = "upload=12 << 20, rate=1e9, burst=1e9, each=64, places=64, frames=1e9"  # limits that a bench does not meet
+SERVER = """
+import sys
+from camredact.guard import LOCAL, Limits
+from camredact.service import listen, make_app, serve
+{setup}
+app = make_app({load}, {models}, Limits({limits}), token={token!r}, hosts=LOCAL)
+sock = listen("127.0.0.1", {port})
+serve(app, sock, f"PORT {{sock.getsockname()[1]}}")
+"""
+OLD = """
+import io, socket, sys, tempfile
+from pathlib import Path
+import cv2, numpy as np, torch, uvicorn
+from fastai.vision.all import CrossEntropyLossFlat, DataBlock, ImageBlock, Learner, MaskBlock, PILImage, Resize, ResizeMethod, noop
+from fastapi import FastAPI, File, Query, Response, UploadFile
+from PIL import Image
+from camredact.categories import CODES
+from camredact.train import load_network
+
+class Whole(torch.nn.Module):
+    def __init__(self, net): super().__init__(); self.net = net
+    def forward(self, x): return torch.nn.functional.interpolate(self.net(x), size=x.shape[2:], mode="bilinear")
+
+folder = Path(tempfile.mkdtemp())
+for name in "ab": Image.new("RGB", (64, 64)).save(folder / f"{{name}}.png")
+block = DataBlock((ImageBlock, MaskBlock(list(CODES))), get_items=lambda p: sorted(Path(p).glob("*.png")), get_y=noop, item_tfms=Resize({size}, ResizeMethod.Squish))
+learn = Learner(block.dataloaders(folder, bs=1, num_workers=0), Whole(load_network({path!r})), loss_func=CrossEntropyLossFlat(axis=1))
+torch.set_num_threads({threads})
+app = FastAPI()
+
+def predictions(img):
+    with learn.no_bar(), learn.no_logging(): return learn.predict(img)[1]
+
+@app.post("/redact")
+async def read_redact(image: UploadFile = File(...), categories: str = Query("")):
+    picture = Image.open(image.file).convert("RGBA")
+    labels = predictions(PILImage.create(picture.convert("RGB"))).numpy().reshape({size}).astype(np.uint8)
+    hidden = np.isin(labels, [int(c) for c in categories.split(",")])
+    pixels = np.array(picture)
+    pixels[np.array(Image.fromarray(hidden.astype(np.uint8)*255).resize(picture.size)) > 0] *= 0
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG")
+    return Response(content=out.getvalue(), media_type="image/png")
+
+sock = socket.create_server(("127.0.0.1", 0))
+class Server(uvicorn.Server):
+    async def startup(self, sockets=None):
+        await super().startup(sockets=sockets)
+        print(f"PORT {{sock.getsockname()[1]}}", flush=True)
+Server(uvicorn.Config(app, log_level="error", access_log=False)).run(sockets=[sock])
+"""
+
+
+class Running:
+    "A server in a process of its own."
+
+    def __init__(
+        self,
+        load: str = "lambda name: Even()",       # Python that gets a model
+        models: str = "['even']",                # and what is offered
+        limits: str = "",                        # of `Limits`
+        setup: str = "from fuzz import Even",    # Python before it
+        token: str | None = None,                # what clients must know
+        code: str | None = None,                 # the whole program, instead
+        port: int = 0,                           # 0: any that is free
+        **env: str,                              # more environment
+    ):
+        path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
+        self.began = time.perf_counter()
+        self.log = tempfile.TemporaryFile()
+        code = code or SERVER.format(setup=setup, load=load, models=models, limits=limits, token=token, port=port)
+        self.process = subprocess.Popen([sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, "PYTHONPATH": path, **env})
+        self.port = self._port()
+
+    def _port(self) -> int:
+        for line in iter(self.process.stdout.readline, b""):
+            if line.startswith(b"PORT "): return int(line[5:])
+        raise RuntimeError(f"the server did not start:\n{self.said()[-2000:]}")
+
+    @property
+    def url(self) -> str: return f"http://127.0.0.1:{self.port}"
+
+    def said(self) -> str:
+        "What it wrote to standard error."
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def close(self) -> int:
+        "Ends it kindly; returns its exit status."
+        if self.process.poll() is None: self.process.terminate()
+        try: return self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+        finally: self.process.stdout.close()
+
+    def __enter__(self) -> "Running": return self
+
+    def __exit__(self, *_: object) -> None: self.close()
+
+
+# A client
+
+def street(h: int, w: int) -> bytes:
+    "A drawn street as a JPEG."
+    from camredact.streets import draw_street
+    out = io.BytesIO()
+    Image.fromarray(cv2.resize(draw_street(7, 480, 640).picture, (w, h), interpolation=cv2.INTER_AREA)).save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def form(data: bytes, name: str = "image", boundary: str = "b0undary") -> tuple[bytes, str]:
+    "A multipart form with one file, and its content type."
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="blob"\r\nContent-Type: image/jpeg\r\n\r\n'
+    return head.encode() + data + f"\r\n--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def request(path: str, body: bytes = b"", kind: str = "", method: str = "POST") -> bytes:
+    "A request as bytes."
+    return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+    "Status, headers and body of an answer."
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:])}
+    return int(head[0].split()[1]), headers, await reader.readexactly(int(headers.get("content-length", 0)))
+
+
+async def ask(port: int, data: bytes) -> tuple[int, dict[str, str], bytes]:
+    "One request on a connection of its own."
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(data)
+        return await asyncio.wait_for(answer(reader), 60)
+    finally: writer.close()
+
+
+# Stills
+
+def quantiles(ms: list[float], seconds: float) -> dict[str, float]:
+    "How many a second, and how long each took."
+    return {"per_s": round(len(ms)/seconds, 2), **{f"p{q}_ms": round(float(np.percentile(ms, q)), 1) for q in (50, 95, 99)}}
+
+
+async def pound(port: int, clients: int, seconds: float, data: bytes) -> dict:
+    "Clients that ask again as soon as they are answered; figures of the time after a short start."
+    took, own, slow, until = [], [], [], time.perf_counter() + seconds + 1
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        while (began := time.perf_counter()) < until:
+            writer.write(data)
+            status, headers, _ = await answer(reader)
+            assert status == 200, status
+            if began < until - seconds: continue
+            took.append(1e3*(time.perf_counter() - began))
+            steps = {k: float(v) for k, v in (s.strip().split(";dur=") for s in headers.get("server-timing", "").split(",") if s)}
+            if steps: own.append(sum(steps.values()) - steps["predict"])
+        writer.close()
+    async def health() -> None:
+        while time.perf_counter() < until:
+            began = time.perf_counter()
+            await ask(port, request("/health", method="GET"))
+            slow.append(1e3*(time.perf_counter() - began))
+            await asyncio.sleep(.1)
+    await asyncio.gather(*(one() for _ in range(clients)), health())
+    rest = {"all_but_predict_ms": round(fmean(own), 2)} if own else {}
+    return {**quantiles(took, seconds), **rest, "health_p95_ms": round(float(np.percentile(slow, 95)), 1)}
+
+
+def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) -> dict:
+    "The model alone, called by as many threads in turn."
+    from camredact.redact import hide_weights
+    from camredact.segment import STILL_BUDGET, model_size
+    from camredact.service import InTurn
+    model, weights, took = InTurn(load()), hide_weights(["Car"]), []
+    rgb = np.random.default_rng(0).integers(0, 256, (*model_size(h, w, max(model.budget, min(STILL_BUDGET, h*w))), 3), dtype=np.uint8)
+    model.score(rgb, weights)
+    until = time.perf_counter() + seconds
+    def one() -> None:
+        while (began := time.perf_counter()) < until:
+            model.score(rgb, weights)
+            took.append(1e3*(time.perf_counter() - began))
+    threads = [Thread(target=one) for _ in range(clients)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    return quantiles(took, seconds)
+
+
+def learner(path: str | None) -> str | None:
+    "The .pth that the shipped model was exported from: the one given, or one in runs/ whose probabilities are the same."
+    from camredact.export import TorchSegmenter
+    from camredact.segment import load
+    rgb, wanted = cv2.imdecode(np.frombuffer(street(256, 320), np.uint8), cv2.IMREAD_COLOR_RGB), load("fast")
+    for p in [Path(path)] if path else sorted((HERE.parent / "runs").glob("*/*.pth")):
+        try: far = float(np.abs(TorchSegmenter(p, device="cpu").probs(rgb) - wanted.probs(rgb)).max())
+        except Exception as e: print(f"{p}: {type(e).__name__}", file=sys.stderr)
+        else:
+            if far < 1e-3: return str(p)
+    return None
+
+
+def old_code(path: str, h: int, w: int) -> str:
+    "The program of the camera of 2020, for pictures of that size: its network looks at as many pixels as ours."
+    from camredact.segment import STILL_BUDGET, card, cores, model_size
+    return OLD.format(size=model_size(h, w, max(card("fast")["budget"], min(STILL_BUDGET, h*w))), path=path, threads=cores())
+
+
+def stills(h: int, w: int, seconds: float, counts: list[int], path: str | None) -> dict:
+    "Every server, with 1, 4 and 16 clients; and the model alone."
+    from importlib.util import find_spec
+
+    from camredact.segment import load
+    data = request("/redact?categories=5,22,27", *form(street(h, w)))
+    found: dict[str, Any] = {"picture": f"{w} x {h}"}
+    ours = {"onnxruntime": "auto"} | ({"openvino": "openvino"} if find_spec("openvino") else {})
+    for name, engine in ours.items():
+        with Running(f"lambda name: load(name, {engine!r})", "()", WIDE_OPEN, "from camredact.segment import load") as server:
+            found[name] = {n: asyncio.run(pound(server.port, n, seconds, data)) for n in counts}
+        found[f"bare {name}"] = {n: bare(lambda engine=engine: load("fast", engine), h, w, n, seconds) for n in counts}
+    path = learner(path)
+    if path:
+        with Running(code=old_code(path, h, w)) as server: found["old"] = {n: asyncio.run(pound(server.port, n, seconds, data)) for n in counts}
+        if 4 in counts: found["times_the_old_way_at_4"] = round(found["onnxruntime"][4]["per_s"]/found["old"][4]["per_s"], 2)
+    else: found["old"] = "skipped: no .pth in runs/ that the shipped model was exported from; --learner PATH"
+    return found
+
+
+# Live
+
+async def watch(port: int, clients: int, seconds: float, rate: float = 15.) -> list[float]:
+    "Frames a second that each of some live cameras is answered, with two under way and a camera of `rate` frames."
+    from websockets.asyncio.client import connect
+
+    from camredact.redact import hide_weights
+    from camredact.segment import card, model_size
+    from camredact.service import pack, unpack
+    h, w = model_size(480, 640, card("fast")["budget"])
+    jpeg, weights = street(h, w), hide_weights(["Car"]).tolist()
+    async def one(k: int) -> float:
+        came, until = 0, time.perf_counter() + seconds + 2
+        async with connect(f"ws://127.0.0.1:{port}/live", compression=None) as socket:
+            hands, n = asyncio.Semaphore(2), 0
+            async def hear() -> None:
+                nonlocal came
+                async for data in socket:
+                    said, pngs = unpack(data)
+                    assert "error" not in said, said
+                    came += bool(pngs) and time.perf_counter() > until - seconds
+                    hands.release()
+            hearing = asyncio.create_task(hear())
+            while time.perf_counter() < until:
+                await hands.acquire()
+                n += 1
+                await socket.send(pack({"kind": "frame", "page": f"p{k}", "id": n, "weights": weights, "bar": 0, "dial": "cautious", "model": "fast"}, [jpeg]))
+                await asyncio.sleep(1/rate)
+            hearing.cancel()
+        return came/seconds
+    return list(await asyncio.gather(*(one(k) for k in range(clients))))
+
+
+def live(seconds: float, most: int = 16, least: float = 5.) -> dict:
+    "How many live cameras get `least` frames a second each."
+    found: dict[str, Any] = {}
+    with Running("load", "()", WIDE_OPEN, "from camredact.segment import load") as server:
+        for n in (1, 2, 4, 6, 8, 12, most):
+            fps = asyncio.run(watch(server.port, n, seconds))
+            found[n] = {"least_fps": round(min(fps), 2), "mean_fps": round(fmean(fps), 2)}
+            if min(fps) < least: break
+    return {"clients": found, "held_at_5_fps": max((n for n, f in found.items() if f["least_fps"] >= least), default=0)}
+
+
+# Abuse
+
+def hostile_request(seed: int) -> tuple[bytes, bool]:
+    "A request made to hurt, and whether its picture is to reach the decoder."
+    from fuzz import made
+    rng = np.random.default_rng(seed)
+    data, kind = form(made(seed)[1])
+    path = str(rng.choice(["/redact", "/mask"]))
+    if rng.random() < .75: return request(f"{path}?categories={rng.integers(32)},{rng.integers(32)}&dial={rng.choice(['precise', 'cautious'])}", data, kind), True
+    queries = ["", "categories=", "categories=99", "categories=-1", "categories=Carr", "preset=all", "bar=nan", "bar=1e999&categories=5", "categories=5&categories=%00", "categories=%ff", "model=../x&categories=5", "%"]
+    how = rng.integers(4)
+    if how == 0: return request(f"{path}?{rng.choice(queries)}", data, kind), False
+    if how == 1: return request(f"{path}?categories=5", rng.bytes(int(rng.integers(400))), kind), False
+    if how == 2: return request(f"{path}?categories=5", *form(b"x", name=str(rng.choice(["picture", "", "image\0", "images"])))), False
+    return request(f"{path}?categories=5", data, str(rng.choice(["", "text/plain", "multipart/form-data", "multipart/form-data; boundary=", "application/json"]))), False
+
+
+def raw_pixels(path: bytes, body: bytes) -> int:
+    "Pixels seen in the half that `Even` always hides; and any colour left under what is hidden."
+    picture = np.asarray(Image.open(io.BytesIO(body)))
+    alpha = picture if b"/mask" in path else picture[..., 3]
+    colour = 0 if b"/mask" in path else int((picture[..., :3][alpha == 0] != 0).any(-1).sum())
+    return int((alpha[:max(1, len(alpha)//2 - 2)] != 0).sum()) + colour
+
+
+def hostile(n: int, first: int = 0, clients: int = 8) -> dict:
+    "Statuses, raw pixels and crashes of `n` hostile requests."
+    statuses, leaks, decoded, slowest = Counter(), 0, 0, 0.
+    todo = iter(range(first, first + n))
+    async def one(port: int) -> None:
+        nonlocal leaks, decoded, slowest
+        for seed in todo:
+            data, reaches = hostile_request(seed)
+            began = time.perf_counter()
+            status, _, body = await ask(port, data)
+            slowest, decoded = max(slowest, time.perf_counter() - began), decoded + reaches
+            statuses[status] += 1
+            if status == 200: leaks += raw_pixels(data[:40], body)
+            else: assert json.loads(body)["error"], (seed, body)
+    async def all_of_them(port: int) -> None: await asyncio.gather(*(one(port) for _ in range(clients)))
+    with Running(limits=f"{WIDE_OPEN}, pixels=4_000_000") as server:
+        asyncio.run(all_of_them(server.port))
+        alive = asyncio.run(ask(server.port, request("/redact?categories=5", *form(street(60, 80)))))[0] == 200
+        crashed = server.process.poll() is not None
+    worst = sorted(s for s in statuses if s >= 500 and s != 503)
+    return {"requests": n, "reached_the_decoder": decoded, "statuses": dict(sorted(statuses.items())), "raw_pixels": leaks, "crashes": int(crashed or not alive),
+        "5xx_but_503": worst, "slowest_s": round(slowest, 2)}
+
+
+# Start, memory
+
+def start() -> dict:
+    "Seconds from the command to the first redacted picture."
+    data = request("/redact?categories=5", *form(street(300, 300)))
+    with Running("load", "()", "", "from camredact.segment import load") as server:
+        status, _, _ = asyncio.run(ask(server.port, data))
+        assert status == 200, status
+        return {"to_first_answer_s": round(time.perf_counter() - server.began, 2)}
+
+
+def memory(minutes: float) -> dict:
+    "Growth of the server's memory while four clients ask and two cameras watch, after a minute's start."
+    samples: list[tuple[float, float]] = []
+    data = request("/redact?categories=5", *form(street(300, 300)))
+    with Running("load", "()", WIDE_OPEN, "from camredact.segment import load") as server:
+        watched, began = psutil.Process(server.process.pid), time.perf_counter()
+        async def sample() -> None:
+            while time.perf_counter() - began < 60*minutes:
+                await asyncio.sleep(1)
+                samples.append(((time.perf_counter() - began)/60, watched.memory_info().rss/2**20))
+        async def everything() -> None: await asyncio.gather(pound(server.port, 4, 60*minutes, data), watch(server.port, 2, 60*minutes), sample())
+        asyncio.run(everything())
+    late = np.array([s for s in samples if s[0] > min(1, minutes/3)])
+    return {"minutes": minutes, "mb_per_minute": round(float(np.polyfit(late[:, 0], late[:, 1], 1)[0]), 3), "first_mb": round(late[0, 1], 1), "last_mb": round(late[-1, 1], 1)}
+
+
+# The page, far away
+
+async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, delay: float, stalled: Callable[[], float]) -> None:
+    "Bytes from one side to the other, each `delay` seconds later, and none while it is stalled."
+    line: asyncio.Queue = asyncio.Queue()
+    async def out() -> None:
+        while (item := await line.get()) is not None:
+            await asyncio.sleep(max(item[0] - time.perf_counter(), stalled()))
+            writer.write(item[1])
+            await writer.drain()
+        writer.close()
+    sending = asyncio.create_task(out())
+    try:
+        while data := await reader.read(1 << 16): line.put_nowait((time.perf_counter() + delay, data))
+    except ConnectionError: pass
+    line.put_nowait(None)
+    await asyncio.gather(sending, return_exceptions=True)
+
+
+@contextmanager
+def proxy(port: int, added_ms: float, stalls: bool = False) -> Iterator[int]:
+    "A way to the server that adds so many ms there and back; with `stalls` nothing passes for one second in five."
+    loop, ready = asyncio.new_event_loop(), []
+    stalled = lambda: max(0., 1 - time.perf_counter() % 5) if stalls else 0.
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        theirs, ours = await asyncio.open_connection("127.0.0.1", port)
+        await asyncio.gather(carry(reader, ours, added_ms/2e3, stalled), carry(theirs, writer, added_ms/2e3, stalled))
+    async def begin() -> None: ready.append(await asyncio.start_server(connected, "127.0.0.1", 0))
+    loop.run_until_complete(begin())
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    try: yield ready[0].sockets[0].getsockname()[1]
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(5)
+
+
+def page(seconds: float) -> dict:
+    "Redacted pictures a second in a real browser, through the proxy."
+    from lab import launch
+    from playwright.sync_api import sync_playwright
+
+    from camredact.streets import draw_clip, write_mjpeg
+    found = {}
+    with tempfile.TemporaryDirectory() as folder, Running("load", "()", "", "from camredact.segment import load") as server, sync_playwright() as p:
+        browser = launch(p, write_mjpeg(Path(folder) / "street.mjpeg", [s.picture for s in draw_clip(3, 45, 480, 640, fps=15)], 30))
+        for added, stalls in ((0, False), (20, False), (80, False), (200, False), (20, True)):
+            with proxy(server.port, added, stalls) as port:
+                context = browser.new_context(permissions=["camera"])
+                tab = context.new_page()
+                tab.goto(f"http://127.0.0.1:{port}/")
+                tab.locator("button[name=start]").click()
+                tab.wait_for_function("() => document.querySelector('.camredact')?.dataset.state === 'live'", timeout=30000)
+                rates = []
+                for _ in range(round(seconds)):
+                    before = int(tab.evaluate("() => document.querySelector('.camredact').dataset.shown"))
+                    tab.wait_for_timeout(1000)
+                    rates.append(int(tab.evaluate("() => document.querySelector('.camredact').dataset.shown")) - before)
+                found[f"{added} ms{', stalls' if stalls else ''}"] = {"fps": round(fmean(rates), 1), "deviation": round(pstdev(rates), 1)}
+                context.close()
+        browser.close()
+    return found
+
+
+PARTS = ("stills", "live", "hostile", "start", "memory", "page")
+
+
+def main() -> int:
+    "Prints the figures; exit status 1 where a bar is missed."
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all but memory")
+    parser.add_argument("--json", action="store_true", help="print JSON alone")
+    parser.add_argument("--seconds", type=float, default=10, help="for each measurement")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
+    parser.add_argument("--size", type=int, nargs=2, default=[300, 300], metavar=("H", "W"), help="of the stills; the camera of 2020 sent 300 x 300")
+    parser.add_argument("--requests", type=int, default=10_000, help="hostile ones")
+    parser.add_argument("--minutes", type=float, default=10, help="of load, for the memory")
+    parser.add_argument("--learner", help="the .pth of the shipped model, for the old way")
+    a = parser.parse_args()
+    do: dict[str, Callable[[], dict]] = {"stills": lambda: stills(*a.size, a.seconds, a.clients, a.learner), "live": lambda: live(a.seconds), "hostile": lambda: hostile(a.requests),
+        "start": start, "memory": lambda: memory(a.minutes), "page": lambda: page(a.seconds)}
+    found = {}
+    for part in a.parts or [p for p in PARTS if p != "memory"]:
+        if not a.json: print(f"{part} ...", flush=True)
+        found[part] = do[part]()
+    print(json.dumps(found, indent=1))
+    bad = found.get("hostile", {})
+    return int(bool(bad.get("raw_pixels") or bad.get("crashes") or bad.get("5xx_but_503")))
+
+
+if __name__ == "__main__": sys.exit(main())
