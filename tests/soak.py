@@ -58,17 +58,21 @@ class Bare(Tab):
 
 
 @contextmanager
-def bare(camera: Path, cells: list[str]) -> Iterator[Bare]:
-    "A notebook of `cells` in a JupyterLab and a browser of its own, whose camera is a film."
+def bare(
+    camera: Path,       # a film that plays as the camera
+    cells: list[str],   # of the notebook
+    browser: Path = CHROMIUM,
+) -> Iterator[Bare]:
+    "A notebook in a JupyterLab and a browser of its own."
     with tempfile.TemporaryDirectory() as home:
         server = Server(Path(home) / "lab").wait()
         write_notebook(server.root / "soak.ipynb", cells)
         url = f"{server.url}/lab/workspaces/soak/tree/soak.ipynb?token={server.token}"
-        browser = subprocess.Popen([CHROMIUM, *FLAGS, "--headless=new", "--window-size=1400,1000", "--remote-debugging-port=0", "--remote-allow-origins=*",
+        process = subprocess.Popen([browser, *FLAGS, "--headless=new", "--window-size=1400,1000", "--remote-debugging-port=0", "--remote-allow-origins=*",
             f"--user-data-dir={home}/browser", f"--use-file-for-fake-video-capture={camera}", url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try: yield Bare(page_of(Path(home) / "browser" / "DevToolsActivePort"), server, "soak.ipynb").ready()
         finally:
-            end(psutil.Process(browser.pid))
+            end(psutil.Process(process.pid))
             server.close()
 
 
@@ -114,9 +118,10 @@ def soak(
     camera: Path,        # a film that plays as the camera
     seconds: float,      # how long
     every: float = 5,    # seconds between samples
+    browser: Path = CHROMIUM,
 ) -> dict:
     "The camera runs; figures and samples."
-    with bare(camera, CELLS) as tab:
+    with bare(camera, CELLS, browser) as tab:
         tab.js("() => { window.__errors = []; addEventListener('error', e => window.__errors.push(e.message)); }")
         tab.run_all()
         tab.wait_state("live")

@@ -528,7 +528,7 @@ def test_who_floods_and_does_not_read_is_cut_off(running: Running) -> None:
 
 def test_prediction_holds_nobody_up() -> None:
     import urllib.request
-    with Running("lambda name: Stripes(delay=1.5)", "['stripes']", "", "from doubles import Stripes") as slow:
+    with Running("lambda name: Stripes(delay=4)", "['stripes']", "", "from doubles import Stripes") as slow:
         urllib.request.urlopen(f"{slow.url}/health")
         with dial_up(slow) as sock:
             sock.sendall(request("/redact?categories=5", *form(jpeg(stamp(STREET.copy(), 2)))))
@@ -537,7 +537,7 @@ def test_prediction_holds_nobody_up() -> None:
                 began = time.monotonic()
                 urllib.request.urlopen(f"{slow.url}/health").read()
                 took.append(time.monotonic() - began)
-            assert sorted(took)[5] < .3, took
+            assert max(took) < 2 and sorted(took)[5] < .3, took
 
 
 def test_stopping_covers_and_finishes_what_is_worked_on() -> None:

@@ -3,13 +3,14 @@ import os
 from typing import Any
 
 import pytest
+from lab import browser_path
 from soak import soak
 
 pytestmark = pytest.mark.browser
 
 
-def test_a_minute_at_full_rate(playwright: Any, film: dict) -> None:  # playwright: so that a missing browser is said
-    found = soak(film["path"], float(os.environ.get("CAMREDACT_SOAK", 60)), 2)
+def test_a_minute_at_full_rate(playwright: Any, film: dict) -> None:
+    found = soak(film["path"], float(os.environ.get("CAMREDACT_SOAK", 60)), 2, browser_path(playwright))
     assert found["live_share"] > .95 and not found["page_errors"], found
     assert found["shown"] > 5*60*found["minutes"], found
     kernel, browser = (found["samples"][k] for k in ("kernel_mb", "browser_mb"))
