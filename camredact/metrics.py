@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['REDUCTION', 'GROUPS11', 'CODES11', 'VOID11', 'MAP11', 'confusion', 'iou_from', 'mean_iou', 'accuracy_without_void',
            'SegScore', 'class11', 'group11', 'truth_of', 'covered', 'cover_counts', 'share', 'recall', 'leak_rate',
-           'precision', 'over_cover', 'other_covered', 'fbeta', 'missed', 'CoverScore', 'labels_at', 'plain_target',
-           'acc_camvid', 'MeanIoU']
+           'precision', 'over_cover', 'other_covered', 'fbeta', 'missed', 'CoverScore', 'slips', 'labels_at',
+           'plain_target', 'acc_camvid', 'MeanIoU']
 
 # %% ../nbs/11_metrics.ipynb #ac798d93
 from collections.abc import Iterable, Sequence
@@ -272,6 +272,25 @@ class CoverScore:
             other_covered=share(fp, fp + tn), missed=dict(zip(self.min_heights, map(tuple, self.persons.tolist()))),
             frames_under_half=(self.under_half, self.with_truth), frames=self.frames,
             reduction="micro: pixels summed over all frames")
+
+# %% ../nbs/11_metrics.ipynb #3e299e65
+def slips(
+    truths: Sequence[np.ndarray],  # bool[H,W] of each frame in turn: people
+    mattes: Sequence[np.ndarray],  # uint8[H,W] of 0 and 255, or bool
+) -> tuple[int, int]:              # slips, and pieces that were covered in the frame before
+    "Pieces (8-connected) that overlap one of the frame before which was covered to nine tenths, and are less than half covered."
+    lost = of = 0
+    for before, now, cover, late in zip(truths, truths[1:], map(covered, mattes), map(covered, mattes[1:])):
+        (m, old), (n, new) = (cv2.connectedComponents(t.astype(np.uint8), connectivity=8) for t in (before, now))
+        was, now_covered = _shares(old, m, cover) >= .9, _shares(new, n, late)
+        pairs = np.unique(old[before & now].astype(np.int64)*n + new[before & now])
+        kept = {int(p % n) for p in pairs if was[p//n]}
+        lost, of = lost + sum(now_covered[k] < .5 for k in kept), of + len(kept)
+    return int(lost), of
+
+def _shares(pieces: np.ndarray, n: int, cover: np.ndarray) -> np.ndarray:
+    "The covered share of each of `n` pieces."
+    return np.bincount(pieces[cover], minlength=n)/np.maximum(np.bincount(pieces.ravel(), minlength=n), 1)
 
 # %% ../nbs/11_metrics.ipynb #e0fb2e1b
 def labels_at(

@@ -1,0 +1,85 @@
+"""Who slips: how often somebody who was covered is seen for a frame, with and without the temporal step of clips.
+
+Three sequences, stated apart: a drive of CamVid once a second and a clip of it fifteen times a second, each by weights
+that never saw that drive, and drawn clips, where every person is known. The figures go to cards/metrics.json.
+
+example: python cards/slips.py --blind 0006R0=runs/blind/fast.onnx 0016E5=runs/blind16/fast.onnx
+"""
+import argparse
+import json
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from ship import rounded
+
+from camredact.categories import CODES, PEOPLE, PRESETS
+from camredact.data import camvid_items, find_shared, split_names
+from camredact.media import WAYS, Temporal, eye_of
+from camredact.metrics import CoverScore, slips
+from camredact.redact import fit_matte
+from camredact.segment import OnnxSegmenter, load
+from camredact.streets import draw_clip
+from camredact.train import people_truth, read_rgb
+
+ROOT = Path(__file__).parents[1]
+DIALS = ("precise", "cautious")
+
+
+def camvid(drive: str, quick: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+    "Pictures and people of a drive's frames in turn: the clip of fifteen a second, or one a second."
+    names = set(split_names("val" if quick else "train"))
+    items = [i for i in camvid_items(find_shared(ROOT)/"camvid", names) if i.drive == drive]
+    return [(read_rgb(i), people_truth(i)[0]) for i in items]
+
+
+def drawn(seed: int, n: int = 60) -> list[tuple[np.ndarray, np.ndarray]]:
+    "Pictures and people of a drawn clip of 15 frames a second."
+    people = [CODES.index(c) for c in PEOPLE]
+    return [(s.picture, np.isin(s.labels, people)) for s in draw_clip(seed, n, 480, 640, fps=15)]
+
+
+def steps(frames: list, mattes: list, way: str) -> Iterator[np.ndarray]:
+    "The mattes of a clip after the temporal step."
+    step = Temporal(way)
+    for n, ((rgb, _), matte) in enumerate(zip(frames, mattes)):
+        for _, done in step.push(n, rgb, matte): yield done
+    for _, done in step.flush(): yield done
+
+
+def judge(frames: list, net: OnnxSegmenter) -> dict:
+    "For each dial and way: slips, how many there could have been, recall and over-cover."
+    found: dict = {}
+    for dial in DIALS:
+        eye = eye_of(PRESETS["no people"], dial, net)
+        plain = [eye.look(rgb) for rgb, _ in frames]
+        for way in WAYS:
+            cover, score = [fit_matte(m, *t.shape) for m, (_, t) in zip(steps(frames, plain, way), frames)], CoverScore()
+            for m, (_, truth) in zip(cover, frames): score.update(m, truth)
+            lost, of = slips([t for _, t in frames], cover)
+            s = score.compute()
+            found.setdefault(dial, {})[way] = {"slips": lost, "of": of, "recall": s["recall"], "over_cover": s["over_cover"]}
+    return found
+
+
+def main() -> None:
+    "Judges what there are weights for, and writes."
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--blind", nargs="*", default=[], metavar="DRIVE=FILE", help="weights that never saw the drive")
+    p.add_argument("--drawn", type=int, default=3, help="drawn clips")
+    a = p.parse_args()
+    rows = {}
+    for drive, file in (b.split("=") for b in a.blind):
+        net = OnnxSegmenter(file)
+        for quick in (False, True):
+            if frames := camvid(drive, quick): rows[f"{drive}, {'15 frames' if quick else 'one frame'} a second"] = {"frames": len(frames), **judge(frames, net)}
+    for seed in range(a.drawn): rows[f"drawn street {seed}, 15 frames a second"] = {"frames": 60, **judge(drawn(seed), load())}
+    for name, row in rows.items(): print(name, row, flush=True)
+    path = ROOT/"cards"/"metrics.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    found = {"date": date.today().isoformat(), "how": "cards/slips.py; the preset no people, mattes of single frames at the model's budget, then the temporal step of camredact.media", "rows": rounded(rows)}
+    path.write_text(json.dumps({**known, "slips": found}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__": main()
