@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import cv2
 import numpy as np
 from ship import rounded
 
@@ -31,7 +32,8 @@ def camvid(drive: str, quick: bool) -> list[tuple[np.ndarray, np.ndarray]]:
     "Pictures and people of a drive's frames in turn: the clip of fifteen a second, or one a second."
     names = set(split_names("val" if quick else "train"))
     items = [i for i in camvid_items(find_shared(ROOT)/"camvid", names) if i.drive == drive]
-    return [(read_rgb(i), people_truth(i)[0]) for i in items]
+    small = lambda truth: cv2.resize(truth.astype(np.uint8), (480, 360), interpolation=cv2.INTER_NEAREST) > 0  # frames with 11 classes are so small
+    return [(read_rgb(i), small(people_truth(i)[0])) for i in items]
 
 
 def drawn(seed: int, n: int = 60) -> list[tuple[np.ndarray, np.ndarray]]:
