@@ -214,6 +214,7 @@ def trial(fault: str, state: str, seed: int) -> tuple[int, int]:  # how many pix
     m, rng = Faults(), np.random.default_rng(seed)
     pick = lambda names: list(names)[rng.integers(len(names))]
     try:
+        m.choose(name="Car", bar=.5*(seed % 2), dial="cautious", model="a")
         REACH[state](m)
         if fault in SPOILT: m.send(page=int(rng.integers(3)), spoilt=fault, deaf=1)
         elif fault in OUTCOMES: m.say(outcome=fault, seed=seed)
