@@ -1,5 +1,5 @@
 # CONTRIBUTING.md says what each verb is for; ARGS are passed on: make live ARGS="--source demo"
-.PHONY: help env live test nbdev_test py_test mutants faults fuzz soak js_test prep check bench train docs
+.PHONY: help env live serve test nbdev_test py_test mutants faults fuzz soak js_test prep check bench service_bench train docs
 ENV := .venv/made-$(shell pwd | cksum | cut -d' ' -f1)
 META := settings.ini setup.py
 
@@ -8,6 +8,10 @@ help:        ## this list
 
 live: $(ENV)-slim        ## the camera in JupyterLab
 	@.venv/bin/camredact live $(ARGS)
+
+serve: $(ENV)-slim        ## the same camera over HTTP, with a page for telephones
+	@.venv/bin/python -m pip install -qq -e '.[service]'
+	@.venv/bin/camredact serve $(ARGS)
 
 test: $(ENV)-dev nbdev_test py_test js_test        ## everything: notebooks, pytest, front end
 
@@ -45,6 +49,9 @@ check: $(ENV)-dev        ## seconds: lint, and whether prep would change anythin
 bench: $(ENV)-dev        ## measures, into cards/metrics.json
 	@.ci/tools
 	.venv/bin/python tests/bench.py $(ARGS)
+
+service_bench: $(ENV)-dev        ## the service under load, into cards/metrics.json
+	.venv/bin/python tests/service_load.py --note $(ARGS)
 
 train: $(ENV)-dev        ## trains: make train ARGS="--help"
 	.venv/bin/camredact train $(ARGS)

@@ -7,8 +7,8 @@ __all__ = ['PLAYABLE', 'QUIET', 'ELSEWHERE', 'BadInput', 'Parser', 'probe', 'che
            'check_learner', 'checkout', 'live_notebook', 'private_folder', 'code_of', 'private_copy', 'serve_clip',
            'version_of', 'counted', 'demo_clip', 'source_url', 'is_free', 'choose_port', 'has_display', 'tunnel',
            'cameras', 'directions', 'lab_arguments', 'serve', 'live', 'train', 'evaluate', 'bench', 'doctor', 'scan',
-           'leaktest', 'chosen', 'photo', 'clip', 'add_live', 'add_doctor', 'add_scan', 'add_leaktest', 'add_choice',
-           'add_photo', 'add_clip', 'add_elsewhere', 'parser', 'run', 'main']
+           'service', 'leaktest', 'chosen', 'photo', 'clip', 'add_live', 'add_doctor', 'add_scan', 'add_serve',
+           'add_leaktest', 'add_choice', 'add_photo', 'add_clip', 'add_elsewhere', 'parser', 'run', 'main']
 
 # %% ../nbs/07_cli.ipynb #8001d024
 import argparse
@@ -358,6 +358,27 @@ def scan(
     for f in found: print(f)
     return int(bool(found))
 
+# %% ../nbs/07_cli.ipynb #5b4b9c18
+def service(
+    args: argparse.Namespace,  # host, port, model, token, insecure, cors, cert, key
+) -> int:
+    "Serves the camera over HTTP until interrupted; raises `BadInput` if packages, weights, files or the port are missing."
+    try: guard, web = import_module("camredact.guard"), import_module("camredact.service")
+    except ModuleNotFoundError as e: raise BadInput(f"the service needs {e.name}: pip install 'camredact[service]'") from e
+    if bool(args.cert) != bool(args.key): raise BadInput("--cert and --key go together: give both")
+    for name in filter(None, (args.cert, args.key)):
+        if not Path(name).is_file(): raise BadInput(f"no such file: {name}")
+    models = [check_model(name) for name in args.model]
+    try:
+        token = guard.token_for(args.host, args.token or os.environ.get("CAMREDACT_TOKEN"), args.insecure)
+        sock = web.listen(args.host, args.port)
+    except ValueError as e: raise BadInput(str(e)) from e
+    except (OSError, OverflowError) as e: raise BadInput(f"cannot listen on {args.host}, port {args.port} ({e}): choose another with --host and --port") from e
+    hosts = guard.LOCAL if args.host in guard.LOCAL else None
+    app = web.make_app(models=models, token=token, cors=args.cors, hosts=hosts)
+    web.serve(app, sock, web.directions(args.host, sock.getsockname()[1], token, bool(args.cert)), args.cert, args.key)
+    return 0
+
 # %% ../nbs/07_cli.ipynb #83788b39
 def leaktest(
     args: argparse.Namespace,  # inputs, to, picture, json, extra
@@ -464,6 +485,23 @@ def add_scan(
     p.add_argument("--every", action="store_true", help="report charts and drawings as well")
     p.set_defaults(run=scan)
 
+# %% ../nbs/07_cli.ipynb #cc36cd09
+def add_serve(
+    commands,  # what `add_subparsers` returned
+) -> None:
+    "Adds `camredact serve`."
+    p = commands.add_parser("serve", help="the same camera over HTTP, with a page for telephones", description="Serves the camera to programs and browsers.",
+        epilog="example: camredact serve --port 8000\n\nBeyond this machine a token is asked for, and browsers give a camera only to pages on https: --cert and --key, or a proxy that speaks it.")
+    p.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen; 0.0.0.0 is everywhere (default: 127.0.0.1)")
+    p.add_argument("--port", type=int, default=8000, help="0 is any free one (default: 8000)")
+    p.add_argument("--model", action="append", default=[], metavar="NAME|PATH", help="the model to begin with, or one more to offer; may be repeated")
+    p.add_argument("--token", help="what clients must know, 16 characters or more; CAMREDACT_TOKEN says it without showing it (default: one is made, beyond 127.0.0.1)")
+    p.add_argument("--insecure", action="store_true", help="ask for no token, whoever comes")
+    p.add_argument("--cors", action="append", default=[], metavar="ORIGIN", help="a foreign page that may use the service, as https://example.org; may be repeated")
+    p.add_argument("--cert", metavar="FILE", help="a certificate, for https")
+    p.add_argument("--key", metavar="FILE", help="its key")
+    p.set_defaults(run=service)
+
 # %% ../nbs/07_cli.ipynb #60f641d2
 def add_leaktest(commands,  # what `add_subparsers` returned
 ) -> None:
@@ -539,7 +577,7 @@ def parser() -> Parser:
     p = Parser(prog="camredact", description="A camera that redacts.", epilog="example: camredact live --source demo\n\nEach command has its own --help.")
     p.add_argument("--version", action="version", version=f"camredact {version_of('camredact')}")
     commands = p.add_subparsers(dest="command", required=True, metavar="command")
-    for add in (add_live, add_photo, add_clip, add_doctor, add_scan, add_leaktest, add_elsewhere): add(commands)
+    for add in (add_live, add_serve, add_photo, add_clip, add_doctor, add_scan, add_leaktest, add_elsewhere): add(commands)
     return p
 
 # %% ../nbs/07_cli.ipynb #2c701785

@@ -16,9 +16,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from statistics import fmean, pstdev
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import cv2
@@ -398,15 +399,22 @@ async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, dela
 @contextmanager
 def proxy(port: int, added_ms: float, stalls: bool = False) -> Iterator[int]:
     "A way to the server that adds so many ms there and back; with `stalls` nothing passes for one second in five."
-    loop, ready = asyncio.new_event_loop(), []
+    loop, ready, up = asyncio.new_event_loop(), [], Event()
     stalled = lambda: max(0., 1 - time.perf_counter() % 5) if stalls else 0.
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         theirs, ours = await asyncio.open_connection("127.0.0.1", port)
         await asyncio.gather(carry(reader, ours, added_ms/2e3, stalled), carry(theirs, writer, added_ms/2e3, stalled))
     async def begin() -> None: ready.append(await asyncio.start_server(connected, "127.0.0.1", 0))
-    loop.run_until_complete(begin())
-    thread = Thread(target=loop.run_forever, daemon=True)
+    def run() -> None:
+        loop.run_until_complete(begin())
+        up.set()
+        loop.run_forever()
+        for task in (left := asyncio.all_tasks(loop)): task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.close()
+    thread = Thread(target=run, daemon=True)
     thread.start()
+    assert up.wait(20)
     try: yield ready[0].sockets[0].getsockname()[1]
     finally:
         loop.call_soon_threadsafe(loop.stop)
@@ -440,6 +448,14 @@ def page(seconds: float) -> dict:
     return found
 
 
+def note(found: dict) -> None:
+    "Writes the figures of these parts into cards/metrics.json, beside those of other parts."
+    path = HERE.parent / "cards" / "metrics.json"
+    known = json.loads(path.read_text(encoding="utf-8"))
+    known["service"] = {**known.get("service", {}), "date": date.today().isoformat(), "how": f"tests/service_load.py {' '.join(sys.argv[1:])}", **found}
+    path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 PARTS = ("stills", "live", "hostile", "start", "memory", "page")
 
 
@@ -448,6 +464,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="default: all but memory")
     parser.add_argument("--json", action="store_true", help="print JSON alone")
+    parser.add_argument("--note", action="store_true", help="write the figures into cards/metrics.json")
     parser.add_argument("--seconds", type=float, default=10, help="for each measurement")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16])
     parser.add_argument("--size", type=int, nargs=2, default=[300, 300], metavar=("H", "W"), help="of the stills; the camera of 2020 sent 300 x 300")
@@ -462,6 +479,7 @@ def main() -> int:
         if not a.json: print(f"{part} ...", flush=True)
         found[part] = do[part]()
     print(json.dumps(found, indent=1))
+    if a.note: note(found)
     bad = found.get("hostile", {})
     return int(bool(bad.get("raw_pixels") or bad.get("crashes") or bad.get("5xx_but_503")))
 

@@ -132,7 +132,7 @@ def test_training_without_its_packages(tmp_path: Path) -> None:
     assert done.returncode == 0 and "example: camredact train" in done.stdout
 
 
-@pytest.mark.parametrize("args", [[], ["live"], ["photo"], ["clip"], ["leaktest"], ["doctor"]])
+@pytest.mark.parametrize("args", [[], ["live"], ["serve"], ["photo"], ["clip"], ["leaktest"], ["doctor"]])
 def test_help_has_an_example(args: list[str]) -> None:
     done = run(*args, "--help")
     assert done.returncode == 0 and "example: camredact" in done.stdout and not done.stderr

@@ -703,11 +703,15 @@ def test_a_server_that_dies_covers_and_one_that_comes_back_shows_again(opened: C
 @pytest.mark.parametrize("options", [{"viewport": {"width": 1280, "height": 900}}, PHONE, {"viewport": {"width": 320, "height": 568}}], ids=["desk", "telephone", "narrow"])
 def test_the_page_fits_and_asks_nobody_else(opened: Callable[..., Opened], options: dict) -> None:
     tab = opened(**options)
-    assert tab.js("() => document.documentElement.scrollWidth <= innerWidth")
+    assert tab.js("() => document.querySelector('#camera details').open") == (options["viewport"]["width"] > 700)
+    for folded in (True, False):
+        tab.js("(open) => { document.querySelector('#camera details').open = open }", not folded)
+        assert tab.js("() => document.documentElement.scrollWidth <= innerWidth"), "something is wider than the screen"
     tab.press("start")
     tab.wait_state("live")
     assert tab.js("() => document.documentElement.scrollWidth <= innerWidth")
     assert {re.match(r"\w+://[^/]+", url)[0] for url in tab.asked} == {tab.page.url.rstrip("/")}
+    for on in (True, False): tab.page.locator("input[name=raw]").set_checked(on)
     stored = tab.js("async () => [localStorage.length, sessionStorage.length, document.cookie, (await indexedDB.databases()).length, (await caches.keys()).length]")
     assert stored == [0, 0, "", 0, 0]
     assert tab.js("() => window.__constraints.every(c => c.audio === false)")

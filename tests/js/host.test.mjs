@@ -2,7 +2,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { Loop, WORDS } from "../../camredact/static/camera.js";
-import { Photo, State, beginning, pack, pageStreams, photoView, queryOf, socketTransport, unpack } from "../../camredact/static/host.js";
+import { Photo, State, beginning, hiddenWords, pack, pageStreams, photoView, queryOf, socketTransport, unpack } from "../../camredact/static/host.js";
 import { CHOICE, Platform, TRAITS, camera, png, seen, settle, stream } from "./doubles.mjs";
 
 test("a message comes back as it went", () => {
@@ -161,6 +161,11 @@ test("a photo is covered until the service has answered", async () => {
   assert.deepEqual(p.shown.at(-1), ["png", "Hidden: Car."]);
 });
 
+test("what was hidden is said in words, and that nothing was", () => {
+  assert.equal(hiddenWords("Car,TrafficLight"), "Hidden: Car; Traffic light.");
+  assert.match(hiddenWords("nothing"), /whole picture shows/);
+});
+
 test("nothing to hide is said on purpose", () => {
   assert.equal(queryOf(photo([]).state).get("categories"), "none");
 });
@@ -170,6 +175,7 @@ test("a photo that was redacted for the choice before is not shown", async () =>
   p.photo.redact(FILE);
   p.state.set("hidden", ["Car", "Sky"]);
   assert.equal(p.asked.length, 2);
+  assert.ok(p.asked[0].options.signal.aborted && !p.asked[1].options.signal.aborted, "nobody waits for the old one");
   assert.match(p.asked[1].url, /categories=Car%2CSky/);
   p.answer(0, "for the old choice");
   await settle();

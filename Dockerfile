@@ -1,0 +1,26 @@
+# The service in an image of its own, without Jupyter and without torch:
+#
+#     docker build -t camredact .
+#     docker run --rm --read-only --cap-drop ALL --memory 2g -e CAMREDACT_TOKEN=... -p 8000:8000 camredact
+#
+# It prints the address with its token. Pictures stay in memory: it writes no file. Put TLS before it, or mount a
+# certificate and add --cert and --key, because browsers give no camera to pages on plain http.
+FROM python:3.11-slim AS build
+WORKDIR /src
+COPY settings.ini setup.py pyproject.toml README.md LICENSE NOTICE ./
+COPY nbs/live.ipynb nbs/live.ipynb
+COPY camredact camredact
+# What the service imports, with the versions of settings.ini.
+RUN grep -E '^ +(numpy|opencv-python-headless|pillow|onnxruntime|fastapi|uvicorn|websockets|httptools|python-multipart)[>=]' settings.ini | tr -d ' ' > needed.txt \
+    && python -m venv /opt/camredact \
+    && /opt/camredact/bin/pip install --no-cache-dir -r needed.txt \
+    && /opt/camredact/bin/pip install --no-cache-dir --no-deps . \
+    && /opt/camredact/bin/pip uninstall -y pip
+
+FROM python:3.11-slim
+COPY --from=build /opt/camredact /opt/camredact
+ENV PATH=/opt/camredact/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["python", "-c", "from urllib.request import urlopen; urlopen('http://127.0.0.1:8000/health', timeout=3)"]
+CMD ["camredact", "serve", "--host", "0.0.0.0", "--port", "8000"]
