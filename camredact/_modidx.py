@@ -135,6 +135,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                     'camredact.evaluate._codes_of': ('evaluate.html#_codes_of', 'camredact/evaluate.py'),
                                     'camredact.evaluate._cover_row': ('evaluate.html#_cover_row', 'camredact/evaluate.py'),
                                     'camredact.evaluate._frame': ('evaluate.html#_frame', 'camredact/evaluate.py'),
+                                    'camredact.evaluate._lines': ('evaluate.html#_lines', 'camredact/evaluate.py'),
                                     'camredact.evaluate._names': ('evaluate.html#_names', 'camredact/evaluate.py'),
                                     'camredact.evaluate._plain': ('evaluate.html#_plain', 'camredact/evaluate.py'),
                                     'camredact.evaluate._read': ('evaluate.html#_read', 'camredact/evaluate.py'),

@@ -76,5 +76,5 @@ def settings(
     found = {name: conformal_tau(x, alpha) for name, x in losses.items() if len(x)}
     known = [max(lowest, t) for name, t in found.items() if t and name != "people"]
     rest = float(np.median(known)) if known else max(lowest, alpha)
-    said = {c: max(lowest, found.get(c) or rest) for c in CODES}
+    said = {c: max(lowest, found[c] or 0) if c in found else rest for c in CODES}  # what no threshold covers enough gets the lowest
     return said | dict.fromkeys(PEOPLE, found.get("people") or TAUS[-1])

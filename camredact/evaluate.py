@@ -38,7 +38,7 @@ def label_map(
 # %% ../nbs/14_evaluate.ipynb #bc319994
 _ALL, _ANIMAL = frozenset(CODES), frozenset({"Animal"})
 _LIVING = PEOPLE | _ANIMAL
-_SETS = {"person people human man woman pedestrian child rider": PEOPLE, "living": _LIVING,
+_SETS = {"person persons people human man men woman women boy girl baby child children crowd pedestrian pedestrians rider riders cyclist bicyclist motorcyclist": PEOPLE, "living": _LIVING,
     "animal bird goose cat dog cow horse sheep elephant bear zebra giraffe": _ANIMAL,
     "bicycle bike motorbike motorcycle": frozenset({"Bicyclist", "MotorcycleScooter", "OtherMoving", "CartLuggagePram", "Void"}),  # with a rider or without
     "car": frozenset({"Car", "SUVPickupTruck"}), "bus truck": frozenset({"Truck_Bus"}), "train": frozenset({"Train"}),
@@ -46,14 +46,21 @@ _SETS = {"person people human man woman pedestrian child rider": PEOPLE, "living
 WORDS = {word: codes for words, codes in _SETS.items() for word in words.split()}
 
 # %% ../nbs/14_evaluate.ipynb #417a8105
+def _lines(path: Path) -> list[str]:
+    "The lines of a text file; raises `BadInput`."
+    try: return path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeError) as e: raise BadInput(f"{path} cannot be read as text") from e
+
 def read_classes(
     path: Path,                      # lines of number and name, or number, name = codes
 ) -> dict[int, frozenset[str]]:      # what each number may be; a number that is not here may be anything
     "The sets of codes that the numbers of a plain folder's labels stand for; raises `BadInput`."
-    found = [re.match(r"(\d+)\s+([^=]+?)\s*(?:=\s*(.+))?$", line.strip()) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    found = [re.match(r"(\d+)\s+([^=]+?)\s*(?:=\s*(.+))?$", line.strip()) for line in _lines(path) if line.strip()]
     if not found or not all(found): raise BadInput(f"{path}: every line is a number and a name, as '15 person' or '7 cyclist = Bicyclist'")
     sets = {int(m[1]): _codes_of(m[2], m[3]) for m in found}
     named = frozenset().union(*(s for s in sets.values() if s and s != _ALL))
+    others = [m[2] for m in found if sets[int(m[1])] is None and m[2].lower() not in ("background", "none")]
+    if others: print(f"camredact eval: taken for none of {', '.join(sorted(named)[:6])} ...: {', '.join(others[:8])}{' ...' if len(others) > 8 else ''}", file=sys.stderr)
     return {n: _ALL - named if s is None else s for n, s in sets.items()}
 
 def _codes_of(
@@ -61,7 +68,8 @@ def _codes_of(
     said: str | None,   # its codes, where the line says them
 ) -> frozenset[str] | None:
     "The codes that a name stands for; None: nothing that has a name here."
-    try: return frozenset(check_names(said.split())) if said else frozenset({name}) if name in CODES else WORDS.get(re.split(r"\W", name.lower())[0])
+    exact = {c.lower(): c for c in CODES if c not in PEOPLE}.get(name.lower())  # a set that says "bicyclist" means people
+    try: return frozenset(check_names(said.split())) if said else frozenset({exact}) if exact else WORDS.get(re.split(r"\W", name.lower())[0])
     except ValueError as e: raise BadInput(f"classes.txt: {e.args[0]}") from e
 
 # %% ../nbs/14_evaluate.ipynb #bbeb508f
@@ -90,9 +98,7 @@ def find_frames(
 
 def _names(split: Path) -> list[str]:
     "The frames that a split file names: the first word of each line, without folders and endings."
-    try: lines = split.read_text(encoding="utf-8").splitlines()
-    except OSError as e: raise BadInput(f"{split} cannot be read ({e.strerror})") from e
-    return [Path(line.split()[0]).stem for line in lines if line.strip()]
+    return [re.sub(r"\.(jpe?g|png)$", "", Path(line.split()[0]).name, flags=re.I) for line in _lines(split) if line.strip()]
 
 def _frame(data: Path, picture: Path) -> Frame:
     "The frame of a picture."
@@ -166,9 +172,10 @@ class Judge:
         clip: str,     # it belongs to
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # the label map uint8[H,W], and the matte of `no people` at each dial
         "Judges one frame, and says what was seen, at the frame's own size."
-        rgb = np.array(Image.open(frame.picture).convert("RGB"))
+        try: rgb = np.array(Image.open(frame.picture).convert("RGB"))
+        except (OSError, Image.DecompressionBombError) as e: raise BadInput(f"{frame.picture} cannot be read as a picture") from e
         labels = self.labels(rgb)
-        if frame.codes: self.full[clip].update(labels, _read(frame.codes, labels.shape))
+        if frame.codes: self.full[clip].update(labels, _read(frame.codes, labels.shape, len(CODES)))
         if frame.eleven or frame.codes: self.eleven[clip].update(*self._eleven(frame, labels))
         mattes = self._cover(frame, rgb)
         self.frames += 1
@@ -182,8 +189,8 @@ class Judge:
 
     def _eleven(self, frame: Frame, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "Prediction and truth in 11 classes, at the truth's size: SegNet's labels where there are any."
-        if not frame.eleven: return MAP11[labels], MAP11[_read(frame.codes, labels.shape)]
-        truth = _read(frame.eleven)
+        if not frame.eleven: return MAP11[labels], MAP11[_read(frame.codes, labels.shape, len(CODES))]
+        truth = _read(frame.eleven, most=VOID11 + 1)
         return MAP11[cv2.resize(labels, truth.shape[::-1], interpolation=cv2.INTER_NEAREST)], truth
 
     def _cover(self, frame: Frame, rgb: np.ndarray) -> dict[str, np.ndarray]:
@@ -209,10 +216,12 @@ class Judge:
         return _plain(found)
 
 # %% ../nbs/14_evaluate.ipynb #64d0b50f
-def _read(path: Path, size: tuple[int, int] | None = None) -> np.ndarray:
-    "Label numbers uint8[H,W], brought to `size`."
-    labels = np.array(Image.open(path))
-    if labels.ndim != 2: raise BadInput(f"{path} is a picture in colours: labels are numbers, one channel")
+def _read(path: Path, size: tuple[int, int] | None = None, most: int = 256) -> np.ndarray:
+    "Label numbers uint8[H,W] below `most`, brought to `size`; raises `BadInput`."
+    try: image = Image.open(path); labels = np.array(image)
+    except OSError as e: raise BadInput(f"{path} cannot be read as a picture") from e
+    if image.mode not in ("L", "P"): raise BadInput(f"{path} is a picture of mode {image.mode}: labels are numbers, one channel of 8 bits")
+    if labels.max(initial=0) >= most: raise BadInput(f"{path} holds the number {labels.max()}: there are {most} classes")
     return labels if size in (None, labels.shape) else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 def _scores(n: str, names: Sequence[str], by_clip: dict[str, SegScore]) -> dict:
@@ -290,8 +299,8 @@ def table(
     "The figures that matter most, in a few lines."
     lines = [f"{found['frames']} frames, {found['predict_ms_p50']:.1f} ms to predict"]
     number = lambda x: " none" if x is None else f"{x:.3f}"
-    if "miou11" in found: lines.append(f"11-class mIoU {found['miou11']:.3f} (95 % of {found['interval11']['clips']} clips drawn anew: {found['interval11']['mean'][0]:.3f} to {found['interval11']['mean'][1]:.3f})")
-    if "acc32" in found: lines.append(f"accuracy over 32 codes without Void {found['acc32']:.3f}, mIoU of those present {found['miou32_present']:.3f}")
+    if "miou11" in found: lines.append(f"11-class mIoU {number(found['miou11'])} (95 % of {found['interval11']['clips']} clips drawn anew: {' to '.join(map(number, found['interval11']['mean']))})")
+    if "acc32" in found: lines.append(f"accuracy over 32 codes without Void {number(found['acc32'])}, mIoU of those present {number(found['miou32_present'])}")
     for what in HIDES:
         for dial, s in found.get(what, {}).items():
             missed = ", ".join(f"{n} of {of} of {least} px" for least, (n, of) in s["missed"].items())
@@ -305,6 +314,7 @@ def main(
     "Judges and prints; 2 and one line on bad input."
     try:
         a = parser().parse_args(argv)
+        if a.out and a.out.exists() and not a.out.is_dir(): raise BadInput(f"{a.out} is a file: give a new folder")
         if a.out and a.out.exists() and any(a.out.iterdir()): raise BadInput(f"{a.out} is not empty: give a new folder")
         found = {"model": a.model, "data": a.data.name, "dial": a.dial, **evaluate(load(check_model(a.model)), a.data, a.split, a.dial, a.out)}
     except BadInput as e:

@@ -106,6 +106,7 @@ class Eye:
     ) -> np.ndarray:          # uint8[h,w], at the model's size: 255 hidden
         "The matte of a picture; raises what the model raises, and `ValueError` where its answer does not fit the question."
         score, confidence = score_picture(self.segmenter, rgb, self.weights, budget)
+        if np.isnan(score).any() or np.isnan(confidence).any(): raise ValueError("the model's scores are no numbers")
         if score.shape != model_size(*rgb.shape[:2], budget or self.segmenter.budget): raise ValueError(f"the model answered with {score.shape}, which is another size")
         return matte(score, confidence, self.margin, self.bar)
 
@@ -569,6 +570,9 @@ class Reader:
         if pointer: raise BadClip(f"{source} is a list of other files: give those")
         if not pictures: raise BadClip(f"{source} holds no moving pictures")
         if size > CLIP_PIXELS: raise BadClip(f"{source} has frames of {size:,} pixels: {CLIP_PIXELS:,} at most")
+        if self.video.metadata.get("alpha_mode") == "1":  # FFmpeg's own VP8 and VP9 would show what lies under it
+            self.close()
+            raise BadClip(f"{source} has a transparency that cannot be read: lay it on a colour first")
         self.video.codec_context.options = {"max_pixels": str(CLIP_PIXELS)}
         self.holes: list[int] = []             # times of frames that could not be read, not given yet
         self.broken, self.cut, self.last = False, False, 0
@@ -682,6 +686,9 @@ class Writer:
         self.audio = self._sound(path, audio) if audio else None
 
     def _sound(self, path: Path, audio: av.AudioStream) -> av.AudioStream:
+        if audio.codec_context.name == "vorbis":  # its header holds the notes, place and all
+            self.close()
+            raise BadOutput("Vorbis sound cannot be kept without its notes: leave it out, or convert it to Opus or AAC first")
         try: return self.box.add_stream_from_template(audio)
         except (av.FFmpegError, ValueError) as e:
             self.close()
@@ -835,7 +842,7 @@ def clip_loop(
             (bar or progress)(cleaner.result.frames)
         cleaner.end()
         cleaner.writer.finish()
-        cleaner.result.cut = reader.cut or cleaner.result.frames < .9*reader.video.frames  # as many as the file says it has
+        cleaner.result.cut = reader.cut or cleaner.result.frames < .9*reader.total  # as many as the file says it has, or its length and rate
         cleaner.result.audio = reader.audio is not None
     finally:
         if bar: bar.close()

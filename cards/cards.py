@@ -42,7 +42,7 @@ People (pedestrian, child, bicyclist, motorcycle), with the preset `no people` a
 
 {people}
 
-Of a street with other weather, another country, or the night, this says nothing.
+Recipe and sizes were chosen on this drive and on the kept tenth below, so expect a little less elsewhere. Of a street with other weather, another country, or the night, this says nothing.
 
 ## People near, and other pictures
 

@@ -122,7 +122,7 @@ def soak(
 ) -> dict:
     "The camera runs; figures and samples."
     with bare(camera, CELLS, browser) as tab:
-        tab.js("() => { window.__errors = []; addEventListener('error', e => window.__errors.push(e.message)); }")
+        tab.js("() => { window.__errors = []; addEventListener('error', e => window.__errors.push(e.message)); addEventListener('unhandledrejection', e => window.__errors.push(String(e.reason))); }")
         tab.run_all()
         tab.wait_state("live")
         kernel = psutil.Process(int(tab.execute("import os; print(os.getpid())")))

@@ -139,7 +139,6 @@ def test_help_has_an_example(args: list[str]) -> None:
 
 
 @needs_weights
-@needs_weights
 def test_photos_and_clips(tmp_path: Path) -> None:
     "One bad file does not stop the others, and is named; nothing is written over; status 0, 1, 2."
     from camredact.streets import draw_street
@@ -160,6 +159,7 @@ def test_photos_and_clips(tmp_path: Path) -> None:
     assert not (tmp_path/"none.mp4").exists()
 
 
+@needs_weights
 def test_doctor() -> None:
     done = run("doctor")
     assert done.returncode == 0, done.stdout

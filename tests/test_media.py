@@ -235,11 +235,9 @@ def test_every_look_counts_and_a_failing_one_stops_it(tmp_path: Path) -> None:
     n = 1 + len(looks(900, 1200))
     assert n > 5
     for call in range(n):
-        for fault in (RuntimeError("a wire came off"), MemoryError(), "size", "nothing", "axes"):
+        for fault in (RuntimeError("a wire came off"), MemoryError(), "nan", "size", "nothing", "axes"):
             with pytest.raises(Exception): redact_photo(tmp_path/"in.png", tmp_path/"out.png", segmenter=Faulty({call: fault}))  # noqa: B017
     assert [p.name for p in tmp_path.iterdir()] == ["in.png"]
-    redact_photo(tmp_path/"in.png", tmp_path/"out.png", segmenter=Faulty({0: "nan"}))
-    assert not np.asarray(Image.open(tmp_path/"out.png")).any()
 
 
 # ---- photos: names
@@ -420,9 +418,9 @@ def test_clips_of_all_kinds_become_clips_that_play(tmp_path: Path, name: str, su
         assert [s.type for s in box.streams] == ["video"]
         context = box.streams.video[0].codec_context
         assert (context.name, context.pix_fmt, context.height % 2, context.width % 2) == ("h264" if suffix == ".mp4" else "vp9", "yuv420p", 0, 0)
-    for shot, rgb in zip(read(done.path), moving(h=98, w=130)):
+    for shot, rgb in zip(read(done.path), moving(h=97, w=129) if codec == "ffv1" else moving(h=98, w=130)):
         assert is_covered(upper(shot.rgb))
-        assert np.abs(shot.rgb[56:-2, :128].astype(int) - (rgb if codec != "ffv1" else rgb)[56:-2, :128]).mean() < 60
+        assert np.abs(shot.rgb[56:96, :128].astype(int) - rgb[56:96, :128]).mean() < 25
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted([name, f"out{suffix}"])
     if suffix == ".mp4":
         data = done.path.read_bytes()
@@ -574,12 +572,12 @@ FAULTS = [RuntimeError("a wire came off"), MemoryError(), "nan", "size", "nothin
 @pytest.mark.parametrize("at", [{0}, {5}, {11}, {4, 5, 6}, set(range(12))], ids=str)
 def test_frames_that_the_model_fails_at_are_covered(tmp_path: Path, fault: object, at: set[int]) -> None:
     source = write(tmp_path/"in.mkv", moving())
-    way = "none" if fault == "nan" else "flow"  # a matte that hides everything is a valid one, and lent to neighbours
+    way = "flow"
     done = clip(source, tmp_path/"out.mp4", segmenter=Faulty({i: fault for i in at}), way=way)
-    assert (done.frames, done.failed, done.unread) == (12, 0 if fault == "nan" else len(at), 0)
+    assert (done.frames, done.failed, done.unread) == (12, len(at), 0)
     assert {i for i, s in enumerate(read(done.path)) if is_covered(s.rgb)} == at
     assert all(is_covered(upper(s.rgb)) for s in read(done.path))
-    assert ("the model failed" in str(done)) == (fault != "nan")
+    assert "the model failed" in str(done)
 
 
 def test_a_frame_whose_matte_cannot_be_laid_on_it_is_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -644,6 +642,7 @@ def test_a_clip_that_breaks_off_is_cleaned_as_far_as_it_goes(tmp_path: Path, nam
     try: done = clip(source, tmp_path/"out.mp4", segmenter=Even())
     except BadClip: return
     assert 6 <= done.frames <= 24
+    if name != "mpeg2.ts": assert done.cut, "a part is taken for the whole"  # that one tells neither frames nor length
     assert all(is_covered(upper(s.rgb)) for s in read(done.path))
 
 
@@ -803,3 +802,14 @@ def test_drawn_people_are_covered_in_a_photo_and_a_clip(tmp_path: Path, shipped:
     for shot, scene in zip(read(tmp_path/"out.mp4"), scenes):
         who = np.isin(scene.labels, [CODES.index(c) for c in ("Pedestrian", "Child", "Bicyclist")])
         if who.any(): assert (np.abs(shot.rgb.astype(int) - checkerboard(240, 320)).max(2) < 40)[who].mean() > .5
+
+
+def test_a_transparency_that_is_not_read_is_refused(tmp_path: Path) -> None:
+    "FFmpeg's own VP9 leaves alpha out, and would show what was cut out."
+    source = tmp_path/"cut.webm"
+    with av.open(str(source), "w") as box:
+        stream = box.add_stream("libvpx-vp9", rate=5, width=64, height=48, pix_fmt="yuva420p")
+        for _ in range(3): box.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 4), (200, 20, 20, 0), np.uint8), "rgba").reformat(format="yuva420p")))
+        box.mux(stream.encode())
+    with pytest.raises(BadClip, match="transparency"): clip(source, tmp_path/"out.mp4", segmenter=Even())
+    assert not (tmp_path/"out.mp4").exists()
