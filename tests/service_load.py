@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -80,6 +81,11 @@ class Server(uvicorn.Server):
         print(f"PORT {{sock.getsockname()[1]}}", flush=True)
 Server(uvicorn.Config(app, log_level="error", access_log=False)).run(sockets=[sock])
 """
+
+
+def alone(work: Coroutine) -> Any:
+    "What a coroutine gives, in a thread of its own: playwright keeps a loop running in the main one."
+    with ThreadPoolExecutor(1) as pool: return pool.submit(asyncio.run, work).result()
 
 
 class Running:
@@ -247,11 +253,11 @@ def stills(h: int, w: int, seconds: float, counts: list[int], path: str | None) 
     ours = {"onnxruntime": "auto"} | ({"openvino": "openvino"} if find_spec("openvino") else {})
     for name, engine in ours.items():
         with Running(f"lambda name: load(name, {engine!r})", "()", WIDE_OPEN, "from camredact.segment import load") as server:
-            found[name] = {n: asyncio.run(pound(server.port, n, seconds, data)) for n in counts}
+            found[name] = {n: alone(pound(server.port, n, seconds, data)) for n in counts}
         found[f"bare {name}"] = {n: bare(lambda engine=engine: load("fast", engine), h, w, n, seconds) for n in counts}
     path = learner(path)
     if path:
-        with Running(code=old_code(path, h, w)) as server: found["old"] = {n: asyncio.run(pound(server.port, n, seconds, data)) for n in counts}
+        with Running(code=old_code(path, h, w)) as server: found["old"] = {n: alone(pound(server.port, n, seconds, data)) for n in counts}
         if 4 in counts: found["times_the_old_way_at_4"] = round(found["onnxruntime"][4]["per_s"]/found["old"][4]["per_s"], 2)
     else: found["old"] = "skipped: no .pth in runs/ that the shipped model was exported from; --learner PATH"
     return found
@@ -295,7 +301,7 @@ def live(seconds: float, most: int = 16, least: float = 5.) -> dict:
     found: dict[str, Any] = {}
     with Running("load", "()", WIDE_OPEN, "from camredact.segment import load") as server:
         for n in (1, 2, 4, 6, 8, 12, most):
-            fps = asyncio.run(watch(server.port, n, seconds))
+            fps = alone(watch(server.port, n, seconds))
             found[n] = {"least_fps": round(min(fps), 2), "mean_fps": round(fmean(fps), 2)}
             if min(fps) < least: break
     return {"clients": found, "held_at_5_fps": max((n for n, f in found.items() if f["least_fps"] >= least), default=0)}
@@ -342,8 +348,8 @@ def hostile(n: int, first: int = 0, clients: int = 8) -> dict:
             else: assert json.loads(body)["error"], (seed, body)
     async def all_of_them(port: int) -> None: await asyncio.gather(*(one(port) for _ in range(clients)))
     with Running(limits=f"{WIDE_OPEN}, pixels=4_000_000") as server:
-        asyncio.run(all_of_them(server.port))
-        alive = asyncio.run(ask(server.port, request("/redact?categories=5", *form(street(60, 80)))))[0] == 200
+        alone(all_of_them(server.port))
+        alive = alone(ask(server.port, request("/redact?categories=5", *form(street(60, 80)))))[0] == 200
         crashed = server.process.poll() is not None
     worst = sorted(s for s in statuses if s >= 500 and s != 503)
     return {"requests": n, "reached_the_decoder": decoded, "statuses": dict(sorted(statuses.items())), "raw_pixels": leaks, "crashes": int(crashed or not alive),
@@ -356,7 +362,7 @@ def start() -> dict:
     "Seconds from the command to the first redacted picture."
     data = request("/redact?categories=5", *form(street(300, 300)))
     with Running("load", "()", "", "from camredact.segment import load") as server:
-        status, _, _ = asyncio.run(ask(server.port, data))
+        status, _, _ = alone(ask(server.port, data))
         assert status == 200, status
         return {"to_first_answer_s": round(time.perf_counter() - server.began, 2)}
 
@@ -372,7 +378,7 @@ def memory(minutes: float) -> dict:
                 await asyncio.sleep(1)
                 samples.append(((time.perf_counter() - began)/60, watched.memory_info().rss/2**20))
         async def everything() -> None: await asyncio.gather(pound(server.port, 4, 60*minutes, data), watch(server.port, 2, 60*minutes), sample())
-        asyncio.run(everything())
+        alone(everything())
     late = np.array([s for s in samples if s[0] > min(1, minutes/3)])
     return {"minutes": minutes, "mb_per_minute": round(float(np.polyfit(late[:, 0], late[:, 1], 1)[0]), 3), "first_mb": round(late[0, 1], 1), "last_mb": round(late[-1, 1], 1)}
 

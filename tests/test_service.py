@@ -30,7 +30,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lab import Tab
 from PIL import Image
-from service_load import Running, form, hostile, request
+from service_load import Running, alone, form, hostile, request
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from test_browser import HIGH, WIDE, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered
 from test_safety import MARK, pictures
@@ -331,7 +331,7 @@ def test_a_reader_that_does_not_read_is_cut_off_and_nothing_piles_up() -> None:
         async with asyncio.timeout(20): await Client(inside, wire).run()
         inside.stop()
         return wire, time.monotonic() - began
-    wire, took = asyncio.run(run())
+    wire, took = alone(run())
     assert took < 5 and wire.taken <= service.HANDS
 
 
@@ -341,7 +341,7 @@ def test_a_socket_that_says_nothing_is_closed() -> None:
         async with asyncio.timeout(20): await Client(inside, Stuck(0)).run()
         inside.stop()
         return time.monotonic() - began
-    assert .2 < asyncio.run(run()) < 5
+    assert .2 < alone(run()) < 5
 
 
 def test_frames_are_paced() -> None:
@@ -354,7 +354,7 @@ def test_frames_are_paced() -> None:
         task.cancel()
         inside.stop()
         return wire.taken
-    assert 20 <= asyncio.run(run()) <= 60
+    assert 20 <= alone(run()) <= 60
 
 
 # Who may come in
