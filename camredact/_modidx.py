@@ -13,6 +13,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                'camredact.cli.Parser': ('cli.html#parser', 'camredact/cli.py'),
                                'camredact.cli.Parser.__init__': ('cli.html#parser.__init__', 'camredact/cli.py'),
                                'camredact.cli.Parser.error': ('cli.html#parser.error', 'camredact/cli.py'),
+                               'camredact.cli._hand_over': ('cli.html#_hand_over', 'camredact/cli.py'),
                                'camredact.cli.add_choice': ('cli.html#add_choice', 'camredact/cli.py'),
                                'camredact.cli.add_clip': ('cli.html#add_clip', 'camredact/cli.py'),
                                'camredact.cli.add_doctor': ('cli.html#add_doctor', 'camredact/cli.py'),

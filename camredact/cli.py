@@ -318,17 +318,23 @@ def train(
     argv: Sequence[str],  # what follows `camredact train`
 ) -> int:
     "Hands over to `camredact.train.main`; raises `BadInput` if the packages for training are missing."
-    try: main = import_module("camredact.train").main
-    except ModuleNotFoundError as e: raise BadInput(f"training needs {e.name}: pip install 'camredact[train]'") from e
-    return main(list(argv)) or 0
+    return _hand_over("train", "training", argv)
 
 def evaluate(
     argv: Sequence[str],  # what follows `camredact eval`
 ) -> int:
     "Hands over to `camredact.evaluate.main`; raises `BadInput` if the packages for training are missing."
-    try: main = import_module("camredact.evaluate").main
-    except ModuleNotFoundError as e: raise BadInput(f"judging needs {e.name}: pip install 'camredact[train]'") from e
-    return main(list(argv))
+    return _hand_over("evaluate", "judging", argv)
+
+def _hand_over(
+    module: str,          # of the package
+    work: str,            # what it does, in a word
+    argv: Sequence[str],  # what follows the command
+) -> int:
+    "Calls the module's own `main`."
+    try: main = import_module(f"camredact.{module}").main
+    except ModuleNotFoundError as e: raise BadInput(f"{work} needs {e.name}: pip install 'camredact[train]'") from e
+    return main(list(argv)) or 0
 
 # %% ../nbs/07_cli.ipynb #cec54eec
 def bench(
@@ -419,6 +425,7 @@ def photo(
     "Cleans photos; returns 1 where any of several failed, raises `BadInput` where the only one did."
     media = import_module("camredact.media")
     single = len(args.sources) == 1 and args.out is not None and args.out.suffix.lower() in media.KINDS
+    if args.out and args.out.suffix and not single and not args.out.is_dir(): raise BadInput(f"{args.out}: for one photo name a .png, .jpg or .webp, for several a folder")
     if single and args.rename: raise BadInput("--rename chooses the names itself: name a folder with -o")
     if args.format and f".{args.format}" not in media.KINDS: raise BadInput(f"--format {args.format}: choose png, jpg or webp")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that nothing half-written is left

@@ -151,6 +151,8 @@ def test_photos_and_clips(tmp_path: Path) -> None:
     refused(run("photo", str(tmp_path/"bad.jpg"), "-o", str(tmp_path/"one.png")), "bad.jpg")
     refused(run("photo", str(tmp_path/"good.png"), "-o", str(tmp_path/"good.png"), "--overwrite"), "good.png")
     refused(run("photo", str(tmp_path/"good.png"), "--hide", "no peple"), "no peple")
+    refused(run("photo", str(tmp_path/"good.png"), "-o", str(tmp_path/"new.gif")), "new.gif")
+    assert not (tmp_path/"new.gif").exists()
     source = write_clip(tmp_path/"clip.webm", "libvpx")
     done = run("clip", str(source), "-o", str(tmp_path/"clean.webm"), "--preview", str(tmp_path/"sheet.png"))
     assert done.returncode == 0 and "3 frames" in done.stdout and (tmp_path/"sheet.png").is_file(), done
