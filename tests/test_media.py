@@ -813,3 +813,15 @@ def test_a_transparency_that_is_not_read_is_refused(tmp_path: Path) -> None:
         box.mux(stream.encode())
     with pytest.raises(BadClip, match="transparency"): clip(source, tmp_path/"out.mp4", segmenter=Even())
     assert not (tmp_path/"out.mp4").exists()
+
+
+def test_vorbis_sound_is_not_kept_with_its_notes(tmp_path: Path) -> None:
+    with av.open(str(tmp_path/"in.mkv"), "w") as box:
+        stream = box.add_stream("libvpx", rate=5, width=64, height=48, pix_fmt="yuv420p")
+        sound = box.add_stream("vorbis", rate=44100, layout="stereo", options={"strict": "experimental"})
+        for rgb in (np.full((48, 64, 3), 90, np.uint8),)*3: box.mux(stream.encode(av.VideoFrame.from_ndarray(rgb)))
+        quiet = av.AudioFrame.from_ndarray(np.zeros((2, 44100), np.float32), "fltp", "stereo")
+        quiet.sample_rate = 44100
+        for s, frame in ((sound, quiet), (sound, None), (stream, None)): box.mux(s.encode(frame))
+    with pytest.warns(UserWarning), pytest.raises(BadOutput, match="Vorbis"): clip(tmp_path/"in.mkv", tmp_path/"out.webm", segmenter=Even(), keep_audio=True)
+    assert [p.name for p in tmp_path.iterdir()] == ["in.mkv"]
