@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from fastprogress import progress_bar
 from .categories import CODES, PEOPLE
-from .data import Item
+from .data import ROW, UNKNOWN, Item
 from .redact import fit_matte, matte
 from .segment import Segmenter, score_picture
 from .train import people_truth, read_rgb, rows_of
@@ -39,11 +39,12 @@ def conformal_tau(
 LEAST = 50  # pixels that must be hidden, for a picture to count
 
 def code_truth(
-    item: Item,              # a CamVid frame with 32 classes
+    item: Item,              # a CamVid frame with 32 classes or, for `Animal`, any
     names: Iterable[str],    # the categories in question
-) -> tuple[np.ndarray, None]:  # bool[H,W]; nothing is left out
-    "Where the label is one of `names`."
-    return np.isin(rows_of(item), [CODES.index(n) for n in names]), None
+) -> tuple[np.ndarray, np.ndarray]:  # bool[H,W] each
+    "Where the label is one of `names`, and where nobody knows."
+    rows = rows_of(item)
+    return np.isin(rows, [CODES.index(n) for n in names] + [ROW["animal"]]*("Animal" in names)), rows == UNKNOWN
 
 def cover_losses(
     segmenter: Segmenter,           # blind to the pictures

@@ -451,7 +451,7 @@ def clip(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             done = media.redact_clip(args.source, args.out, keep_audio=args.keep_audio, preview=args.preview,
-                budget=media.STILL_BUDGET if args.careful else None, **chosen(args))
+                way=args.neighbours, **chosen(args))
     except ValueError as e: raise BadInput(str(e)) from e
     print(done)
     return int(bool(done.failed or done.unread or done.cut))
@@ -561,7 +561,8 @@ def add_clip(
     p.add_argument("source", type=Path, metavar="IN", help="a clip of any kind that FFmpeg reads")
     p.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help=".mp4 or .webm")
     p.add_argument("--preview", type=Path, metavar="PNG", help="a sheet of redacted frames, to look at first")
-    p.add_argument("--careful", action="store_true", help="look at 640 x 480 pixels of each frame; slower")
+    p.add_argument("--neighbours", default="agree", choices=["none", "agree", "flow"],
+        help="what frames before and after add: what both hide, or one and it is suspected (agree, default); all that they hide, along the motion, which covers far more (flow)")
     p.add_argument("--keep-audio", action="store_true", help="copy the sound as it is: voices identify people")
     add_choice(p)
     p.set_defaults(run=clip)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['FRAME_PIXELS', 'STILL_PIXELS', 'STILL_FORMATS', 'DEFAULT_BUDGET', 'ENGINES', 'STILL_BUDGET', 'BadPicture',
-           'NoWeights', 'decode', 'model_size', 'Segmenter', 'check_input', 'score_picture', 'cores', 'OnnxSegmenter',
-           'OpenVinoSegmenter', 'weights_folder', 'models', 'card', 'bundled', 'load', 'redact_still']
+           'NoWeights', 'decode', 'model_size', 'Segmenter', 'check_input', 'look_size', 'score_picture', 'cores',
+           'OnnxSegmenter', 'OpenVinoSegmenter', 'weights_folder', 'models', 'card', 'bundled', 'load', 'redact_still']
 
 # %% ../nbs/02_segment.ipynb #bd32cefb
 import json
@@ -148,6 +148,14 @@ def check_input(
     return weights
 
 # %% ../nbs/02_segment.ipynb #0d1d4bcf
+def look_size(
+    h: int,             # height of a picture
+    w: int,             # width
+    budget: int,        # pixels that the model has time for
+) -> tuple[int, int]:   # height and width for the model
+    "`model_size` without enlarging, but for pictures smaller than `DEFAULT_BUDGET`."
+    return model_size(h, w, min(budget, max(h*w, DEFAULT_BUDGET)))
+
 def score_picture(
     segmenter: Segmenter,               # what looks at it
     rgb: np.ndarray,                    # uint8[H,W,3], of any size
@@ -155,7 +163,7 @@ def score_picture(
     budget: int | None = None,          # pixels to look at; None: as many as the segmenter wants
 ) -> tuple[np.ndarray, np.ndarray]:     # score and confidence at the model's size
     "Bring a picture to the size that the model wants, and score it."
-    h, w = model_size(*rgb.shape[:2], budget or segmenter.budget)
+    h, w = look_size(*rgb.shape[:2], budget or segmenter.budget)
     smaller = h*w < rgb.shape[0]*rgb.shape[1]
     rgb = cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR)
     return segmenter.score(rgb, weights)
@@ -363,7 +371,6 @@ def redact_still(
     weights = hide_weights(hidden, dial)
     picture = decode(source if isinstance(source, bytes) else _read(source), STILL_PIXELS, STILL_FORMATS, orient=True)
     segmenter = segmenter or load()
-    budget = max(segmenter.budget, min(STILL_BUDGET, picture.shape[0]*picture.shape[1]))
-    small = matte(*score_picture(segmenter, picture, weights, budget), DIALS[dial].margin, bar)
+    small = matte(*score_picture(segmenter, picture, weights, max(segmenter.budget, STILL_BUDGET)), DIALS[dial].margin, bar)
     fitted = fit_matte(small, *picture.shape[:2])
     return redact(picture, fitted, style), fitted

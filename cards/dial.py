@@ -1,8 +1,8 @@
 """The dial's thresholds, by conformal risk control, for weights that never saw what they are set on.
 
 People: the frames of the left-out drive and the kept tenth of the people sets, each by itself, and the lower threshold is
-taken. Other categories: the drive's frames with 32 classes. The result goes to cards/metrics.json ("dial"): a proposal,
-which nbs/01_redact does not follow yet.
+taken. Animals: the kept pictures that hold any. Other categories: the drive's frames with 32 classes. The result goes to
+cards/metrics.json ("dial"); the thresholds in nbs/01_redact are these, and a test in nbs/15_calibrate compares them.
 
 example: python cards/dial.py runs/blind/fast.onnx
 """
@@ -42,6 +42,7 @@ def main() -> None:
         far, close = (cover_losses(net, items, PEOPLE, margin)[0] for items in (street, near))
         losses = {c: cover_losses(net, full, {c}, margin)[0] for i, c in enumerate(CODES) if c not in PEOPLE and i != VOID}
         losses = {c: x for c, x in losses.items() if len(x) >= max(FEW, 1/alpha)}  # fewer cannot promise alpha
+        losses["Animal"] = cover_losses(net, near, {"Animal"}, margin)[0]
         both = min((far, close), key=lambda x: conformal_tau(x, alpha) or 0)
         said = settings({**losses, "people": both}, alpha)
         found["settings"][dial] = {"alpha": alpha, "margin": margin, "tau": said, "people_far": conformal_tau(far, alpha), "people_near": conformal_tau(close, alpha),

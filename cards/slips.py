@@ -33,7 +33,7 @@ def camvid(drive: str, quick: bool) -> list[tuple[np.ndarray, np.ndarray]]:
     names = set(split_names("val" if quick else "train"))
     items = [i for i in camvid_items(find_shared(ROOT)/"camvid", names) if i.drive == drive]
     small = lambda truth: cv2.resize(truth.astype(np.uint8), (480, 360), interpolation=cv2.INTER_NEAREST) > 0  # frames with 11 classes are so small
-    return [(read_rgb(i), small(people_truth(i)[0])) for i in items]
+    return [(cv2.resize(read_rgb(i), (960, 720)), small(people_truth(i)[0])) for i in items]
 
 
 def drawn(seed: int, n: int = 60) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -42,11 +42,11 @@ def drawn(seed: int, n: int = 60) -> list[tuple[np.ndarray, np.ndarray]]:
     return [(s.picture, np.isin(s.labels, people)) for s in draw_clip(seed, n, 480, 640, fps=15)]
 
 
-def steps(frames: list, mattes: list, way: str) -> Iterator[np.ndarray]:
+def steps(frames: list, looks: list, way: str) -> Iterator[np.ndarray]:
     "The mattes of a clip after the temporal step."
     step = Temporal(way)
-    for n, ((rgb, _), matte) in enumerate(zip(frames, mattes)):
-        for _, done in step.push(n, rgb, matte): yield done
+    for n, ((rgb, _), look) in enumerate(zip(frames, looks)):
+        for _, done in step.push(n, rgb, *look): yield done
     for _, done in step.flush(): yield done
 
 
@@ -55,9 +55,9 @@ def judge(frames: list, net: OnnxSegmenter) -> dict:
     found: dict = {}
     for dial in DIALS:
         eye = eye_of(PRESETS["no people"], dial, net)
-        plain = [eye.look(rgb) for rgb, _ in frames]
+        looks = [eye.suspect(rgb) for rgb, _ in frames]
         for way in WAYS:
-            cover, score = [fit_matte(m, *t.shape) for m, (_, t) in zip(steps(frames, plain, way), frames)], CoverScore()
+            cover, score = [fit_matte(m, *t.shape) for m, (_, t) in zip(steps(frames, looks, way), frames)], CoverScore()
             for m, (_, truth) in zip(cover, frames): score.update(m, truth)
             lost, of = slips([t for _, t in frames], cover)
             s = score.compute()

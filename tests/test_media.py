@@ -364,7 +364,7 @@ def walk(way: str, misses: set[int], speed: int = 10, n: int = 14) -> list[float
 def test_who_is_missed_for_a_moment_stays_covered(misses: set[int]) -> None:
     "Carried along the motion: covered. Without it: not at all."
     assert all(walk("none", misses)[i] == 0 for i in misses)
-    for way in ("flow", "both"): assert all(walk(way, misses)[i] > .9 for i in misses), walk(way, misses)
+    for way in ("flow", "agree"): assert all(walk(way, misses)[i] > .9 for i in misses), walk(way, misses)
     assert any(walk("union", misses, speed=18)[i] < .6 for i in misses)  # as they were is not where they are
     assert all(walk("flow", misses, speed=18)[i] > .9 for i in misses), walk("flow", misses, speed=18)
 
@@ -549,7 +549,7 @@ def test_clips_do_not_depend_on_what_is_covered(tmp_path: Path, style: str, suff
 
 # ---- clips: every matte belongs to its frame
 
-@pytest.mark.parametrize("way, reach", [("none", 0), ("union", 2), ("flow", 2), ("both", 1)])
+@pytest.mark.parametrize("way, reach", [("none", 0), ("union", 2), ("flow", 2), ("agree", 1)])
 def test_every_frame_has_its_own_matte(tmp_path: Path, way: str, reach: int) -> None:
     "The double reads the number of a frame off the frame, and covers the stripe that it means."
     frames = [stamp(np.full((240, 320, 3), (90, 150, 120), np.uint8), i) for i in range(20)]

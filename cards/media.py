@@ -1,0 +1,110 @@
+"""How quick the commands for photos and clips are, and how much memory they take; deface beside them, on the same files.
+
+Whole commands are timed, from start to exit, each in turn and all over again. The clips are drawn. deface (PyPI) finds
+faces, where camredact covers whole people, so this compares times and nothing else. The figures go to cards/metrics.json.
+
+example: python cards/media.py --deface /path/to/its/venv/bin/deface
+         python cards/media.py --only memory
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from ship import rounded
+
+from camredact.streets import draw_clip, draw_street
+
+ROOT = Path(__file__).parents[1]
+OURS = [sys.executable, "-c", "import sys; from camredact.cli import main; sys.exit(main())"]
+CLIPS = {"640x480": (480, 640, 150), "1920x1080": (1080, 1920, 45)}  # height, width, frames
+
+
+def write(path: Path, pictures: Iterator[np.ndarray], rate: int = 15) -> Path:
+    "A clip as a telephone would write it: H.264, mp4."
+    with av.open(path, "w") as out:
+        stream = None
+        for rgb in pictures:
+            if stream is None:
+                stream = out.add_stream("libx264", rate=rate, options={"preset": "veryfast"})
+                stream.height, stream.width, stream.pix_fmt = *rgb.shape[:2], "yuv420p"
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, "rgb24")))
+        out.mux(stream.encode())
+    return path
+
+
+def run(command: list[str]) -> tuple[float, float]:
+    "Seconds and MB of a command from start to exit; raises where it fails."
+    began, process = time.monotonic(), subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, used = os.wait4(process.pid, 0)
+    if status: raise SystemExit(f"{' '.join(command)} failed: status {os.waitstatus_to_exitcode(status)}")
+    return time.monotonic() - began, used.ru_maxrss/1024
+
+
+def clips(folder: Path, deface: str | None, rounds: int) -> dict:
+    "Frames a second of each command on each clip."
+    found = {}
+    for name, (h, w, n) in CLIPS.items():
+        clip = write(folder/f"{name}.mp4", (s.picture for s in draw_clip(1, n, h, w)))
+        ways = {m: [*OURS, "clip", str(clip), "-o", str(folder/f"{m}.mp4"), "--model", m, "--overwrite"] for m in ("fast", "accurate")}
+        if deface: ways["deface"] = [deface, str(clip), "-o", str(folder/"deface.mp4")]
+        taken = {way: [] for way in ways}
+        for _ in range(rounds):
+            for way, command in ways.items(): taken[way].append(run(command)[0])
+        found[name] = {"frames": n, **{way: {"fps": n/statistics.median(t), "seconds": t} for way, t in taken.items()}}
+        print(name, found[name], flush=True)
+    return found
+
+
+def memory(folder: Path) -> dict:
+    "The most memory that a clip of two minutes and one of twenty took, in MB."
+    lap, found = [s.picture for s in draw_clip(1, 90, 240, 320)], {}
+    for minutes in (2, 20):
+        clip = write(folder/f"{minutes}.mp4", (lap[i % 90] for i in range(15*60*minutes)))
+        seconds, found[f"{minutes} minutes"] = run([*OURS, "clip", str(clip), "-o", str(folder/f"{minutes}.out.mp4")])
+        print(minutes, seconds, found, flush=True)
+    return found
+
+
+def photos(folder: Path, rounds: int) -> dict:
+    "Photos a second, of a camera's size and of a small one; the start of the program counted."
+    found = {}
+    for h, w, n in ((720, 960, 20), (3000, 4000, 6)):
+        into = folder/f"{w}x{h}"
+        into.mkdir()
+        for i in range(n): cv2.imwrite(str(into/f"{i}.jpg"), cv2.resize(draw_street(i, 720, 960).picture, (w, h))[..., ::-1])
+        taken = [run([*OURS, "photo", str(into), "-o", str(folder/f"out{w}-{k}"), "--format", "jpg"]) for k in range(rounds)]
+        found[f"{w}x{h}"] = {"photos": n, "a_second": n/statistics.median(t for t, _ in taken), "mb": max(m for _, m in taken)}
+        print(w, h, found[f"{w}x{h}"], flush=True)
+    return found
+
+
+def main() -> None:
+    "Measures what was asked for, and writes."
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--deface", help="its command, in an environment of its own")
+    p.add_argument("--rounds", type=int, default=3)
+    p.add_argument("--only", choices=("clips", "memory", "photos"))
+    a = p.parse_args()
+    path = ROOT/"cards"/"metrics.json"
+    with tempfile.TemporaryDirectory() as name:
+        folder, parts = Path(name), {}
+        if a.only in (None, "clips"): parts["clips"] = clips(folder, a.deface, a.rounds)
+        if a.only in (None, "photos"): parts["photos"] = photos(folder, a.rounds)
+        if a.only in (None, "memory"): parts["memory_mb"] = memory(folder)
+    known = json.loads(path.read_text(encoding="utf-8"))
+    how = "cards/media.py: whole commands, two cores; drawn clips in H.264 at 15 frames a second; medians of rounds taken in turn; deface 1.5.0 with its defaults"
+    path.write_text(json.dumps({**known, "media": {**known.get("media", {}), "date": date.today().isoformat(), "how": how, **rounded(parts)}}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__": main()
