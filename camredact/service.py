@@ -42,7 +42,7 @@ from . import segment
 from .categories import CODES, COLOURS, GROUPS, PRESETS, UNCERTAIN_BAR, UnknownCategory, check_names
 from .guard import LIMITS, LOCAL, Guard, Limits, Rates, Refused, address_of, busy, noted, upload
 from .redact import DEFAULT_DIAL, DIALS, fit_matte, hide_weights, matte, redacted_png, visible_png
-from .segment import DEFAULT_BUDGET, STILL_BUDGET, STILL_FORMATS, BadPicture, NoWeights, Segmenter, decode, model_size, score_picture
+from .segment import DEFAULT_BUDGET, STILL_BUDGET, STILL_FORMATS, BadPicture, NoWeights, Segmenter, decode, look_size, model_size, score_picture
 from .stream import Session
 
 # %% ../nbs/06_service.ipynb #52705de6
@@ -131,9 +131,9 @@ def still(
     picture = decode(data, max_pixels, STILL_FORMATS, orient=True)
     done()
     h, w = picture.shape[:2]
-    budget = max(segmenter.budget, min(STILL_BUDGET, h*w))
+    budget = max(segmenter.budget, STILL_BUDGET)
     score, confidence = score_picture(segmenter, picture, hide_weights(ask.hidden, ask.dial), budget)
-    if score.shape != model_size(h, w, budget): raise ValueError("the score has another size than the picture")
+    if score.shape != look_size(h, w, budget): raise ValueError("the score has another size than the picture")
     done()
     fitted = fit_matte(matte(score, confidence, DIALS[ask.dial].margin, ask.bar), h, w)
     done()

@@ -208,10 +208,10 @@ async def pound(port: int, clients: int, seconds: float, data: bytes) -> dict:
 def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) -> dict:
     "The model alone, called by as many threads in turn."
     from camredact.redact import hide_weights
-    from camredact.segment import STILL_BUDGET, model_size
+    from camredact.segment import STILL_BUDGET, look_size
     from camredact.service import InTurn
     model, weights, took = InTurn(load()), hide_weights(["Car"]), []
-    rgb = np.random.default_rng(0).integers(0, 256, (*model_size(h, w, max(model.budget, min(STILL_BUDGET, h*w))), 3), dtype=np.uint8)
+    rgb = np.random.default_rng(0).integers(0, 256, (*look_size(h, w, max(model.budget, STILL_BUDGET)), 3), dtype=np.uint8)
     model.score(rgb, weights)
     until = time.perf_counter() + seconds
     def one() -> None:
@@ -239,8 +239,8 @@ def learner(path: str | None) -> str | None:
 
 def old_code(path: str, h: int, w: int) -> str:
     "The program of the camera of 2020, for pictures of that size: its network looks at as many pixels as ours."
-    from camredact.segment import STILL_BUDGET, card, cores, model_size
-    return OLD.format(size=model_size(h, w, max(card("fast")["budget"], min(STILL_BUDGET, h*w))), path=path, threads=cores())
+    from camredact.segment import STILL_BUDGET, card, cores, look_size
+    return OLD.format(size=look_size(h, w, max(card("fast")["budget"], STILL_BUDGET)), path=path, threads=cores())
 
 
 def stills(h: int, w: int, seconds: float, counts: list[int], path: str | None) -> dict:

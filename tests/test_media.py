@@ -348,15 +348,15 @@ def test_neighbours_only_add(seed: int, n: int, reach: int, way: str) -> None:
             assert np.array_equal(m, np.maximum.reduce(near))
 
 
-def walk(way: str, misses: set[int], speed: int = 10, n: int = 14) -> list[float]:
+def walk(way: str, misses: set[int], speed: int = 10, n: int = 14, reach: int = 2, hint: int | None = None) -> list[float]:
     "The share of a moving square that is covered in each frame."
-    rng, step, out = np.random.default_rng(0), Temporal(way), []
+    rng, step, out = np.random.default_rng(0), Temporal(way, reach), []
     ground, face = cv2.resize(noise(rng, (16, 20, 3)), (320, 256))//2, noise(rng, (40, 24, 3))//2 + 120
     for i in range(n):
         rgb, truth = ground.copy(), np.zeros((256, 320), np.uint8)
         at = np.s_[100:140, 20 + speed*i:44 + speed*i]
         rgb[at], truth[at] = face, 255
-        out += step.push(truth, rgb, np.zeros_like(truth) if i in misses else truth)
+        out += step.push(truth, rgb, np.zeros_like(truth) if i in misses else truth, None if hint is None else np.full_like(truth, hint))
     return [float(m[truth > 0].mean()/255) for truth, m in [*out, *step.flush()]]
 
 
@@ -367,6 +367,13 @@ def test_who_is_missed_for_a_moment_stays_covered(misses: set[int]) -> None:
     for way in ("flow", "agree"): assert all(walk(way, misses)[i] > .9 for i in misses), walk(way, misses)
     assert any(walk("union", misses, speed=18)[i] < .6 for i in misses)  # as they were is not where they are
     assert all(walk("flow", misses, speed=18)[i] > .9 for i in misses), walk("flow", misses, speed=18)
+
+
+def test_two_witnesses_or_one_and_a_suspicion() -> None:
+    "A gap of one frame is closed without any suspicion; one of two frames only where there is one."
+    assert walk("agree", {5}, reach=1, hint=0)[5] > .9
+    assert max(walk("agree", {5, 6}, reach=1, hint=0)[5:7]) < .5
+    assert min(walk("agree", {5, 6}, reach=1, hint=255)[5:7]) > .9
 
 
 def test_ways_that_do_not_exist_are_refused() -> None:
