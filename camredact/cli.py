@@ -7,8 +7,8 @@ __all__ = ['PLAYABLE', 'QUIET', 'ELSEWHERE', 'BadInput', 'Parser', 'probe', 'che
            'check_learner', 'checkout', 'live_notebook', 'private_folder', 'code_of', 'private_copy', 'serve_clip',
            'version_of', 'counted', 'demo_clip', 'source_url', 'is_free', 'choose_port', 'has_display', 'tunnel',
            'cameras', 'directions', 'lab_arguments', 'serve', 'live', 'train', 'evaluate', 'bench', 'doctor', 'scan',
-           'service', 'leaktest', 'chosen', 'photo', 'clip', 'add_live', 'add_doctor', 'add_scan', 'add_serve',
-           'add_leaktest', 'add_choice', 'add_photo', 'add_clip', 'add_elsewhere', 'parser', 'run', 'main']
+           'check_certificate', 'service', 'leaktest', 'chosen', 'photo', 'clip', 'add_live', 'add_doctor', 'add_scan',
+           'add_serve', 'add_leaktest', 'add_choice', 'add_photo', 'add_clip', 'add_elsewhere', 'parser', 'run', 'main']
 
 # %% ../nbs/07_cli.ipynb #8001d024
 import argparse
@@ -19,6 +19,7 @@ import secrets
 import shutil
 import signal
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -365,6 +366,16 @@ def scan(
     return int(bool(found))
 
 # %% ../nbs/07_cli.ipynb #5b4b9c18
+def check_certificate(
+    cert: str,  # a file
+    key: str,   # its key's
+) -> None:
+    "Raises `BadInput` unless the two can be read and belong together."
+    for name in (cert, key):
+        if not Path(name).is_file(): raise BadInput(f"no such file: {name}")
+    try: ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
+    except OSError as e: raise BadInput(f"{cert} and {key} are no certificate and its key ({getattr(e, 'reason', None) or e.strerror}): give both as PEM") from e
+
 def service(
     args: argparse.Namespace,  # host, port, model, token, insecure, cors, cert, key
 ) -> int:
@@ -372,16 +383,14 @@ def service(
     try: guard, web = import_module("camredact.guard"), import_module("camredact.service")
     except ModuleNotFoundError as e: raise BadInput(f"the service needs {e.name}: pip install 'camredact[service]'") from e
     if bool(args.cert) != bool(args.key): raise BadInput("--cert and --key go together: give both")
-    for name in filter(None, (args.cert, args.key)):
-        if not Path(name).is_file(): raise BadInput(f"no such file: {name}")
-    models = [check_model(name) for name in args.model]
+    if args.cert: check_certificate(args.cert, args.key)
+    models, hosts = [check_model(name) for name in args.model], guard.LOCAL if args.host in guard.LOCAL else None
     try:
         token = guard.token_for(args.host, args.token or os.environ.get("CAMREDACT_TOKEN"), args.insecure)
         sock = web.listen(args.host, args.port)
-    except ValueError as e: raise BadInput(str(e)) from e
+        app = web.make_app(models=models, token=token, cors=args.cors, hosts=hosts)
+    except (ValueError, web.NoWeights) as e: raise BadInput(str(e)) from e
     except (OSError, OverflowError) as e: raise BadInput(f"cannot listen on {args.host}, port {args.port} ({e}): choose another with --host and --port") from e
-    hosts = guard.LOCAL if args.host in guard.LOCAL else None
-    app = web.make_app(models=models, token=token, cors=args.cors, hosts=hosts)
     web.serve(app, sock, web.directions(args.host, sock.getsockname()[1], token, bool(args.cert)), args.cert, args.key)
     return 0
 
@@ -440,7 +449,7 @@ def photo(
 
 # %% ../nbs/07_cli.ipynb #9750c20e
 def clip(
-    args: argparse.Namespace,  # source, out, preview, keep_audio, and what `chosen` takes
+    args: argparse.Namespace,  # source, out, preview, neighbours, keep_audio, and what `chosen` takes
 ) -> int:
     "Cleans a clip; returns 1 where frames had to be covered because they could not be read or judged, or the source breaks off."
     import warnings

@@ -27,11 +27,11 @@ from .train import load_network
 class RedactGraph(nn.Module):
     "Bytes and hide weights to score, confidence and probabilities."
     def __init__(self,
-        net: nn.Module,      # float[1,3,H,W] in 0..1 to logits float[1,32,h,w]
-        twice: bool = False, # look at the picture at half its size as well, and take the mean
+        net: nn.Module,  # float[1,3,H,W] in 0..1 to logits float[1,32,h,w]
+        looks: Sequence[tuple[int, int]] = (),  # parts of the sides, as (1, 2), at which it looks besides; the mean counts
     ):
         super().__init__()
-        self.net, self.twice = net, twice
+        self.net, self.looks = net, looks
 
     def forward(self,
         rgb: torch.Tensor,      # uint8[H,W,3]
@@ -39,7 +39,7 @@ class RedactGraph(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # score[H,W], confidence[H,W], probs[32,h,w]
         x = rgb.permute(2, 0, 1)[None].float()/255
         e, total = self.parts(x)
-        if self.twice: e, total = self.halves(e/total, x)
+        if self.looks: e, total = self.together(e/total, x)
         score = (weights[None] @ e[0].flatten(1)).view_as(total)
         maps = torch.cat([score, e.amax(1, keepdim=True)], 1)/total
         maps = F.interpolate(maps, size=rgb.shape[:2], mode="bilinear", align_corners=False)[0]
@@ -51,22 +51,25 @@ class RedactGraph(nn.Module):
         e = (logits - logits.amax(1, keepdim=True)).exp()
         return e, e.sum(1, keepdim=True)
 
-    def halves(self, fine: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        "The same for both looks together."
-        h, w = ((side + 32)//64*32 for side in x.shape[-2:])  # half of each side, in whole tiles
-        e, total = self.parts(F.interpolate(x, size=(h, w), mode="bilinear", align_corners=False))
-        return fine + F.interpolate(e/total, size=fine.shape[-2:], mode="bilinear", align_corners=False), torch.full_like(fine[:, :1], 2.)
+    def together(self, fine: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        "The same for all looks."
+        found = fine
+        for n, of in self.looks:
+            size = [(side*n + 32*of - 1)//(32*of)*32 for side in x.shape[-2:]]  # in whole tiles
+            e, total = self.parts(F.interpolate(x, size=size, mode="bilinear", align_corners=False))
+            found = found + F.interpolate(e/total, size=fine.shape[-2:], mode="bilinear", align_corners=False)
+        return found, torch.full_like(fine[:, :1], 1. + len(self.looks))
 
 # %% ../nbs/13_export.ipynb #cdac2650
 def export_onnx(
     net: nn.Module,                 # a network of `train`
     path: Path | str,               # the .onnx file to write, whole or not at all
     budget: int = DEFAULT_BUDGET,   # pixels that the model should be given, noted in the file
-    twice: bool = False,            # as for `RedactGraph`
+    looks: Sequence[tuple[int, int]] = (),  # as for `RedactGraph`
 ) -> Path:                          # the file
     "Writes `RedactGraph` of `net` as ONNX, for pictures of any sides that are multiples of 32."
     path, part = Path(path), Path(path).with_suffix(".part")
-    graph = RedactGraph(net.cpu().float().to(memory_format=torch.contiguous_format), twice).eval()
+    graph = RedactGraph(net.cpu().float().to(memory_format=torch.contiguous_format), looks).eval()
     example = (torch.zeros(256, 320, 3, dtype=torch.uint8), torch.zeros(len(CODES)))
     sides = {"rgb": {0: 32*torch.export.Dim("rows", min=2, max=128), 1: 32*torch.export.Dim("columns", min=2, max=128)}, "weights": None}
     with warnings.catch_warnings():
@@ -90,7 +93,7 @@ class TorchSegmenter:
         try: net = load_network(path)
         except (KeyError, RuntimeError, TypeError, ValueError) as error: raise NoWeights(f"{Path(path).name}: {error}") from error
         self.name, self.budget = Path(path).stem, budget or net.budget
-        self.graph = RedactGraph(net, net.twice).eval().to(self.device)
+        self.graph = RedactGraph(net, net.looks).eval().to(self.device)
 
     @torch.inference_mode()
     def _run(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -199,7 +202,7 @@ def ship(
     "Exports `net` and writes its card with the file's hash."
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    path = export_onnx(net, folder/f"{name}.onnx", budget, net.twice)
+    path = export_onnx(net, folder/f"{name}.onnx", budget, net.looks)
     if pictures := list(pictures): quantise(path, pictures, path)
     card = dict(name=name, file=path.name, sha256=sha256(path.read_bytes()).hexdigest(), budget=budget, **about)
     path.with_suffix(".json").write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")

@@ -122,7 +122,7 @@ MAP11.setflags(write=False)
 # %% ../nbs/11_metrics.ipynb #7137e401
 KINDS = [[CODES.index(c) for c in names] for names in GROUPS11.values()]
 KINDS += [[i] for i in range(len(CODES)) if MAP11[i] == VOID11 and i != VOID]
-PEOPLE_WEIGHT = 5.  # how much more than any other a pixel of CamVid's people counts while a model is trained
+PEOPLE_WEIGHT = 30.  # how much more than any other a pixel of CamVid's people counts while a model is trained
 
 def label_map(
     probs: np.ndarray,              # float[32,h,w]: probabilities (not logits: sums of those mean nothing)

@@ -4,11 +4,12 @@
 
 # %% auto #0
 __all__ = ['NOTHING', 'NUMBER', 'ONE', 'WORDS', 'QUERY', 'STEPS', 'Write', 'HEAD', 'HANDS', 'PROBLEMS', 'DESCRIBED', 'PICTURE',
-           'FORM', 'router', 'PROTOCOL', 'PUBLIC', 'PAGE', 'KINDS', 'ICON', 'STUCK', 'code_of', 'hidden_of', 'Ask',
-           'check_query', 'asked', 'matte_png', 'still', 'InTurn', 'shown', 'Service', 'pack', 'unpack', 'Client',
-           'Problem', 'answer', 'redact_picture', 'mask_picture', 'health', 'ready', 'tables', 'budget_of',
+           'FORM', 'router', 'PIECE', 'PROTOCOL', 'PUBLIC', 'PAGE', 'KINDS', 'ICON', 'STUCK', 'HEAD_S', 'HEAD_BYTES',
+           'CONNECTIONS', 'code_of', 'hidden_of', 'Ask', 'check_query', 'asked', 'matte_png', 'still', 'InTurn',
+           'shown', 'one_more', 'frame_pixels', 'Service', 'pack', 'unpack', 'Client', 'Problem', 'InPieces',
+           'hidden_words', 'answer', 'redact_picture', 'mask_picture', 'health', 'ready', 'tables', 'budget_of',
            'categories', 'live', 'sender', 'operation_html', 'docs_html', 'docs', 'life', 'refuse', 'make_app',
-           'directions', 'listen', 'Server', 'serve']
+           'directions', 'listen', 'Connection', 'Server', 'serve']
 
 # %% ../nbs/06_service.ipynb #3d1edfe0
 import asyncio
@@ -20,8 +21,9 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
@@ -37,12 +39,14 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from . import segment
 from .categories import CODES, COLOURS, GROUPS, PRESETS, UNCERTAIN_BAR, UnknownCategory, check_names
-from .guard import LIMITS, LOCAL, Guard, Limits, Rates, Refused, address_of, busy, noted, upload
+from .guard import LIMITS, LOCAL, Guard, Limits, Rates, Refused, address_of, busy, log, noted, origin_of, upload
 from .redact import DEFAULT_DIAL, DIALS, fit_matte, hide_weights, matte, redacted_png, visible_png
-from .segment import DEFAULT_BUDGET, STILL_BUDGET, STILL_FORMATS, BadPicture, NoWeights, Segmenter, decode, look_size, model_size, score_picture
+from .segment import DEFAULT_BUDGET, FRAME_PIXELS, STILL_BUDGET, STILL_FORMATS, BadPicture, NoWeights, Segmenter, decode, look_size, model_size, score_picture
 from .stream import Session
 
 # %% ../nbs/06_service.ipynb #52705de6
@@ -178,6 +182,25 @@ def shown(
     "The name under which a model is offered."
     return Path(model).stem if Path(model).suffix in (".onnx", ".pth") else model
 
+@contextmanager
+def one_more(
+    counter: Counter,  # of names
+    name: str,         # whose turn it is
+) -> Iterator[None]:
+    "Counts somebody for a while, and remembers no name longer."
+    counter[name] += 1
+    try: yield
+    finally:
+        counter[name] -= 1
+        if not counter[name]: del counter[name]
+
+def frame_pixels(
+    models: Iterable[str],  # names or paths
+) -> int:
+    "The largest live frame that is worth the time: pages send as many pixels as the model wants, give or take an eighth."
+    if not set(models) <= set(segment.models()): return FRAME_PIXELS  # what a model of one's own wants is known when it is loaded
+    return min(FRAME_PIXELS, round(1.25*max(segment.card(m).get("budget", DEFAULT_BUDGET) for m in models)))
+
 class Service:
     "Models, workers, places, and the session of the live cameras."
     def __init__(
@@ -191,9 +214,9 @@ class Service:
         self.default, self.limits, self._load = shown([*models, *self.paths][0]), limits, load
         self._segmenters: dict[str, Segmenter] = {}
         self._loading, self._names = Lock(), count(1)
-        self.session = Session(load=self.segmenter, models=list(self.paths))
+        self.session = Session(load=self.segmenter, models=list(self.paths), max_pixels=frame_pixels(self.paths.values()))
         self.pool = ThreadPoolExecutor(limits.workers, "camredact-still")
-        self.inside, self.seated, self.state = Counter(), 0, "loading"
+        self.inside, self.seated, self.state = Counter(), Counter(), "loading"
 
     def offered(
         self,
@@ -208,10 +231,15 @@ class Service:
         self,
         name: str,     # one on offer
     ) -> Segmenter:    # loaded when it is first asked for
-        "The model of that name; raises `NoWeights`."
+        "The model of that name; raises `NoWeights`, without a path in its words."
         with self._loading:
-            if name not in self._segmenters: self._segmenters[name] = InTurn(self._load(self.paths[name]))
-            return self._segmenters[name]
+            try:
+                if name not in self._segmenters: self._segmenters[name] = InTurn(self._load(self.paths[name]))
+                return self._segmenters[name]
+            except Exception as e:
+                log.warning("the model %s: %s", name, e)  # no picture has been near it
+                kind = noted(e)
+        raise NoWeights(f"the model {name} cannot be loaded ({kind}): see the service's log")
 
     def warm(self) -> None:
         "Load the default model and try it, in the background: see `state`."
@@ -234,19 +262,17 @@ class Service:
         "A place for one still; raises `Refused` where there is none."
         if self.inside.total() >= self.limits.places: raise busy("all places are taken: try again in a moment")
         if self.inside[address] >= self.limits.each: raise Refused(429, f"{self.limits.each} pictures of yours are on their way: wait for one", {"retry-after": "1"})
-        self.inside[address] += 1
-        try: yield
-        finally:
-            self.inside[address] -= 1
-            if not self.inside[address]: del self.inside[address]
+        with one_more(self.inside, address): yield
 
     @contextmanager
-    def seat(self) -> Iterator[None]:
+    def seat(
+        self,
+        address: str,     # whose camera
+    ) -> Iterator[None]:
         "A seat for one live camera; raises `Refused` where there is none."
-        if self.seated >= self.limits.seats: raise busy(f"{self.limits.seats} live cameras are connected: try again later", 5)
-        self.seated += 1
-        try: yield
-        finally: self.seated -= 1
+        if self.seated.total() >= self.limits.seats: raise busy(f"{self.limits.seats} live cameras are connected: try again later", 5)
+        if self.seated[address] >= self.limits.seats_each: raise Refused(429, f"{self.limits.seats_each} live cameras of yours are connected: close one", {"retry-after": "5"})
+        with one_more(self.seated, address): yield
 
     async def work(
         self,
@@ -258,9 +284,11 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self.pool, self._still, data, ask, write)
 
     def _still(self, data: bytes, ask: Ask, write: Write) -> tuple[bytes, dict]:
-        try: return still(data, ask, self.segmenter(ask.model), self.limits.pixels, write)
+        try: done = still(data, ask, self.segmenter(ask.model), self.limits.pixels, write)
         except BadPicture as e: raise Refused(422, str(e)) from None
         except BaseException as e: raise busy(f"the picture could not be redacted ({noted(e)}): nothing is shown") from None
+        if ask.model == self.default and self.state.startswith("failed"): self.state = "ready"  # it was mended
+        return done
 
     def stop(self) -> None:
         "Answer whoever waits, and let nobody in."
@@ -312,11 +340,12 @@ class Client:
                 await self.read()
                 writing.cancel()
         except* (TimeoutError, RuntimeError, WebSocketDisconnect): pass  # silent, not reading, or gone
+        finally: self.service.session.leave(self.name)
 
     async def read(self) -> None:
         "Take message after message, one for each free hand."
         while True:
-            await self.hands.acquire()
+            async with asyncio.timeout(self.service.limits.idle_s): await self.hands.acquire()
             while wait := self.pace.take(self.name): await asyncio.sleep(wait)
             async with asyncio.timeout(self.service.limits.idle_s): came = await self.socket.receive()
             if came["type"] == "websocket.disconnect": return
@@ -338,8 +367,10 @@ class Client:
         answer: dict,         # from any thread
         pngs: list[bytes],    # at most one
     ) -> None:
-        "Put an answer into the outbox."
-        self.loop.call_soon_threadsafe(self.outbox.put_nowait, pack(answer, pngs))
+        "Put an answer into the outbox; an echo that is no JSON is left out, for a hand waits."
+        try: data = pack(answer, pngs)
+        except (ValueError, RecursionError): data = pack({"kind": "matte", "error": "the dictionary of a message is nested too deeply"}, [])
+        self.loop.call_soon_threadsafe(self.outbox.put_nowait, data)
 
     async def write(self) -> None:
         "Send answer after answer; raises `TimeoutError` where nobody reads them."
@@ -357,12 +388,44 @@ PROBLEMS = {400: "nothing was said about what to hide, or the form is damaged", 
     413: "too many bytes", 415: "no multipart/form-data", 422: "a parameter or the picture cannot be used", 429: "too many requests", 503: "busy, or not ready: see Retry-After"}
 DESCRIBED: dict = {status: {"model": Problem, "description": why} for status, why in PROBLEMS.items()}
 PICTURE: dict = {200: {"description": "the PNG", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
-    "headers": {"Camredact-Hidden": {"description": "what was hidden, or `nothing`", "schema": {"type": "string"}}, "Server-Timing": {"description": "ms of each step", "schema": {"type": "string"}}}}}
+    "headers": {"Camredact-Hidden": {"description": "what was hidden, `unsure<BAR` where a bar was set, or `nothing`", "schema": {"type": "string"}}, "Server-Timing": {"description": "ms of each step", "schema": {"type": "string"}}}}}
 FORM: dict = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {"type": "object", "required": ["image"], "properties": {
     "image": {"type": "string", "format": "binary", "description": "a JPEG, PNG or WebP"}}}, "encoding": {"image": {"contentType": "image/jpeg, image/png, image/webp"}}}}}}
 router = APIRouter(responses={k: DESCRIBED[k] for k in (403, 429, 503)})
 
 # %% ../nbs/06_service.ipynb #4b2ebaa5
+PIECE = 64 << 10  # bytes that are handed to the server at once
+
+class InPieces(Response):
+    "A PNG that leaves at the pace of its reader, and gives its place back at the end."
+    def __init__(
+        self,
+        png: bytes,               # the whole file
+        place: ExitStack,         # closed when it is sent, or will not be
+        headers: dict[str, str],  # more of them
+    ):
+        super().__init__(png, media_type="image/png", headers=headers)
+        self.place = place
+
+    async def __call__(
+        self,
+        scope: Scope,      # of the request
+        receive: Receive,  # not used
+        send: Send,        # waits where the reader is slow
+    ) -> None:
+        "Send it."
+        with self.place:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            for at in range(0, len(self.body), PIECE):
+                await send({"type": "http.response.body", "body": self.body[at:at + PIECE], "more_body": at + PIECE < len(self.body)})
+
+def hidden_words(
+    ask: Ask,  # what was done
+) -> str:
+    "What was hidden, for a header."
+    unsure = [f"unsure<{ask.bar:g}"] if ask.bar else []
+    return ",".join([*(c for c in CODES if c in ask.hidden), *unsure]) or "nothing"
+
 async def answer(
     request: Request,  # with a picture
     ask: Ask,          # what to do with it
@@ -370,9 +433,10 @@ async def answer(
 ) -> Response:
     "Find a place, read the picture, have it worked on; raises `Refused`."
     service = request.app.state.service
-    with service.place(address_of(request.scope)): png, ms = await service.work(await upload(request), ask, write)
-    hidden = ",".join(c for c in CODES if c in ask.hidden) or "nothing"
-    return Response(png, media_type="image/png", headers={"camredact-hidden": hidden, "server-timing": ", ".join(f"{step};dur={t:.2f}" for step, t in ms.items())})
+    with ExitStack() as place:
+        place.enter_context(service.place(address_of(request.scope)))
+        png, ms = await service.work(await upload(request), ask, write)
+        return InPieces(png, place.pop_all(), {"camredact-hidden": hidden_words(ask), "server-timing": ", ".join(f"{step};dur={t:.2f}" for step, t in ms.items())})
 
 @router.post("/redact", response_class=Response, responses={**PICTURE, **DESCRIBED}, openapi_extra=FORM)
 async def redact_picture(
@@ -403,7 +467,7 @@ async def ready(
     "Whether the default model is loaded and tried, and how many live cameras there are."
     service = request.app.state.service
     if service.state != "ready": raise busy(f"not ready: {service.state}")
-    return {"status": "ready", "live": service.seated, "seats": service.limits.seats}
+    return {"status": "ready", "live": service.seated.total(), "seats": service.limits.seats}
 
 # %% ../nbs/06_service.ipynb #65977715
 def tables(
@@ -439,7 +503,7 @@ async def live(
 ) -> None:
     "Frames in, mattes out, for as long as somebody looks; raises `Refused` where there is no seat."
     service = websocket.app.state.service
-    with service.seat():
+    with service.seat(address_of(websocket.scope)):
         await websocket.accept(PROTOCOL if PROTOCOL in websocket.scope["subprotocols"] else None)
         await Client(service, websocket).run()
         try:
@@ -518,17 +582,17 @@ def make_app(
     models: Sequence[str] = (),                       # names or paths; the first is the default
     limits: Limits = LIMITS,                          # how much of everything
     token: str | None = None,                         # what clients must know
-    cors: Sequence[str] = (),                         # origins of foreign pages that may use it
+    cors: Iterable[str] = (),                         # origins of foreign pages that may use it
     hosts: Sequence[str] | None = None,               # names under which it may be reached; None: any
 ) -> FastAPI:
-    "The service, ready for a server; raises `NoWeights` where there is no model."
-    service = Service(load, models, limits)
+    "The service, ready for a server; raises `NoWeights` where there is no model, `ValueError` where an origin is none."
+    cors, service = [origin_of(o) for o in cors], Service(load, models, limits)
     app = FastAPI(title="camredact", description="A camera that redacts.", version=version("camredact"), docs_url=None, redoc_url=None, lifespan=life)
     app.state.service = service
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError): app.add_exception_handler(kind, refuse)
     app.add_middleware(Guard, limits=limits, token=token, cors=cors, hosts=hosts, public=PUBLIC)
-    if cors: app.add_middleware(CORSMiddleware, allow_origins=list(cors), allow_methods=["GET", "POST"], allow_headers=["Authorization"], expose_headers=["Camredact-Hidden", "Server-Timing"])
+    if cors: app.add_middleware(CORSMiddleware, allow_origins=cors, allow_methods=["GET", "POST"], allow_headers=["Authorization"], expose_headers=["Camredact-Hidden", "Server-Timing"])
     return app
 
 # %% ../nbs/06_service.ipynb #bf0bfbac
@@ -559,6 +623,73 @@ def listen(
     if hasattr(socket, "TCP_USER_TIMEOUT"): sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000*STUCK)
     return sock
 
+# %% ../nbs/06_service.ipynb #7a1882bb
+HEAD_S, HEAD_BYTES, CONNECTIONS = 10, 64 << 10, 400  # of a request's head; and how many may be open at once
+
+class Connection(HttpToolsProtocol):
+    "uvicorn's, each part of it with an end."
+    timer: asyncio.TimerHandle | None = None
+    headed = False  # whether the request's head is complete
+
+    def __init__(
+        self,
+        longest: float,  # seconds for a request
+        **kw: Any,       # the parent's
+    ):
+        super().__init__(**kw)
+        self.longest, self.came = longest, 0  # bytes of the head
+
+    def within(
+        self,
+        seconds: float | None,  # None: without end
+    ) -> None:
+        "Cut the connection off unless something else is said by then."
+        if self.timer: self.timer.cancel()
+        self.timer = self.loop.call_later(seconds, self.transport.abort) if seconds else None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        "As the parent's."
+        super().connection_made(transport)
+        self.within(HEAD_S)
+        if len(self.connections) > CONNECTIONS: transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        "As the parent's."
+        self.within(None)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        "As the parent's; counts while the head is incomplete."
+        super().data_received(data)
+        self.came = 0 if self.headed else self.came + len(data)
+        if self.came > HEAD_BYTES: self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        "As the parent's."
+        super().on_message_begin()
+        self.headed = False
+        self.within(HEAD_S)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        "As the parent's; what is called a header after the body is not kept."
+        if not self.headed: super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        "As the parent's."
+        self.headed = True
+        self.within(self.longest)
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        "As the parent's; the system may still have some of the answer to send."
+        super().on_response_complete()
+        if self.cycle.response_complete: self.within(STUCK)
+
+    def handle_websocket_upgrade(self) -> None:
+        "As the parent's; the socket has clocks of its own."
+        self.within(None)
+        super().handle_websocket_upgrade()
+
 # %% ../nbs/06_service.ipynb #6b3c034a
 class Server(uvicorn.Server):
     "uvicorn, that says when it listens."
@@ -577,8 +708,9 @@ def serve(
     key: str | None = None,    # its key's file
 ) -> None:
     "Serve until interrupted."
-    config = uvicorn.Config(app, loop="asyncio", log_level="warning", access_log=False, server_header=False, ws_max_size=app.state.service.limits.frame,
-        ws_per_message_deflate=False, limit_concurrency=200, timeout_graceful_shutdown=5, ssl_certfile=cert, ssl_keyfile=key)
+    limits = app.state.service.limits
+    config = uvicorn.Config(app, http=partial(Connection, limits.request_s + STUCK), loop="asyncio", log_level="warning", access_log=False, server_header=False, ws_max_size=limits.frame,
+        ws_per_message_deflate=False, timeout_graceful_shutdown=5, ssl_certfile=cert, ssl_keyfile=key)
     server = Server(config)
     server.ready = ready
     server.run(sockets=[sock])

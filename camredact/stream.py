@@ -195,6 +195,13 @@ class WaitingRoom:
             while not (self.frames or self.closed): self.change.wait()
             return None if self.closed else self.frames.pop(next(iter(self.frames)))
 
+    def leave(
+        self,
+        page: str,         # who has gone
+    ) -> Frame | None:     # its frame, if one waited
+        "Give the place of a page free."
+        with self.change: return self.frames.pop(page, None)
+
     def close(self) -> list[Frame]:  # who was still waiting
         "Send everybody away and let nobody in."
         with self.change:
@@ -263,6 +270,7 @@ class Session:
         self._room, self._pipeline = WaitingRoom(), Pipeline(load, max_pixels, clock)
         self._tally, self._lock = Tally(), Lock()
         self._busy: Frame | None = None   # in the worker's hands
+        self._gone: deque[str] = deque()  # pages whose mattes the worker is to forget
         self._worker = Thread(target=self._work, name="camredact", daemon=True)
         self._worker.start()
 
@@ -283,10 +291,20 @@ class Session:
         with self._lock: self._tally.dropped += 1
         replaced.answer({"dropped": True})
 
+    def leave(
+        self,
+        page: str,  # whose tab or socket has gone
+    ) -> None:
+        "Nobody of that name waits any more, and nothing is held for it: others need the place."
+        frame = self._room.leave(page)
+        self._gone.append(page)
+        if frame: frame.answer({"dropped": True})
+
     def _work(self) -> None:
         "The worker thread: nothing that a frame does can end it."
         while frame := self._room.take():
             self._busy = frame
+            while self._gone: self._pipeline.hold.forget(self._gone.popleft())
             try: result, buffers = self._pipeline.run(frame.message, frame.data)
             except BaseException as e: result, buffers = self._fail(frame, e), []  # a thread has nobody above it
             if self._room.closed: result, buffers = {"error": STOPPED}, []

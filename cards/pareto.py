@@ -1,7 +1,7 @@
 """What accuracy costs: encoders, decoders and input sizes, in milliseconds against scores on a drive that none has seen.
 
 Each network gets the same short training from ImageNet, on all but 0006R0, is brought to eight bits, as what ships is, and
-is judged at several sizes, looking once or twice. The times are taken at the end, one network after the other and all
+is judged at several sizes, looking once, as `fast` does, and as `accurate` does. The times are taken at the end, one network after the other and all
 over again, so that a busy moment hits all alike. The figures go to cards/metrics.json; 13_export draws them.
 
 example: python cards/pareto.py --steps 600
@@ -22,12 +22,12 @@ from camredact.data import camvid_items, find_shared, people_items, shrink, spli
 from camredact.export import export_onnx, predict_ms, quantise
 from camredact.paste import Paste, cutouts
 from camredact.segment import OnnxSegmenter, model_size
-from camredact.train import fast_learner, street_scores
+from camredact.train import LOOKS, fast_learner, street_scores
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT/"runs"/"pareto"
 NETS = {"lite0": ("lite0", (96, 64, 48)), "lite0, wide decoder": ("lite0", (160, 112, 80)), "lite1": ("lite1", (96, 64, 48)), "lite2": ("lite2", (96, 64, 48))}
-ONCE, TWICE = (320*256, 512*384, 640*480, 960*736), (640*480, 960*736)
+LOOK = {"": ((), (320*256, 512*384, 640*480, 960*736)), ", as fast looks": (LOOKS["fast"], (640*480,)), ", as accurate looks": (LOOKS["accurate"], (640*480, 960*736))}
 
 
 def noted(rows: dict, how: str | None = None) -> dict:
@@ -75,11 +75,11 @@ def main() -> None:
         learn = fast_learner(street_loaders(seen, seen[:8], (256, 320), 9, 0, .6, light=.45, more=[Paste(bank)]), *NETS[name])
         shorten(learn.dls.train, a.steps)
         with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, slice(5e-4, 2e-3))
-        for twice in (False, True):
-            file = OUT/f"{name.replace(', ', '-').replace(' ', '-')}{'-twice'*twice}.onnx"
-            quantise(export_onnx(learn.model.eval(), file, twice=twice), looked_at(seen[::40], 512*384), file)
-            row = f"{name}{', twice'*twice}"
-            print(row, noted({row: judged(file, TWICE if twice else ONCE, frames)}, how)[row], flush=True)
+        for how_often, (looks, budgets) in LOOK.items():
+            row = name + how_often
+            file = OUT/f"{row.replace(', ', '-').replace(' ', '-')}.onnx"
+            quantise(export_onnx(learn.model.eval(), file, looks=looks), looked_at(seen[::40], 512*384), file)
+            print(row, noted({row: judged(file, budgets, frames)}, how)[row], flush=True)
     rows = json.loads((ROOT/"cards"/"metrics.json").read_text(encoding="utf-8"))["pareto"]["rows"]
     times(rows)
     print(json.dumps(noted(rows)))

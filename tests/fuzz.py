@@ -119,6 +119,20 @@ def rows(side: int) -> bytes:
 
 
 @kind
+def jpeg_of_many_passes(rng: np.random.Generator) -> bytes:
+    "A black picture, and some bytes that send the decoder over it again: a few times, or ever so often."
+    head, again = black_jpeg()
+    return head + again*int(rng.choice([10, 1000, 80_000])) + b"\xff\xd9"
+
+
+@cache
+def black_jpeg() -> tuple[bytes, bytes]:
+    "As large as a frame may be: the file but for its end, and its last pass."
+    data = save(Image.new("RGB", (1024, 1024)), "JPEG", progressive=True)[:-2]
+    return data, data[data.rindex(b"\xff\xda"):]
+
+
+@kind
 def jpeg_that_claims_more(rng: np.random.Generator) -> bytes:
     "A small JPEG whose header says that it is large: as large as a frame may just not be, or far beyond."
     data = bytearray(jpeg(rng))

@@ -11,12 +11,16 @@ import logging
 import re
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from importlib.resources import files
 from pathlib import Path
+from shutil import which
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,7 +34,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lab import Tab
 from PIL import Image
-from service_load import Running, alone, form, hostile, request
+from service_load import Running, alone, ask, form, hostile, request
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from test_browser import HIGH, WIDE, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered
 from test_safety import MARK, pictures
@@ -145,8 +149,18 @@ def test_a_model_that_cannot_be_loaded_shows_nothing_and_may_be_mended() -> None
         return Even()
     with TestClient(make_app(load, ["even"], WILD)) as other:
         assert [other.get("/ready").status_code, post(other).status_code] == [503, 503]
+        until = time.monotonic() + 20
+        while "failed" not in other.get("/ready").json()["error"]: assert time.monotonic() < until
         broken[0] = False
-        assert post(other).status_code == 200
+        assert [post(other).status_code, other.get("/ready").status_code] == [200, 200]
+
+
+def test_what_a_model_said_when_it_failed_to_load_stays_inside(caplog: pytest.LogCaptureFixture) -> None:
+    def load(name: str) -> Even: raise OSError(f"no such file: somebody/{name}.onnx")
+    with TestClient(make_app(load, ["even"], WILD)) as other, other.websocket_connect("/live") as wire:
+        said = [post(other).json()["error"], exchange(wire, frame(model="even"), jpeg(SMALL))[0]["error"], other.get("/ready").text]
+    assert "OSError" in said[1] and not any("somebody" in words for words in said), said
+    assert "somebody" in caplog.text, "whoever runs the service is to know"
 
 
 # What is in the answer
@@ -170,7 +184,8 @@ def test_only_what_may_be_seen_is_in_the_file(hidden: set[str], dial: str, numbe
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_hidden(client: TestClient, preset: str) -> None:
     said = post(client, f"preset={preset}")
-    assert set(said.headers["camredact-hidden"].split(",")) == PRESETS[preset] and not rgba(said.content)[UPPER].any()
+    unsure = {f"unsure<{service.UNCERTAIN_BAR:g}"} if preset == "nothing uncertain" else set()
+    assert set(said.headers["camredact-hidden"].split(",")) == PRESETS[preset] | unsure and not rgba(said.content)[UPPER].any()
 
 
 def test_the_bar_covers_what_is_unsure() -> None:
@@ -178,7 +193,9 @@ def test_the_bar_covers_what_is_unsure() -> None:
         def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]: return np.zeros(rgb.shape[:2], np.float32), np.full(rgb.shape[:2], .4, np.float32)
     with TestClient(make_app(lambda name: Unsure(), ["even"], WILD)) as other:
         for query, covered in (("categories=Car", False), ("categories=Car&bar=.5", True), ("preset=nothing uncertain", True), ("preset=nothing uncertain&bar=0", True)):
-            assert (not rgba(post(other, query).content).any()) == covered, query
+            said = post(other, query)
+            assert (not rgba(said.content).any()) == covered == ("unsure<" in said.headers["camredact-hidden"]), query
+        assert post(other, "categories=none&bar=.5").headers["camredact-hidden"] == "unsure<0.5", "this is not nothing"
 
 
 # Memory, disk, logs
@@ -344,6 +361,48 @@ def test_a_socket_that_says_nothing_is_closed() -> None:
     assert .2 < alone(run()) < 5
 
 
+def test_a_socket_whose_messages_are_never_answered_is_closed() -> None:
+    async def run() -> float:
+        inside, began = Service(lambda name: Even(), ["even"], Limits(idle_s=.3)), time.monotonic()
+        inside.session.submit = lambda *all: None
+        async with asyncio.timeout(20): await Client(inside, Stuck(10_000)).run()
+        inside.stop()
+        return time.monotonic() - began
+    assert alone(run()) < 5
+
+
+def test_a_message_gets_its_answer_however_deep_it_is_nested() -> None:
+    async def run() -> list[str]:
+        inside, said = Service(lambda name: Even(), ["even"], WILD), []
+        client = Client(inside, Stuck(0))
+        for depth in range(800, 1010):
+            head = b'{"kind": "frame", "page": "p", "weights": ' + b"["*depth + b"]"*depth + b"}"
+            client.take(len(head).to_bytes(4, "big") + head)
+            await asyncio.sleep(0)
+            said.append(unpack(client.outbox.get_nowait())[0]["error"])
+        inside.stop()
+        return said
+    assert set(alone(run())) <= {"id must be a number from 0 upwards", "the dictionary of a message is nested too deeply", "the dictionary of a message is JSON"}
+
+
+def test_who_has_gone_waits_no_more() -> None:
+    gate = threading.Event()
+    class Gated(Even):
+        def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            assert gate.wait(30)
+            return super().score(rgb, weights)
+    app = make_app(lambda name: Gated(), ["even"], WILD)
+    room = app.state.service.session._room
+    with TestClient(app) as client:
+        for _ in range(3):
+            with client.websocket_connect("/live") as wire:
+                for n in range(2): wire.send_bytes(pack(frame(id=n, model="even"), [jpeg(SMALL)]))
+                until = time.monotonic() + 20
+                while not room.frames: assert time.monotonic() < until
+            while room.frames: assert time.monotonic() < until, "an absent client takes a place"
+        gate.set()
+
+
 def test_frames_are_paced() -> None:
     class Swift(Stuck):
         async def send_bytes(self, data: bytes) -> None: pass
@@ -357,7 +416,31 @@ def test_frames_are_paced() -> None:
     assert 20 <= alone(run()) <= 60
 
 
+def test_frames_are_no_larger_than_a_model_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.segment, "models", lambda: ["fast", "fine"])
+    monkeypatch.setattr(service.segment, "card", lambda name: {"budget": {"fast": 300*200, "fine": 320*256}[name]})
+    with TestClient(make_app(lambda name: Even(), (), WILD)) as client, client.websocket_connect("/live") as wire:
+        assert exchange(wire, frame(model="fast"), jpeg(SMALL))[1]
+        assert "make it smaller" in exchange(wire, frame(model="fast"), jpeg(np.zeros((416, 320, 3), np.uint8)))[0]["error"]
+    assert service.frame_pixels(["fast", "mine.onnx"]) == service.FRAME_PIXELS
+
+
 # Who may come in
+
+def test_one_address_does_not_take_all_seats() -> None:
+    app = make_app(lambda name: Even(), ["even"], Limits(seats_each=1))
+    with TestClient(app) as one, one.websocket_connect("/live"):
+        with pytest.raises(WebSocketDenialResponse) as e, one.websocket_connect("/live"): pass
+        assert e.value.status_code == 429 and "close one" in e.value.json()["error"]
+        with TestClient(app, client=("10.0.0.2", 5)).websocket_connect("/live"): assert one.get("/ready").json()["live"] == 2
+    assert not app.state.service.seated
+
+
+def test_who_is_too_many_is_told_so_in_a_way_that_pages_can_read() -> None:
+    said = post(TestClient(make_app(lambda name: Even(), ["even"], Limits(requests=0), cors=["https://old.org"])), headers={"origin": "https://old.org"})
+    assert (said.status_code, said.headers["retry-after"], said.headers["access-control-allow-origin"]) == (503, "1", "https://old.org")
+    assert "too many" in said.json()["error"]
+
 
 def test_without_a_token_only_the_page_is_reached() -> None:
     app = make_app(lambda name: Even(), ["even"], WILD, token="a-token-of-sixteen")
@@ -374,7 +457,7 @@ def test_without_a_token_only_the_page_is_reached() -> None:
         assert other.get("/categories?token=a-token-of-sixteen").status_code == 401, "a token in an address is in every log"
 
 
-@pytest.mark.parametrize("origin, cors, allowed", [("https://evil.org", (), False), ("null", (), False), ("http://testserver", (), True), ("https://old.org", ("https://old.org",), True),
+@pytest.mark.parametrize("origin, cors, allowed", [("https://evil.org", (), False), ("null", (), False), ("http://testserver", (), True), ("https://old.org", ("https://old.org",), True), ("https://old.org", ("https://Old.org/",), True),
     ("https://old.org.evil.org", ("https://old.org",), False), ("http://testserver.evil.org", (), False), ("file://", (), False)])
 def test_pages_of_other_sites_stay_out(origin: str, cors: tuple[str, ...], allowed: bool) -> None:
     with TestClient(make_app(lambda name: Even(), ["even"], WILD, cors=cors)) as other:
@@ -433,14 +516,16 @@ def test_the_service_is_as_its_description_says() -> None:
     checks = [content_type_conformance, response_schema_conformance, status_code_conformance, unsupported_method]
     for found in schema.get_all_operations():
         @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
-        @given(case=found.ok().as_strategy())
-        def check(case: Any) -> None:
+        @given(case=found.ok().as_strategy(), real=st.booleans())
+        def check(case: Any, real: bool) -> None:
+            if real and case.body: case.body = {"image": jpeg(STREET)}
             response = case.call()
             case.validate_response(response, checks=checks + ([not_a_server_error] if response.status_code != 503 else []))
             if response.status_code == 200 and "image" in response.headers["content-type"][0]: assert not rgba(response.content)[:len(rgba(response.content))//2 - 2].any()
             met.append((case.operation.path, response.status_code))
         check()
     assert {path for path, _ in met} == {"/redact", "/mask", "/health", "/ready", "/categories"} and {422} <= {status for _, status in met}
+    assert {("/redact", 200), ("/mask", 200)} <= set(met), "no picture came back: its pixels were not looked at"
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
@@ -511,23 +596,70 @@ def test_who_floods_and_does_not_read_is_cut_off(running: Running) -> None:
         said = pack(frame(page="x"*60, weights=[123.45678901234567]*32), [jpeg(SMALL, 40)])
         one = b"\x82\xfe" + len(said).to_bytes(2, "big") + bytes(4) + said if len(said) < 65536 else b""
         assert one
-        sock.settimeout(5)
-        ended, until = "", time.monotonic() + 60
-        while not ended and time.monotonic() < until:
-            try: sock.sendall(one)
-            except (ConnectionError, TimeoutError) as e: ended = type(e).__name__
-        assert ended, "it may flood for ever"
-    until = time.monotonic() + 20
-    with TestClient(make_app(lambda name: Even(), ["even"])): pass
-    import urllib.request
-    while json.load(urllib.request.urlopen(f"{running.url}/ready"))["live"]: assert time.monotonic() < until, "its seat is never given back"
+        sock.settimeout(2)
+        with pytest.raises((TimeoutError, ConnectionError)):  # nobody takes any more
+            while True: sock.sendall(one)
+        until = time.monotonic() + 20
+        while json.load(urllib.request.urlopen(f"{running.url}/ready"))["live"]: assert time.monotonic() < until, "its seat is not given back while it is there"
+        sock.settimeout(30)
+        with pytest.raises(ConnectionError):
+            while True: sock.sendall(one)
     with ws.connect(f"ws://127.0.0.1:{running.port}/live", compression=None) as wire:
         wire.send(pack(frame(), [jpeg(stamp(SMALL.copy(), 1))]))
         assert unpack(wire.recv(timeout=20))[1], "others are served as before"
 
 
+def test_who_does_not_read_a_picture_keeps_its_place_for_a_while_and_is_cut_off() -> None:
+    with Running(limits="request_s=4, each=1, pixels=4_000_000", setup="from fuzz import Even") as server:
+        noise = np.random.default_rng(0).integers(0, 256, (1600, 2400, 3), dtype=np.uint8)
+        data = request("/redact?categories=5", *form(jpeg(noise, 60)))
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.settimeout(20)
+            sock.connect(("127.0.0.1", server.port))
+            sock.sendall(data)
+            began = time.monotonic()
+            head = sock.recv(2048)
+            assert status_of(head) == 200
+            small = request("/redact?categories=5", *form(jpeg(STREET)))
+            asked = lambda: alone(ask(server.port, small))[0]
+            assert asked() == 429, "what is not read takes memory and no place"
+            while asked() != 200: assert time.monotonic() - began < 12, "its place is never given back"
+            came = len(head.partition(b"\r\n\r\n")[2])
+            try: came += len(hear(sock))
+            except ConnectionError: pass
+            assert came < int(re.search(rb"content-length: (\d+)", head)[1]), "the server kept all of it"
+
+
+CUT = "from doubles import Stripes\nfrom camredact import service\nservice.HEAD_S, service.CONNECTIONS = 1, 4"
+
+
+def test_a_request_whose_head_does_not_come_to_an_end_is_cut_off() -> None:
+    with Running("lambda name: Stripes(delay=2)", "['stripes']", "", CUT) as server:
+        def cut_off(sock: socket.socket, data: bytes, every: float) -> float:
+            began = time.monotonic()
+            sock.sendall(b"GET / HTTP/1.1\r\nX: ")
+            with pytest.raises(ConnectionError):
+                while time.monotonic() - began < 10:
+                    sock.sendall(data)
+                    time.sleep(every)
+            return time.monotonic() - began
+        with dial_up(server) as sock: assert .5 < cut_off(sock, b"x", .1) < 5
+        with dial_up(server) as sock: assert cut_off(sock, b"x"*4096, .01) < .9, "some seconds are enough for a gigabyte"
+        with dial_up(server) as sock:  # a request itself may take its time, and one more follow on the same connection
+            for _ in range(2):
+                sock.sendall(request("/redact?categories=5", *form(jpeg(stamp(STREET.copy(), 2)))))
+                said = sock.recv(65536)
+                assert status_of(said) == 200
+                want = int(re.search(rb"content-length: (\d+)", said)[1])
+                while len(said.partition(b"\r\n\r\n")[2]) < want: said += sock.recv(65536)
+        many = [dial_up(server) for _ in range(6)]
+        for sock in many[4:]:
+            with pytest.raises(ConnectionError): sock.sendall(request("/health", method="GET")), sock.recv(1), sock.sendall(b"x"), sock.sendall(b"x")
+        for sock in many: sock.close()
+
+
 def test_prediction_holds_nobody_up() -> None:
-    import urllib.request
     with Running("lambda name: Stripes(delay=4)", "['stripes']", "", "from doubles import Stripes") as slow:
         urllib.request.urlopen(f"{slow.url}/health")
         with dial_up(slow) as sock:
@@ -593,6 +725,19 @@ def test_what_the_image_is_built_from_holds_no_pictures() -> None:
     assert {line for line in ignored if line.startswith("!")} == {"!camredact", "!settings.ini", "!setup.py", "!pyproject.toml", "!README.md", "!LICENSE", "!NOTICE", "!nbs/live.ipynb"}
 
 
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_image_knows_whether_it_is_well(tls: bool, tmp_path: Path) -> None:
+    found = dict(instructions())
+    assert json.loads(found["ENTRYPOINT"])[:2] == ["camredact", "serve"] and "CMD" not in found, "options at the end would replace the program"
+    program, *check = json.loads(found["HEALTHCHECK"].partition("CMD ")[2])
+    files = [str(tmp_path/name) for name in ("cert.pem", "key.pem")]
+    if tls and not which("openssl"): pytest.skip("no openssl to make a certificate with")
+    if tls: subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=camera", "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
+    well = lambda port: subprocess.run([sys.executable, *(c.replace(":8000/", f":{port}/") for c in check)], capture_output=True, timeout=60).returncode == 0
+    with Running(tls=tuple(files)*tls) as server: assert program == "python" and well(server.port)
+    assert not well(server.port)
+
+
 IMPORTED = """
 import sys
 sys.modules.update(dict.fromkeys(["jupyterlab", "ipywidgets", "anywidget", "ipywebrtc", "ipykernel", "av", "torch", "fastai", "matplotlib"]))
@@ -602,8 +747,6 @@ print(make_app(models=["fast"]).title)
 
 
 def test_the_service_needs_neither_jupyter_nor_torch() -> None:
-    import subprocess
-    import sys
     done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "camredact", done.stderr[-2000:]
 
@@ -745,7 +888,6 @@ def test_a_page_without_its_token_says_so(browser: Any) -> None:
         page = context.new_page()
         page.goto(locked.url)
         page.wait_for_function("() => /asks for a token/.test(document.body.innerText)")
-        page.goto("about:blank")
         page.goto(f"{locked.url}/#token=a-token-of-sixteen")
         page.wait_for_selector(".camredact")
         page.locator("button[name=start]").click()

@@ -3,13 +3,15 @@
 
    1 Messages   2 The socket   3 The state   4 The camera   5 A photo   6 The page */
 
-import { BUDGET, Control, Loop, WORDS, browserPlatform, constraintsFor, label, view } from "./camera.js";
+import { BUDGET, Control, Loop, SILENCE, WORDS, browserPlatform, constraintsFor, label, view } from "./camera.js";
 
 Object.assign(WORDS, {
   silent: "No answer from the service. Start tries again.",
   closed: "The service is gone: load this page again.",
   connecting: "connecting to the service.",
   lost: "the connection to the service was lost.",
+  full: "no seat is free: all live cameras of this service are in use. Try again later.",
+  unwelcome: "the service does not let this page in. Load it again, from the address that the service printed; or close other cameras of yours.",
 });
 
 // ------------------------------------------------------------------------------------------------------ 1 Messages
@@ -35,15 +37,24 @@ export function unpack(data) {
 
 const AGAIN = 500, AGAIN_MOST = 8000, OPEN = 1;  // ms before another attempt, doubled each time; a socket's readyState
 
-/** A transport for the loop. Whatever breaks calls `lost`, which covers; the next frame tries to connect again. */
-export function socketTransport(url, { protocols = ["camredact"], Socket = globalThis.WebSocket, now = () => performance.now(), lost = () => {} } = {}) {
-  let socket = null, callback = () => {}, attempts = 0, next = 0, closed = false;
+const UNSENT = 1 << 18;  // bytes that may wait in the browser: some ten frames
+
+/** Whether a socket takes no more, or has answered nothing since a frame went out at `asked`, long ago. */
+function stuck(socket, asked, now) { return now - asked > SILENCE || socket.bufferedAmount > UNSENT; }
+
+/** A transport for the loop. The first frame connects. Whatever breaks calls `lost`, which covers; the next frame tries to
+    connect again. `why` is asked for words where a socket was never opened: browsers do not tell. */
+export function socketTransport(url, { protocols = ["camredact"], Socket = globalThis.WebSocket, now = () => performance.now(), lost = () => {}, why = async () => "" } = {}) {
+  let socket = null, callback = () => {}, attempts = 0, next = 0, closed = false, asked, reason = "";
   const connect = () => {
     const mine = socket = new Socket(url, protocols);
+    let opened = false;
+    asked = undefined;
     mine.binaryType = "arraybuffer";
-    mine.onopen = () => { attempts = 0; };
+    mine.onopen = () => { opened = true; attempts = 0; reason = ""; };
     mine.onmessage = event => {
       if (mine !== socket) return;
+      asked = undefined;
       try { callback(...unpack(event.data)); } catch (error) { lost(error); }
     };
     mine.onclose = () => {
@@ -51,13 +62,22 @@ export function socketTransport(url, { protocols = ["camredact"], Socket = globa
       socket = null;
       next = now() + Math.min(AGAIN_MOST, AGAIN * 2 ** attempts++);
       if (!closed) lost(new Error(WORDS.lost));
+      if (!closed && !opened) why().then(words => { reason = words; }, () => { reason = ""; });
     };
   };
-  connect();
+  /** Another socket in place of one that is half dead, whose end may be noticed by nobody for minutes. */
+  const replace = () => {
+    const old = socket;
+    connect();
+    old.close();
+    lost(new Error(WORDS.lost));
+  };
   return {
     send(message, buffers) {
       if (!socket && !closed && now() >= next) connect();
-      if (socket?.readyState !== OPEN) throw new Error(WORDS.connecting);
+      if (socket?.readyState === OPEN && stuck(socket, asked, now())) replace();
+      if (socket?.readyState !== OPEN) throw new Error(reason || WORDS.connecting);
+      asked ??= now();
       socket.send(pack(message, buffers));
     },
     onMessage: f => { callback = f; },
@@ -117,31 +137,71 @@ export function queryOf(state) {
 
 /** What the service says that it has hidden, for people. */
 export function hiddenWords(said) {
-  return said === "nothing" ? "Nothing is hidden: the whole picture shows." : `Hidden: ${said.split(",").map(label).join("; ")}.`;
+  if (said === "nothing") return "Nothing is hidden: the whole picture shows.";
+  return `Hidden: ${said.split(",").map(part => part.startsWith("unsure<") ? `what the model is less sure of than ${part.slice(7)}` : label(part)).join("; ")}.`;
 }
+
+/** The words of a refusal; of the status alone where they are somebody else's, as a proxy's. */
+async function refusal(response) {
+  const said = await response.json().catch(() => null);
+  return new Error(said?.error ?? `the service cannot be reached (status ${response.status}): try again later.`);
+}
+
+const MOST = { pixels: 16e6, bytes: 12e6 };  // that the service takes
+
+/** A photo that is too large for the service, smaller; any other, and one that cannot be read here, as it is. */
+export async function shrunk(file, most = MOST) {
+  let bitmap;
+  try {
+    bitmap = await createImageBitmap(file);  // upright: what is drawn has no note how to turn it
+    const scale = Math.min(1, Math.sqrt(most.pixels / (bitmap.width * bitmap.height)));
+    if (scale === 1 && file.size <= most.bytes) return file;
+    const canvas = document.createElement("canvas"), c = canvas.getContext("2d");
+    [canvas.width, canvas.height] = [bitmap.width, bitmap.height].map(n => Math.max(1, Math.floor(scale * n)));
+    c.fillStyle = "#ffffff";  // under what is transparent, as the service has it
+    c.fillRect(0, 0, canvas.width, canvas.height);
+    c.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+    return await new Promise(yes => canvas.toBlob(yes, "image/jpeg", .92)) ?? file;
+  } catch { return file; } finally { bitmap?.close(); }
+}
+
+const CALM = 250, TRIES = 4;  // ms without another click before a photo goes out again; how often it does while the service is busy
+const later = ms => new Promise(yes => setTimeout(yes, ms));
 
 /** One photo at a time, redacted by the service. `show(png, words)` gets null for the picture wherever there is none for
     the choice of now: while it is worked on, after a click, after an error. */
 export class Photo {
-  constructor({ state, headers = {}, show, ask = (...all) => fetch(...all) }) {
-    Object.assign(this, { state, headers, show, ask, file: null, turn: 0 });
-    for (const name of ["hidden", "bar", "dial", "model"]) state.on(`change:${name}`, () => this.file && this.redact(this.file));
+  constructor({ state, headers = {}, show, ask = (...all) => fetch(...all), shrink = shrunk, wait = later }) {
+    Object.assign(this, { state, headers, show, ask, shrink, wait, file: null, turn: 0 });
+    for (const name of ["hidden", "bar", "dial", "model"]) state.on(`change:${name}`, () => this.file && this.redact(this.file, CALM));
   }
 
-  async redact(file) {
-    const turn = ++this.turn, body = new FormData();
-    this.file = file;
+  async redact(file, calm = 0) {
+    const turn = ++this.turn;
+    if (file !== this.file) [this.file, this.small] = [file, this.shrink(file)];
     this.stop?.abort();
     this.stop = new AbortController();
     this.show(null, "Covered until the service has answered.");
     try {
-      body.append("image", file, "image");
-      const response = await this.ask(`redact?${queryOf(this.state)}`, { method: "POST", body, headers: this.headers, signal: this.stop.signal });
-      if (!response.ok) throw new Error((await response.json()).error);
+      await this.wait(calm);
+      const response = await this.post(await this.small, turn);
+      if (turn !== this.turn) return;
+      if (!response.ok) throw await refusal(response);
       const png = await response.blob(), words = hiddenWords(response.headers.get("camredact-hidden"));
       if (turn === this.turn) this.show(png, words);
     } catch (error) {
       if (turn === this.turn) this.show(null, `Nothing is shown: ${error.message || error}`);
+    }
+  }
+
+  /** The service's answer, once it has time; undefined where nobody waits for it any more. */
+  async post(file, turn) {
+    for (let tries = 1; turn === this.turn; tries++) {
+      const body = new FormData();
+      body.append("image", file, "image");
+      const response = await this.ask(`redact?${queryOf(this.state)}`, { method: "POST", body, headers: this.headers, signal: this.stop.signal });
+      if (![429, 503].includes(response.status) || tries === TRIES) return response;
+      await this.wait(1000 * (Number(response.headers.get("retry-after")) || 1));
     }
   }
 }
@@ -167,9 +227,16 @@ export function photoView(section) {
 /** Everything to choose from, as the service says; throws with its words. */
 async function ask(headers) {
   const response = await fetch("categories", { headers });
+  if (!response.ok) throw await refusal(response);
+  return response.json();
+}
+
+/** Why a socket was not opened, as far as the service says it to everybody. */
+export async function whyNot(ask = fetch) {
+  const response = await ask("ready");
+  if (!response.ok) return (await refusal(response)).message;
   const said = await response.json();
-  if (!response.ok) throw new Error(said.error);
-  return said;
+  return said.live >= said.seats ? WORDS.full : WORDS.unwelcome;
 }
 
 /** Puts the 32 boxes behind one line, which a narrow screen begins with closed. */
@@ -189,16 +256,19 @@ async function main() {
   const state = beginning(await ask(headers), matchMedia("(pointer: coarse)").matches);
   const platform = { ...browserPlatform(), recall: () => null, remember() {} };
   const lost = error => { if (loop.video) loop.fail(error); };
-  const transport = socketTransport(url.href, { protocols: ["camredact", ...(token ? [`token.${token}`] : [])], lost });
+  const transport = socketTransport(url.href, { protocols: ["camredact", ...(token ? [`token.${token}`] : [])], lost, why: whyNot });
   const loop = new Loop({ transport, platform, budgetOf: name => state.get("budgets")[name] ?? BUDGET });
   view(new Control({ model: state, loop, streams: pageStreams(navigator.mediaDevices), platform }), camera);
   fold(camera, matchMedia("(max-width: 700px)").matches);
   camera.querySelector(".camredact-option").title = "The picture as the camera gives it.";
-  const photo = new Photo({ state, headers, show: photoView(section) });
+  const shrink = async file => await platform.honest().catch(() => false) ? shrunk(file) : file;  // some browsers falsify what was drawn
+  const photo = new Photo({ state, headers, show: photoView(section), shrink });
   section.querySelector("input").addEventListener("change", event => { if (event.target.files[0]) photo.redact(event.target.files[0]); });
   section.hidden = false;
   for (const host of document.querySelectorAll(".host")) host.textContent = location.host;
 }
 
-if (globalThis.document?.getElementById("camera"))
+if (globalThis.document?.getElementById("camera")) {
+  addEventListener("hashchange", () => location.reload());  // another token was pasted
   main().catch(error => { document.getElementById("camera").textContent = `The service cannot be used: ${error.message}`; });
+}

@@ -1,8 +1,8 @@
 // The page without Jupyter: messages as bytes, a socket that comes and goes, and a photo. What is shown is looked at in pixels.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { Loop, WORDS } from "../../camredact/static/camera.js";
-import { Photo, State, beginning, hiddenWords, pack, pageStreams, photoView, queryOf, socketTransport, unpack } from "../../camredact/static/host.js";
+import { Loop, SILENCE, WORDS } from "../../camredact/static/camera.js";
+import { Photo, State, beginning, hiddenWords, pack, pageStreams, photoView, queryOf, shrunk, socketTransport, unpack, whyNot } from "../../camredact/static/host.js";
 import { CHOICE, Platform, TRAITS, camera, png, seen, settle, stream } from "./doubles.mjs";
 
 test("a message comes back as it went", () => {
@@ -22,7 +22,7 @@ test("what is no message is no answer", () => {
 function network() {
   const made = [];
   class Socket {
-    constructor(url, protocols) { Object.assign(this, { url, protocols, readyState: 0, sent: [] }); made.push(this); }
+    constructor(url, protocols) { Object.assign(this, { url, protocols, readyState: 0, bufferedAmount: 0, sent: [] }); made.push(this); }
     open() { this.readyState = 1; this.onopen?.(); }
     send(bytes) { this.sent.push(unpack(bytes)); }
     close() { this.readyState = 3; this.onclose?.(); }
@@ -32,11 +32,13 @@ function network() {
 }
 
 /** A loop that follows a camera over a socket that is open. */
-async function live() {
+async function live(more = {}) {
   const net = network(), platform = new Platform(), video = camera();
   let loop;
   const lost = error => { if (loop.video) loop.fail(error); };
-  const transport = socketTransport("ws://here/live", { Socket: net.Socket, now: platform.now, lost });
+  const transport = socketTransport("ws://here/live", { Socket: net.Socket, now: platform.now, lost, ...more });
+  assert.equal(net.made.length, 0, "nobody takes a seat before there is a frame to send");
+  assert.throws(() => transport.send({}, []), /connecting/);
   loop = new Loop({ transport, platform, budgetOf: () => 32 * 32 });
   net.last.open();
   loop.choose(CHOICE, "Live.");
@@ -93,6 +95,61 @@ test("attempts come at longer and longer intervals, and none after the end", asy
   assert.equal(s.net.made.length, times.length + 1);
 });
 
+test("a socket that has fallen silent is replaced, and its late answers reveal nothing", async () => {
+  const s = await live();
+  await s.round();
+  const dead = s.net.last, late = await s.shoot();
+  for (let t = 0; t < SILENCE + 1000; t += 500) { await s.platform.pass(500); await s.shoot(); }
+  assert.equal(s.net.made.length, 2);
+  assert.equal(dead.readyState, 3, "the old one is closed");
+  assert.deepEqual([s.pixels(), s.loop.state], [[], "failed"]);
+  s.net.last.open();
+  dead.answer(s.honest(late));
+  await s.platform.pass(600);
+  assert.deepEqual(s.pixels(), []);
+  await s.round();
+  assert.deepEqual([s.loop.state, s.pixels().length, s.net.made.length], ["live", 32 * 32, 2]);
+});
+
+test("frames do not queue up in the browser", async () => {
+  const s = await live();
+  await s.round();
+  const slow = s.net.last, sent = slow.sent.length;
+  slow.bufferedAmount = 1 << 20;
+  await s.shoot();
+  assert.deepEqual([slow.sent.length, s.net.made.length, s.pixels()], [sent, 2, []]);
+});
+
+test("a socket that is answered stays, however long", async () => {
+  const s = await live();
+  for (let t = 0; t < 3 * SILENCE; t += 1000) { await s.platform.pass(1000); await s.round(); }
+  assert.deepEqual([s.net.made.length, s.loop.state], [1, "live"]);
+});
+
+test("why a socket was never opened is said, and forgotten once one is", async () => {
+  const s = await live({ why: async () => WORDS.full });
+  s.net.last.close();
+  await s.platform.pass(600);
+  await s.shoot();
+  assert.equal(s.net.made.length, 2);
+  assert.match(s.loop.words, /connecting/, "this one was open before");
+  s.net.last.close();
+  await settle();
+  for (let t = 0; t < 3; t++) { await s.platform.pass(600); await s.shoot(); }
+  assert.match(s.loop.words, /no seat is free/);
+  s.net.last.open();
+  await s.platform.pass(600);
+  await s.round();
+  assert.equal(s.loop.state, "live");
+});
+
+test("the service says whether it has a seat", async () => {
+  const answer = (ok, said) => async () => ({ ok, status: ok ? 200 : 503, json: async () => said });
+  assert.equal(await whyNot(answer(true, { live: 16, seats: 16 })), WORDS.full);
+  assert.equal(await whyNot(answer(true, { live: 1, seats: 16 })), WORDS.unwelcome);
+  assert.equal(await whyNot(answer(false, { error: "not ready: loading" })), "not ready: loading");
+});
+
 test("bytes that are no message cover", async () => {
   const s = await live();
   await s.round();
@@ -138,14 +195,16 @@ test("cameras are asked for without sound, and errors are told in words", async 
 
 /** A photo on its way: `answers` are given when a test says so. */
 function photo(hidden = ["Car"]) {
-  const state = new State({ hidden, bar: 0, dial: "cautious", model: "fast" }), shown = [], asked = [];
+  const state = new State({ hidden, bar: 0, dial: "cautious", model: "fast" }), shown = [], asked = [], waits = [];
   const ask = (url, options) => new Promise((yes, no) => {
     options.signal.addEventListener("abort", () => no(new Error("aborted")));
     asked.push({ url, options, yes, no });
   });
-  const photo = new Photo({ state, headers: { authorization: "Bearer x" }, ask, show: (png, words) => shown.push([png, words]) });
+  const photo = new Photo({ state, headers: { authorization: "Bearer x" }, ask, show: (png, words) => shown.push([png, words]),
+    shrink: async file => file, wait: ms => new Promise(yes => { waits.push([ms, yes]); if (!ms) yes(); }) });
+  const pass = async () => { for (const [, yes] of waits) yes(); await settle(); };
   const answer = (n, png) => asked[n].yes({ ok: true, blob: async () => png, headers: new Map([["camredact-hidden", "Car"]]) });
-  return { state, photo, shown, asked, answer };
+  return { state, photo, shown, asked, answer, waits, pass };
 }
 
 const FILE = new Blob(["jpeg"]);
@@ -153,6 +212,7 @@ const FILE = new Blob(["jpeg"]);
 test("a photo is covered until the service has answered", async () => {
   const p = photo();
   p.photo.redact(FILE);
+  await p.pass();
   assert.deepEqual(p.shown.map(([png]) => png), [null]);
   assert.equal(p.asked[0].url, "redact?categories=Car&bar=0&dial=cautious&model=fast");
   assert.equal(p.asked[0].options.headers.authorization, "Bearer x");
@@ -161,7 +221,77 @@ test("a photo is covered until the service has answered", async () => {
   assert.deepEqual(p.shown.at(-1), ["png", "Hidden: Car."]);
 });
 
+test("a photo goes out once for several clicks, and again when the service has time", async () => {
+  const p = photo();
+  p.photo.redact(FILE);
+  await p.pass();
+  for (const code of ["Sky", "Tree", "Road"]) p.state.set("hidden", [code]);
+  await settle();
+  assert.equal(p.asked.length, 1, "nobody waits for the next click");
+  await p.pass();
+  assert.equal(p.asked.length, 2);
+  assert.match(p.asked[1].url, /categories=Road/);
+  const busy = { ok: false, status: 503, headers: new Map([["retry-after", "7"]]), json: async () => ({ error: "all places are taken" }) };
+  for (let n = 1; n < 5; n++) {
+    assert.deepEqual([p.asked.length, p.shown.at(-1)[0]], [n + 1, null]);
+    p.asked[n].yes(busy);
+    await settle();
+    if (n < 4) assert.equal(p.waits.at(-1)[0], 7000);
+    await p.pass();
+  }
+  assert.deepEqual([p.asked.length, p.shown.at(-1)], [5, [null, "Nothing is shown: all places are taken"]]);
+});
+
+test("who clicks while a busy service is waited for sends the new choice alone", async () => {
+  const p = photo();
+  p.photo.redact(FILE);
+  await p.pass();
+  p.asked[0].yes({ ok: false, status: 429, headers: new Map(), json: async () => ({ error: "slow down" }) });
+  await settle();
+  p.state.set("hidden", ["Sky"]);
+  await p.pass();
+  assert.deepEqual(p.asked.map(a => new URLSearchParams(a.url.split("?")[1]).get("categories")), ["Car", "Sky"]);
+});
+
+test("an answer that is not the service's is told by its status", async () => {
+  const p = photo();
+  p.photo.redact(FILE);
+  await p.pass();
+  p.asked[0].yes({ ok: false, status: 502, headers: new Map(), json: async () => JSON.parse("<html>") });
+  await settle();
+  assert.deepEqual(p.shown.at(-1), [null, "Nothing is shown: the service cannot be reached (status 502): try again later."]);
+});
+
+/** A browser that reads photos of that size; gives the canvases that were made. */
+function browser(t, width, height) {
+  const made = [];
+  globalThis.createImageBitmap = async () => { if (!width) throw new Error("no picture"); return { width, height, close() {} }; };
+  globalThis.document = { createElement() {
+    const canvas = { getContext: () => ({ fillRect() {}, drawImage() {} }), toBlob: (f, kind) => f(new Blob(["small"], { type: kind })) };
+    made.push(canvas);
+    return canvas;
+  } };
+  t.after(() => { delete globalThis.createImageBitmap; delete globalThis.document; });
+  return made;
+}
+
+test("a photo that is too large for the service is made smaller", async t => {
+  const made = browser(t, 6000, 4000), small = await shrunk(FILE);
+  assert.deepEqual([small.type, made.length], ["image/jpeg", 1]);
+  const { width, height } = made[0];
+  assert.ok(width * height <= 16e6 && width * height > 15.9e6 && Math.abs(width / height - 1.5) < .001, `${width} x ${height}`);
+});
+
+test("a photo that is small enough, or cannot be read here, goes as it is", async t => {
+  for (const [width, height] of [[4000, 3000], [0, 0]]) {
+    const made = browser(t, width, height);
+    assert.equal(await shrunk(FILE), FILE);
+    assert.equal(made.length, 0);
+  }
+});
+
 test("what was hidden is said in words, and that nothing was", () => {
+  assert.equal(hiddenWords("unsure<0.5"), "Hidden: what the model is less sure of than 0.5.");
   assert.equal(hiddenWords("Car,TrafficLight"), "Hidden: Car; Traffic light.");
   assert.match(hiddenWords("nothing"), /whole picture shows/);
 });
@@ -173,7 +303,9 @@ test("nothing to hide is said on purpose", () => {
 test("a photo that was redacted for the choice before is not shown", async () => {
   const p = photo();
   p.photo.redact(FILE);
+  await p.pass();
   p.state.set("hidden", ["Car", "Sky"]);
+  await p.pass();
   assert.equal(p.asked.length, 2);
   assert.ok(p.asked[0].options.signal.aborted && !p.asked[1].options.signal.aborted, "nobody waits for the old one");
   assert.match(p.asked[1].url, /categories=Car%2CSky/);
@@ -190,6 +322,7 @@ test("a photo that was redacted for the choice before is not shown", async () =>
 test("a picture whose bytes come after a click is not shown", async () => {
   const p = photo();
   p.photo.redact(FILE);
+  await p.pass();
   let last;
   p.asked[0].yes({ ok: true, blob: () => new Promise(yes => { last = yes; }), headers: new Map([["camredact-hidden", "Car"]]) });
   await settle();
@@ -202,10 +335,12 @@ test("a picture whose bytes come after a click is not shown", async () => {
 test("errors show words and no picture", async () => {
   const p = photo();
   p.photo.redact(FILE);
+  await p.pass();
   p.asked[0].yes({ ok: false, json: async () => ({ error: "the picture is cut short" }) });
   await settle();
   assert.deepEqual(p.shown.at(-1), [null, "Nothing is shown: the picture is cut short"]);
   p.photo.redact(FILE);
+  await p.pass();
   p.asked[1].no(new TypeError("Failed to fetch"));
   await settle();
   assert.deepEqual(p.shown.at(-1), [null, "Nothing is shown: Failed to fetch"]);
