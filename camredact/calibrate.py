@@ -18,7 +18,7 @@ from .segment import Segmenter, score_picture
 from .train import people_truth, read_rgb, rows_of
 
 # %% ../nbs/15_calibrate.ipynb #28738582
-TAUS = (.6, .5, .4, .3, .25, .2, .15, .12, .1, .08, .06, .05, .04, .03, .02)
+TAUS = (.7, .6, .5, .4, .35, .3, .25, .2, .15, .1, .07, .05)
 
 def risk_bound(
     losses: np.ndarray,  # float[n,k] in 0..1: n frames at k thresholds, each covering more than the last
@@ -59,14 +59,15 @@ def cover_losses(
     for item in progress_bar(items, leave=False):
         truth, ignore = people_truth(item) if names == PEOPLE else code_truth(item, names)
         score, _ = score_picture(segmenter, read_rgb(item), weights)
-        covers = np.stack([fit_matte(matte(score/tau, margin=margin), *truth.shape) == 255 for tau in taus])
         rest = ~truth if ignore is None else ~truth & ~ignore
-        wrong, other = wrong + covers[:, rest].sum(1), other + rest.sum()
-        if truth.sum() >= LEAST: losses.append((~covers[:, truth]).mean(1))
-    return np.array(losses).reshape(-1, len(taus)), wrong/max(other, 1)
+        covers = [fit_matte(matte(score/tau, margin=margin), *truth.shape) == 255 for tau in taus]
+        wrong, other = wrong + [np.count_nonzero(c & rest) for c in covers], other + np.count_nonzero(rest)
+        if (n := np.count_nonzero(truth)) >= LEAST: losses.append([n, *(np.count_nonzero(truth & ~c) for c in covers)])
+    losses = np.array(losses, float).reshape(-1, 1 + len(taus))
+    return np.minimum(losses[:, 1:]/losses[:, :1].mean(), 1) if len(losses) else losses[:, 1:], wrong/max(other, 1)
 
 # %% ../nbs/15_calibrate.ipynb #ae6cff55
-ALPHAS = {"precise": .2, "balanced": .1, "cautious": .05}  # the mean share that may be shown
+ALPHAS = {"precise": 1/4, "balanced": 1/8, "cautious": 1/16}  # the mean share that may be shown
 
 def settings(
     losses: dict[str, np.ndarray],  # by category, and "people": float[n,k]
@@ -77,5 +78,5 @@ def settings(
     found = {name: conformal_tau(x, alpha) for name, x in losses.items() if len(x)}
     known = [max(lowest, t) for name, t in found.items() if t and name != "people"]
     rest = float(np.median(known)) if known else max(lowest, alpha)
-    said = {c: max(lowest, found[c] or 0) if c in found else rest for c in CODES}  # what no threshold covers enough gets the lowest
+    said = {c: max(lowest, found.get(c) or rest) for c in CODES}
     return said | dict.fromkeys(PEOPLE, found.get("people") or TAUS[-1])

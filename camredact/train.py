@@ -432,7 +432,7 @@ def street_scores(
     hidden: Iterable[str] = PEOPLE,  # the hide set; what counts as people stays `PEOPLE`
 ) -> dict:                       # frames, miou11, iou11, acc32, people
     "Figures on a street: 11-class mean IoU, accuracy over 32 codes without Void, and how people are covered."
-    eleven, full, people = SegScore(len(CODES11), VOID11), SegScore(len(CODES), VOID), CoverScore()
+    eleven, full, people = SegScore(VOID11 + 1, VOID11), SegScore(len(CODES), VOID), CoverScore()
     for item in progress_bar(items, leave=False):
         rgb, labels = read_rgb(item), np.array(Image.open(item.label))
         probs, has32 = probs_at(segmenter, rgb, labels.shape), item.kind == "camvid32"
