@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 import cv2
 import numpy as np
-from .categories import CODES, GROUPS, check_names
+from .categories import CODES, check_names
 
 # %% ../nbs/01_redact.ipynb #6aa70bbb
 @dataclass(frozen=True)
@@ -25,10 +25,11 @@ class Dial:
 
 # %% ../nbs/01_redact.ipynb #c05af24b
 TAUS = {  # of each category the thresholds of precise, balanced and cautious, set by cards/dial.py
-    ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian",): (.5, .4, .25),
-    ("Archway", "Bridge", "CartLuggagePram", "Fence", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving", "ParkingBlock", "RoadShoulder", "SUVPickupTruck", "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void", "Wall",): (.35, .275, .125),
-    ("Column_Pole", "SignSymbol",): (.05, .05, .05),
-    ("Road", "Sky",): (.7, .7, .5),
+    ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian"): (.5, .4, .25),
+    ("Archway", "Bridge", "CartLuggagePram", "Fence", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving", "ParkingBlock", "RoadShoulder", "SUVPickupTruck",
+     "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void", "Wall"): (.35, .275, .125),
+    ("Column_Pole", "SignSymbol"): (.05, .05, .05),
+    ("Road", "Sky"): (.7, .7, .5),
     ("Animal",): (.7, .4, .15),
     ("Building",): (.35, .15, .05),
     ("Car",): (.3, .15, .05),

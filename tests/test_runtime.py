@@ -296,7 +296,7 @@ def test_hold_unites_with_its_own_past_only(steps, k):
         m = random_matte(n, *shape)
         held = hold.add(f"page {page}", (choice,), m, k, now)
         expected, newer, mine = m.copy(), now, [h for h in history if h[0] == page]
-        for _, c, s, at, old in reversed(mine[len(mine) - k:] if k else []):
+        for _, c, s, at, old in reversed(mine[-k:] if k else []):
             if c != choice or s != shape or newer - at > HOLD_GAP: break
             expected, newer = np.maximum(expected, old), at
         assert np.array_equal(held, expected)
