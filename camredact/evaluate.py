@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 from .categories import CODES, COLOURS, PEOPLE, PRESETS, VOID, check_names
 from .cli import BadInput, Parser, check_model, counted
-from .metrics import CODES11, GROUPS11, MAP11, VOID11, CoverScore, SegScore, iou_from, label_map, mean_iou, share
+from .metrics import CODES11, GROUPS11, LEANING, MAP11, VOID11, CoverScore, SegScore, iou_from, label_map, mean_iou, share
 from .redact import DEFAULT_DIAL, DIALS, fit_matte, hide_weights, matte
 from .segment import Segmenter, load, look_size, score_picture
 
@@ -150,8 +150,9 @@ class Judge:
     def __init__(self,
         segmenter: Segmenter,                     # what is judged
         sets: dict[int, frozenset[str]] | None = None,  # what the numbers of plain labels may be
+        leaning: float = LEANING,                 # as for `label_map`
     ):
-        self.timed, self.sets = Timed(segmenter), {"plain": sets or {}, "codes": _CODES, "eleven": _ELEVEN}
+        self.timed, self.leaning, self.sets = Timed(segmenter), leaning, {"plain": sets or {}, "codes": _CODES, "eleven": _ELEVEN}
         self.eleven, self.full = defaultdict(lambda: SegScore(VOID11 + 1, VOID11)), defaultdict(lambda: SegScore(len(CODES), VOID))
         self.covers, self.frames = defaultdict(CoverScore), 0
 
@@ -173,7 +174,7 @@ class Judge:
         "The label map of a picture, at its size."
         h, w = look_size(*rgb.shape[:2], self.timed.budget)
         probs = self.timed.segmenter.probs(cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA))
-        return label_map(np.stack([cv2.resize(p, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR) for p in probs]))
+        return label_map(np.stack([cv2.resize(p, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR) for p in probs]), self.leaning)
 
     def _eleven(self, frame: Frame, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "Prediction and truth in 11 classes, at the truth's size: SegNet's labels where there are any."

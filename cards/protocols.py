@@ -20,6 +20,7 @@ from ship import rounded
 from camredact.data import Item, camvid_items, find_shared, shrink, split_items, split_names, street_loaders
 from camredact.evaluate import Judge, clips, find_frames
 from camredact.export import TorchSegmenter
+from camredact.metrics import PEOPLE_WEIGHT
 from camredact.train import fast_learner, save_learner
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +49,7 @@ def train(seen: list[Item], steps: int, out: Path) -> TorchSegmenter:
 def judge(net: TorchSegmenter, names: list[str]) -> dict:
     "11-class mIoU with its interval, and accuracy."
     frames = [f for f in find_frames(find_shared(ROOT)/"camvid", None) if f.name in set(names)]
-    j = Judge(net)
+    j = Judge(net, leaning=PEOPLE_WEIGHT)
     for frame, clip in zip(frames, clips([f.name for f in frames])): j.update(frame, clip)
     found = j.compute()
     return {"frames": found["frames"], "clips": found["interval11"]["clips"], "miou11": found["miou11"], "interval": found["interval11"]["mean"], "acc32": found["acc32"]}

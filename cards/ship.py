@@ -103,6 +103,21 @@ def retimed(name: str) -> None:
     print(name, known[name]["predict_ms"], known[name]["eight_bits"])
 
 
+def relabelled(name: str, drive: str) -> None:
+    "Judges the labels of the blind weights anew: for another way to name the likeliest."
+    path, items = ROOT/"cards"/"metrics.json", [i for i in camvid_items(find_shared(ROOT)/"camvid") if i.drive == drive]
+    known = json.loads(path.read_text(encoding="utf-8"))
+    for how, file in (("single precision", f"{name}.exact.onnx"), ("eight bits", f"{name}.onnx")):
+        s = street_scores(OnnxSegmenter(BLIND/file), items)
+        known[name]["eight_bits"][how]["miou11"] = rounded(s["miou11"])
+    ten = [v for k, v in s["iou11"].items() if k != "bicyclist"]
+    known[name]["left_out_drive"].update(rounded({"miou11": s["miou11"], "iou11": s["iou11"], "acc32": s["acc32"], "miou_without_bicyclist": sum(ten)/len(ten)}))
+    path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    card = ROOT/"camredact"/"weights"/f"{name}.json"
+    card.write_text(json.dumps({**json.loads(card.read_text(encoding="utf-8")), "scores": known[name]}, indent=1) + "\n", encoding="utf-8")
+    print(name, known[name]["left_out_drive"]["miou11"], known[name]["left_out_drive"]["acc32"])
+
+
 def main() -> None:
     "Measures, exports, writes."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -112,9 +127,11 @@ def main() -> None:
     p.add_argument("--drive", default="0006R0")
     p.add_argument("--recipe", type=Path, help="the commands that made both, one a line")
     p.add_argument("--only-times", action="store_true", help="take the times anew, and stop")
+    p.add_argument("--only-labels", action="store_true", help="judge the labels of the blind weights anew, and stop")
     p.add_argument("--only-blind", action="store_true", help="write runs/blind/NAME.onnx, for cards/dial.py, and stop")
     a = p.parse_args()
     if a.only_times: return retimed(a.name)
+    if a.only_labels: return relabelled(a.name, a.drive)
     if not a.blind or not (a.only_blind or (a.full and a.recipe)): p.error("--blind, --full and --recipe are needed, or --blind and --only-blind, or --only-times")
     shared, budget = find_shared(ROOT), BUDGETS[a.name]
     if shared is None: raise SystemExit("the labelled frames are not here: nothing can be measured")
