@@ -121,6 +121,8 @@ def test_no_weights_and_corrupted_weights(tmp_path: Path) -> None:
     (package/"weights"/"fast.json").write_text("{")
     refused(run("live", PYTHONPATH=str(tmp_path)), "card", "corrupted", "reinstall")
     weights.unlink()
+    refused(run("live", PYTHONPATH=str(tmp_path)), "no model 'fast'", "accurate")
+    for other in weights.parent.glob("*.onnx"): other.unlink()
     refused(run("live", PYTHONPATH=str(tmp_path)), "weights", "reinstall")
 
 
