@@ -291,6 +291,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'camredact.media.Clip.__str__': ('media.html#clip.__str__', 'camredact/media.py'),
                                  'camredact.media.Clip._repr_html_': ('media.html#clip._repr_html_', 'camredact/media.py'),
                                  'camredact.media.Eye': ('media.html#eye', 'camredact/media.py'),
+                                 'camredact.media.Eye._matte': ('media.html#eye._matte', 'camredact/media.py'),
+                                 'camredact.media.Eye._scores': ('media.html#eye._scores', 'camredact/media.py'),
                                  'camredact.media.Eye.look': ('media.html#eye.look', 'camredact/media.py'),
                                  'camredact.media.Eye.suspect': ('media.html#eye.suspect', 'camredact/media.py'),
                                  'camredact.media.Photos': ('media.html#photos', 'camredact/media.py'),

@@ -107,7 +107,7 @@ class Eye:
         budget: int | None = None,  # pixels to look at; None: as many as the model wants
     ) -> np.ndarray:          # uint8[h,w], at the model's size: 255 hidden
         "The matte of a picture; raises what the model raises, and `ValueError` where its answer does not fit the question."
-        return self.suspect(rgb, budget)[0]
+        return self._matte(*self._scores(rgb, budget))
 
     def suspect(
         self,
@@ -115,10 +115,16 @@ class Eye:
         budget: int | None = None,  # as for `look`
     ) -> tuple[np.ndarray, np.ndarray]:  # uint8[h,w] each
         "The matte, and what would be hidden at a share `HINT` of the thresholds; raises as `look` does."
+        score, confidence = self._scores(rgb, budget)
+        return self._matte(score, confidence), self._matte(score/HINT, confidence)
+
+    def _matte(self, score: np.ndarray, confidence: np.ndarray) -> np.ndarray: return matte(score, confidence, self.margin, self.bar)
+
+    def _scores(self, rgb: np.ndarray, budget: int | None) -> tuple[np.ndarray, np.ndarray]:
         score, confidence = score_picture(self.segmenter, rgb, self.weights, budget)
         if np.isnan(score).any() or np.isnan(confidence).any(): raise ValueError("the model's scores are no numbers")
         if score.shape != look_size(*rgb.shape[:2], budget or self.segmenter.budget): raise ValueError(f"the model answered with {score.shape}, which is another size")
-        return tuple(matte(score/share, confidence, self.margin, self.bar) for share in (1, HINT))
+        return score, confidence
 
 def eye_of(
     hidden: Iterable[str] = PRESETS["no people"],  # names of the categories to cover

@@ -270,7 +270,7 @@ class Session:
         self._room, self._pipeline = WaitingRoom(), Pipeline(load, max_pixels, clock)
         self._tally, self._lock = Tally(), Lock()
         self._busy: Frame | None = None   # in the worker's hands
-        self._gone: deque[str] = deque()  # pages whose mattes the worker is to forget
+        self._gone: deque[str] = deque(maxlen=MAX_PAGES)  # pages whose mattes the worker is to forget
         self._worker = Thread(target=self._work, name="camredact", daemon=True)
         self._worker.start()
 

@@ -90,6 +90,14 @@ def cost(eight: OnnxSegmenter, plain: OnnxSegmenter, items: list[Item], size: tu
     return {"size": f"{size[1]}x{size[0]}", "frames": len(items), **found, "against_each_other": compare(plain, eight, list(looked_at(items[::5], plain.budget)), hide_weights(PRESETS["no people"]))}
 
 
+def noted(name: str, scores: dict) -> None:
+    "Writes a model's figures to cards/metrics.json and into the card of its weights."
+    figures, card = ROOT/"cards"/"metrics.json", ROOT/"camredact"/"weights"/f"{name}.json"
+    known, about = (json.loads(p.read_text(encoding="utf-8")) for p in (figures, card))
+    figures.write_text(json.dumps({**known, name: scores}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    card.write_text(json.dumps({**about, "scores": scores}, indent=1) + "\n", encoding="utf-8")
+
+
 def retimed(name: str) -> None:
     "Takes the times of what ships, and of the blind weights, anew: for a quiet moment."
     path, shipped = ROOT/"cards"/"metrics.json", OnnxSegmenter(ROOT/"camredact"/"weights"/f"{name}.onnx")
@@ -97,9 +105,7 @@ def retimed(name: str) -> None:
     known[name]["predict_ms"] = rounded({f"{w}x{h}": predict_ms(shipped, (h, w)) for h, w in SIZES[name]})
     for how, file in (("single precision", f"{name}.exact.onnx"), ("eight bits", f"{name}.onnx")):
         known[name]["eight_bits"][how]["ms"] = rounded(predict_ms(OnnxSegmenter(BLIND/file), SIZES[name][-1]))
-    path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    card = ROOT/"camredact"/"weights"/f"{name}.json"
-    card.write_text(json.dumps({**json.loads(card.read_text(encoding="utf-8")), "scores": known[name]}, indent=1) + "\n", encoding="utf-8")
+    noted(name, known[name])
     print(name, known[name]["predict_ms"], known[name]["eight_bits"])
 
 
@@ -112,9 +118,7 @@ def relabelled(name: str, drive: str) -> None:
         known[name]["eight_bits"][how]["miou11"] = rounded(s["miou11"])
     ten = [v for k, v in s["iou11"].items() if k != "bicyclist"]
     known[name]["left_out_drive"].update(rounded({"miou11": s["miou11"], "iou11": s["iou11"], "acc32": s["acc32"], "miou_without_bicyclist": sum(ten)/len(ten)}))
-    path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    card = ROOT/"camredact"/"weights"/f"{name}.json"
-    card.write_text(json.dumps({**json.loads(card.read_text(encoding="utf-8")), "scores": known[name]}, indent=1) + "\n", encoding="utf-8")
+    noted(name, known[name])
     print(name, known[name]["left_out_drive"]["miou11"], known[name]["left_out_drive"]["acc32"])
 
 
@@ -161,12 +165,7 @@ def main() -> None:
         "how": f"cards/ship.py; pictures at {budget} pixels at most, labels at their own size, no hold; left_out_drive, eight_bits, dial_curve and kept_aside_blind "
                "by weights that never saw the drive, kept_aside and animals by the shipped ones; people = Pedestrian, Child, Bicyclist, MotorcycleScooter",
         **scores})
-    path = ROOT/"camredact"/"weights"/f"{a.name}.json"
-    card = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps({**card, "scores": scores}, indent=1) + "\n", encoding="utf-8")
-    figures = ROOT/"cards"/"metrics.json"
-    known = json.loads(figures.read_text(encoding="utf-8")) if figures.exists() else {}
-    figures.write_text(json.dumps({**known, a.name: scores}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    noted(a.name, scores)
     print(json.dumps(scores, indent=1))
 
 
