@@ -26,16 +26,16 @@ class Dial:
 # %% ../nbs/01_redact.ipynb #c05af24b
 TAUS = {  # of each category the thresholds of precise, balanced and cautious, set by cards/dial.py
     ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian"): (.5, .4, .25),
-    ("Archway", "Bridge", "CartLuggagePram", "Fence", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving", "ParkingBlock", "RoadShoulder", "SUVPickupTruck",
-     "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void", "Wall"): (.35, .275, .125),
-    ("Column_Pole", "SignSymbol"): (.05, .05, .05),
-    ("Road", "Sky"): (.7, .7, .5),
+    ("Archway", "Bridge", "CartLuggagePram", "Fence", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving", "ParkingBlock", "RoadShoulder", "SignSymbol",
+     "SUVPickupTruck", "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void", "Wall"): (.325, .275, .1),
+    ("Building", "Car"): (.3, .15, .05),
     ("Animal",): (.7, .4, .15),
-    ("Building",): (.35, .15, .05),
-    ("Car",): (.3, .15, .05),
+    ("Column_Pole",): (.05, .05, .05),
     ("LaneMkgsDriv",): (.35, .25, .1),
+    ("Road",): (.7, .7, .5),
     ("Sidewalk",): (.15, .1, .05),
-    ("Tree",): (.4, .3, .15),
+    ("Sky",): (.7, .6, .4),
+    ("Tree",): (.4, .3, .1),
     ("VegetationMisc",): (.07, .07, .07)}
 
 def _dial(

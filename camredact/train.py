@@ -46,7 +46,7 @@ from .redact import DEFAULT_DIAL, DIALS, fit_matte, hide_weights, matte
 from .segment import DEFAULT_BUDGET, Segmenter, look_size, score_picture
 
 # %% ../nbs/12_train.ipynb #5915827c
-LIVE_BUDGET = 640*480  # pixels that `fast` is given when the camera has them
+LIVE_BUDGET = 544*416  # pixels that `fast` is given when the camera has them
 BUDGETS = {"fast": LIVE_BUDGET, "accurate": 960*736}  # and each of ours
 LOOKS = {"fast": ((1, 2),), "accurate": ((2, 3), (1, 3))}  # at what parts of its sides each looks at a picture besides
 

@@ -1,7 +1,7 @@
 """What accuracy costs: encoders, decoders and input sizes, in milliseconds against scores on a drive that none has seen.
 
 Each network gets the same short training from ImageNet, on all but 0006R0, is brought to eight bits, as what ships is, and
-is judged at several sizes, looking once, as `fast` does, and as `accurate` does. The times are taken at the end, one network after the other and all
+is judged at several sizes: looking once, as `fast` looks, and as `accurate` looks. The times are taken at the end, one network after the other and all
 over again, so that a busy moment hits all alike. The figures go to cards/metrics.json; 13_export draws them.
 
 example: python cards/pareto.py --steps 600
@@ -27,7 +27,7 @@ from camredact.train import LOOKS, fast_learner, street_scores
 ROOT = Path(__file__).parents[1]
 OUT = ROOT/"runs"/"pareto"
 NETS = {"lite0": ("lite0", (96, 64, 48)), "lite0, wide decoder": ("lite0", (160, 112, 80)), "lite1": ("lite1", (96, 64, 48)), "lite2": ("lite2", (96, 64, 48))}
-LOOK = {"": ((), (320*256, 512*384, 640*480, 960*736)), ", as fast looks": (LOOKS["fast"], (640*480,)), ", as accurate looks": (LOOKS["accurate"], (640*480, 960*736))}
+LOOK = {"": ((), (320*256, 544*416, 960*736)), ", as fast looks": (LOOKS["fast"], (544*416,)), ", as accurate looks": (LOOKS["accurate"], (544*416, 960*736))}
 
 
 def noted(rows: dict, how: str | None = None) -> dict:

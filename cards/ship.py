@@ -39,7 +39,7 @@ LICENCE = "see LICENSE in this folder: research data, no open licence"
 NET = "A U-Net: EfficientNet-Lite0 from ImageNet, and a light decoder that stops at a quarter of the picture's sides; in eight bits."
 WHAT = {"fast": NET + " It looks at a picture at its size and at half of it, and takes the mean.",
     "accurate": NET + " It looks at a picture at its size, at two thirds and at a third of it, and takes the mean."}
-SIZES = {"fast": ((256, 320), (384, 512), (480, 640)), "accurate": ((480, 640), (736, 960))}
+SIZES = {"fast": ((256, 320), (480, 640), (416, 544)), "accurate": ((480, 640), (736, 960))}  # its own size last
 
 
 def rounded(x: object) -> object:
