@@ -109,9 +109,9 @@ class FastNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = (x*255 - 127)/128  # what EfficientNet-Lite saw on ImageNet
         maps = self.encoder(x)
-        x = self.top(maps[4])
-        for up, skip in zip(self.ups, maps[3:0:-1]):
-            x = up(torch.cat([F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False), skip], 1))
+        sides, x = x.shape[-2:], self.top(maps[4])
+        for up, skip, stride in zip(self.ups, maps[3:0:-1], (16, 8, 4)):
+            x = up(torch.cat([F.interpolate(x, size=[s//stride for s in sides], mode="bilinear", align_corners=False), skip], 1))
         return self.head(F.dropout2d(x, .1, self.training))
 
 # %% ../nbs/12_train.ipynb #fba3978a

@@ -1,0 +1,84 @@
+"""The learner's file of what ships, got back from its eight bits: to export it anew, to train on from it, or to run it in torch.
+
+A convolution's weights are its whole numbers times their steps, with the batch normalisation that was folded into them.
+So the network computes what the file computes, but for the rounding of its maps.
+
+example: python cards/recover.py fast runs/recovered/fast.pth
+"""
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx.numpy_helper import to_array
+from torch import nn
+
+from camredact.categories import CODES
+from camredact.train import BUDGETS, FastNet
+
+WEIGHTS = Path(__file__).parents[1]/"camredact"/"weights"
+
+
+def values(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
+    "Every constant by its name; what is in eight bits also under the name of its product with its steps."
+    known = {i.name: to_array(i) for i in graph.initializer}
+    for n in graph.node:
+        if n.op_type != "DequantizeLinear" or n.input[0] not in known: continue
+        whole, steps = (known[name].astype(np.float32) for name in n.input[:2])
+        known[n.output[0]] = whole*steps.reshape(-1, *[1]*(whole.ndim - 1))
+    return known
+
+
+def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d | None, weight: np.ndarray, bias: np.ndarray | None) -> None:
+    "Puts weights with the normalisation in them into a convolution; the normalisation then adds the bias and no more."
+    conv.weight.data = torch.from_numpy(weight.copy())
+    bias = torch.zeros(len(weight)) if bias is None else torch.from_numpy(bias.copy())
+    if norm is None: conv.bias.data = bias
+    else:
+        norm.weight.data.fill_(1.)
+        norm.bias.data = bias
+        norm.running_mean.fill_(0.)
+        norm.running_var.fill_(1 - norm.eps)
+
+
+def recovered(path: Path) -> FastNet:
+    "The network of a bundled file; raises KeyError where it is none of ours."
+    graph, net = onnx.load(path).graph, FastNet(pretrained=False).eval()
+    known, modules = values(graph), dict(net.named_modules())
+    norms = {n.output[0].removesuffix("_QuantizeLinear_Input"): n for n in graph.node if n.op_type == "BatchNormalization"}
+    names, found = [name for name, m in modules.items() if isinstance(m, nn.Conv2d)], {}
+    for n in graph.node:
+        if n.op_type != "Conv": continue
+        name = next((m for m in names if f"net.{m}.weight" in n.input[1] and "_token_" not in n.input[1]), None)
+        if name: found.setdefault(name, (known[n.input[1]], known[n.input[2]] if len(n.input) > 2 else None))
+    for name in names: fold(modules[name], follower(modules, name), *found[name])
+    apart = {n.input[1].removeprefix("net.").removesuffix(".weight"): [known[i] for i in n.input[1:]] for n in norms.values()}
+    for name, kept in apart.items():  # a normalisation that was not folded
+        for value, into in zip(kept, ("weight", "bias", "running_mean", "running_var")): getattr(modules[name], into).data = torch.from_numpy(value.copy())
+    return net
+
+
+def follower(modules: dict[str, nn.Module], name: str) -> nn.BatchNorm2d | None:
+    "The normalisation after a convolution: its next sibling."
+    folder, _, last = name.rpartition(".")
+    children = list(modules[folder].named_children())
+    after = [m for _, m in children[[n for n, _ in children].index(last) + 1:]][:1]
+    return after[0] if after and isinstance(after[0], nn.BatchNorm2d) else None
+
+
+def main() -> None:
+    "Recovers and saves."
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("name", choices=list(BUDGETS))
+    p.add_argument("out", type=Path, help="the .pth to write")
+    a = p.parse_args()
+    a.out.parent.mkdir(parents=True, exist_ok=True)
+    net = recovered(WEIGHTS/f"{a.name}.onnx")
+    about = json.loads((WEIGHTS/f"{a.name}.json").read_text(encoding="utf-8"))
+    torch.save(dict(arch=a.name, config=net.config, size=[384, 512], budget=about["budget"], codes=list(CODES), state=net.state_dict()), a.out)
+    print(f"{a.out}: from {about['file']}, sha256 {about['sha256'][:12]}")
+
+
+if __name__ == "__main__": main()
