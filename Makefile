@@ -10,7 +10,7 @@ live: $(ENV)-slim        ## the camera in JupyterLab
 	@.venv/bin/camredact live $(ARGS)
 
 serve: $(ENV)-slim        ## the same camera over HTTP, with a page for telephones
-	@.venv/bin/python -m pip install -qq -e '.[service]'
+	@.venv/bin/python -c 'import fastapi, uvicorn, websockets, httptools, python_multipart' 2>/dev/null || .venv/bin/python -m pip install -qq -e '.[service]'
 	@.venv/bin/camredact serve $(ARGS)
 
 test: $(ENV)-dev nbdev_test py_test js_test        ## everything: notebooks, pytest, front end

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['WORDS', 'HIDES', 'PALETTE', 'read_classes', 'Frame', 'find_frames', 'truth_tables', 'clips', 'interval', 'Timed',
-           'Judge', 'write_answer', 'evaluate', 'parser', 'table', 'main']
+           'alike', 'Scores', 'Judge', 'write_answer', 'all_or_nothing', 'evaluate', 'parser', 'table', 'main']
 
 # %% ../nbs/14_evaluate.ipynb #c15521b1
-import argparse, json, re, statistics, sys, time
+import argparse, json, os, re, shutil, statistics, sys, time, warnings
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +21,8 @@ from PIL import Image
 from .categories import CODES, COLOURS, PEOPLE, PRESETS, VOID, check_names
 from .cli import BadInput, Parser, check_model, counted
 from .metrics import CODES11, GROUPS11, LEANING, MAP11, VOID11, CoverScore, SegScore, iou_from, label_map, mean_iou, share
-from .redact import DEFAULT_DIAL, DIALS, fit_matte, hide_weights, matte
-from .segment import Segmenter, load, look_size, score_picture
+from .redact import DEFAULT_DIAL, DIALS, fit_matte, matte
+from .segment import NoWeights, Segmenter, load, look_size, score_picture
 
 # %% ../nbs/14_evaluate.ipynb #bc319994
 _ALL, _ANIMAL = frozenset(CODES), frozenset({"Animal"})
@@ -85,8 +86,8 @@ def find_frames(
     return frames
 
 def _names(split: Path) -> list[str]:
-    "The frames that a split file names: the first word of each line, without folders and endings."
-    return [re.sub(r"\.(jpe?g|png)$", "", Path(line.split()[0]).name, flags=re.I) for line in _lines(split) if line.strip()]
+    "The frames that a split file names, each once: the first word of each line, without folders and endings."
+    return list(dict.fromkeys(re.sub(r"\.(jpe?g|png)$", "", Path(line.split()[0]).name, flags=re.I) for line in _lines(split) if line.strip()))
 
 def _frame(data: Path, picture: Path) -> Frame:
     "The frame of a picture."
@@ -130,7 +131,9 @@ def interval(
     "Where 95 % of the bootstrap's values lie."
     stack, rng = np.stack(confs), np.random.default_rng(0)
     drawn = [stack[rng.integers(len(stack), size=len(stack))].sum(0) for _ in range(n)]
-    with np.errstate(all="ignore"): each = np.nanpercentile([iou_from(c) for c in drawn], (2.5, 97.5), axis=0).T
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of classes that no clip holds: their interval is NaN
+        each = np.nanpercentile([iou_from(c) for c in drawn], (2.5, 97.5), axis=0).T
     return np.percentile([mean_iou(c) for c in drawn], (2.5, 97.5)).tolist(), each
 
 # %% ../nbs/14_evaluate.ipynb #658c6762
@@ -142,6 +145,34 @@ class Timed:
         found = self.segmenter.score(rgb, weights)
         self.ms.append(1e3*(time.perf_counter() - start))
         return found
+
+def alike(
+    hidden: Iterable[str],   # a hide set
+) -> list[frozenset[str]]:
+    "The hide set in parts whose categories have the same threshold as each other at every dial."
+    parts = defaultdict(set)
+    for c in sorted(hidden): parts[tuple(d.tau[CODES.index(c)] for d in DIALS.values())].add(c)
+    return [frozenset(p) for p in parts.values()]
+
+class Scores:
+    "The scores of one picture for any hide set and dial; each part of a hide set is asked for once."
+    def __init__(self,
+        segmenter: Segmenter,  # what is asked
+        rgb: np.ndarray,       # uint8[H,W,3], any size
+    ):
+        self.segmenter, self.rgb, self.sums = segmenter, rgb, {}
+
+    def at(self,
+        hidden: Iterable[str],  # the hide set
+        dial: str,              # a key of `DIALS`
+    ) -> np.ndarray:            # float32[h,w], at the model's size
+        "The score: each part's sum of probabilities, over its threshold."
+        return sum(self._sum(part)/np.float32(DIALS[dial].tau[CODES.index(min(part))]) for part in alike(hidden))
+
+    def _sum(self, part: frozenset[str]) -> np.ndarray:
+        "The summed probability of a part."
+        if part not in self.sums: self.sums[part] = score_picture(self.segmenter, self.rgb, np.isin(CODES, sorted(part)).astype(np.float32))[0]
+        return self.sums[part]
 
 HIDES = {"people": (PEOPLE, PRESETS["no people"]), "people_alone": (PEOPLE, PEOPLE), "animals": (_ANIMAL, _ANIMAL)}  # what counts, what is hidden
 
@@ -163,10 +194,11 @@ class Judge:
         "Judges one frame, and says what was seen, at the frame's own size."
         try: rgb = np.array(Image.open(frame.picture).convert("RGB"))
         except (OSError, Image.DecompressionBombError) as e: raise BadInput(f"{frame.picture} cannot be read as a picture") from e
+        truths = {kind: _read(getattr(frame, kind), rgb.shape[:2], kind) for kind in ("plain", "codes", "eleven") if getattr(frame, kind)}
         labels = self.labels(rgb)
-        if frame.codes: self.full[clip].update(labels, _read(frame.codes, labels.shape, len(CODES)))
-        if frame.eleven or frame.codes: self.eleven[clip].update(*self._eleven(frame, labels))
-        mattes = self._cover(frame, rgb)
+        if "codes" in truths: self.full[clip].update(labels, _fit(truths["codes"], labels.shape))
+        if "codes" in truths or "eleven" in truths: self.eleven[clip].update(*self._eleven(truths, labels))
+        mattes = self._cover(*next(iter(truths.items())), rgb)
         self.frames += 1
         return labels, mattes
 
@@ -176,22 +208,19 @@ class Judge:
         probs = self.timed.segmenter.probs(cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA))
         return label_map(np.stack([cv2.resize(p, rgb.shape[1::-1], interpolation=cv2.INTER_LINEAR) for p in probs]), self.leaning)
 
-    def _eleven(self, frame: Frame, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _eleven(self, truths: dict[str, np.ndarray], labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         "Prediction and truth in 11 classes, at the truth's size: SegNet's labels where there are any."
-        if not frame.eleven: return MAP11[labels], MAP11[_read(frame.codes, labels.shape, len(CODES))]
-        truth = _read(frame.eleven, most=VOID11 + 1)
-        return MAP11[cv2.resize(labels, truth.shape[::-1], interpolation=cv2.INTER_NEAREST)], truth
+        if "eleven" not in truths: return MAP11[labels], MAP11[_fit(truths["codes"], labels.shape)]
+        return MAP11[_fit(labels, truths["eleven"].shape)], truths["eleven"]
 
-    def _cover(self, frame: Frame, rgb: np.ndarray) -> dict[str, np.ndarray]:
-        "Counts what is covered at each dial; the mattes of `no people`."
-        kind = next(k for k in ("plain", "codes", "eleven") if getattr(frame, k))
-        numbers, mattes = _read(getattr(frame, kind)), {}
+    def _cover(self, kind: str, numbers: np.ndarray, rgb: np.ndarray) -> dict[str, np.ndarray]:
+        "Counts what is covered at each dial, at the labels' own size; the mattes of `no people`."
+        scores, mattes = Scores(self.timed, rgb), {}
         for what, (wanted, hidden) in HIDES.items():
             truth, doubt = (table[numbers] for table in truth_tables(self.sets[kind], wanted))
             if what == "animals" and not truth.any() and kind != "plain": continue  # CamVid has next to none
             for dial in DIALS.values():
-                score, _ = score_picture(self.timed, rgb, hide_weights(hidden, dial.name))
-                small = matte(score, margin=dial.margin)
+                small = matte(scores.at(hidden, dial.name), margin=dial.margin)
                 self.covers[what, dial.name].update(fit_matte(small, *numbers.shape), truth, doubt)
                 if what == "people": mattes[dial.name] = fit_matte(small, *rgb.shape[:2])
         return mattes
@@ -205,13 +234,25 @@ class Judge:
         return _plain(found)
 
 # %% ../nbs/14_evaluate.ipynb #64d0b50f
-def _read(path: Path, size: tuple[int, int] | None = None, most: int = 256) -> np.ndarray:
-    "Label numbers uint8[H,W] below `most`, brought to `size`; raises `BadInput`."
+_MOST = {"plain": 256, "codes": len(CODES), "eleven": VOID11 + 1}  # numbers that labels of each kind may hold
+
+def _read(path: Path, size: tuple[int, int], kind: str) -> np.ndarray:
+    "Label numbers uint8[h,w] at their own size, of the shape of a picture of `size`; raises `BadInput`."
+    most = _MOST[kind]
     try: image = Image.open(path); labels = np.array(image)
     except OSError as e: raise BadInput(f"{path} cannot be read as a picture") from e
     if image.mode not in ("L", "P"): raise BadInput(f"{path} is a picture of mode {image.mode}: labels are numbers, one channel of 8 bits")
     if labels.max(initial=0) >= most: raise BadInput(f"{path} holds the number {labels.max()}: there are {most} classes")
-    return labels if size in (None, labels.shape) else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+    if labels.shape != size and (kind == "plain" or not _same_shape(labels.shape, size)): raise BadInput(f"{path} has {labels.shape[1]}x{labels.shape[0]} pixels, its picture {size[1]}x{size[0]}: labels are of the same frame{'' if kind == 'plain' else ', whole'}")
+    return labels
+
+def _same_shape(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    "Whether two sizes have the same aspect, to one per cent."
+    return min(*a, *b) > 0 and abs(a[0]*b[1]/(a[1]*b[0]) - 1) <= .01
+
+def _fit(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    "Label numbers at another size: each new pixel takes its nearest."
+    return labels if labels.shape == size else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 def _scores(n: str, names: Sequence[str], by_clip: dict[str, SegScore]) -> dict:
     "The label scores of `n` classes, with intervals."
@@ -251,6 +292,21 @@ def write_answer(
         (out/kind).mkdir(parents=True, exist_ok=True)
         image.save(out/kind/f"{name}.png")
 
+@contextmanager
+def all_or_nothing(
+    out: Path | None,  # a new folder; None: none is wanted
+) -> Iterator[Path | None]:
+    "A folder to write into, which becomes `out` at the end, and vanishes when anything fails."
+    if out is None: yield None; return
+    out = out.absolute()
+    part = out.with_name(f".{out.name}.{os.getpid()}.part")
+    part.mkdir(parents=True)
+    try:
+        yield part
+        if out.exists(): out.rmdir()
+        part.replace(out)
+    finally: shutil.rmtree(part, ignore_errors=True)
+
 # %% ../nbs/14_evaluate.ipynb #3927f7d6
 def evaluate(
     segmenter: Segmenter,      # what is judged
@@ -273,7 +329,10 @@ def parser() -> argparse.ArgumentParser:
     p = Parser("camredact eval", description="Judges a model on a folder of labelled frames.",
         epilog="example: camredact eval --data camvid --split camvid/splits/val.txt --json\n         camredact eval --data people/voc --model runs/loo/fast.pth --out answers\n\n"
                "A folder has images/ and either labels/ID_P.png and labels11/ID.png, as CamVid, or labels/ID.png and classes.txt\n"
-               "with lines as '15 person' or '7 cyclist = Bicyclist'.")
+               "with lines as '15 person' or '7 cyclist = Bicyclist'.\n\n"
+               "Labels of CamVid's layout may be smaller or larger than the picture, of the same aspect: 32 codes are brought to the\n"
+               "picture's size by nearest neighbour; for 11 classes the answer is brought to the labels' size, so are mattes, where a\n"
+               "pixel is covered if anything that it overlaps is. Plain labels are of their picture's size.")
     p.add_argument("--data", type=Path, required=True, help="the folder")
     p.add_argument("--split", type=Path, help="a file that names the frames, one a line (default: all)")
     p.add_argument("--model", default="fast", metavar="NAME|PATH", help="a bundled model, or a .onnx or .pth file (default: fast)")
@@ -305,10 +364,11 @@ def main(
         a = parser().parse_args(argv)
         if a.out and a.out.exists() and not a.out.is_dir(): raise BadInput(f"{a.out} is a file: give a new folder")
         if a.out and a.out.exists() and any(a.out.iterdir()): raise BadInput(f"{a.out} is not empty: give a new folder")
-        found = {"model": a.model, "data": a.data.name, "dial": a.dial, **evaluate(load(check_model(a.model)), a.data, a.split, a.dial, a.out)}
-    except BadInput as e:
+        with all_or_nothing(a.out) as out:
+            found = {"model": a.model, "data": a.data.name, "dial": a.dial, **evaluate(load(check_model(a.model)), a.data, a.split, a.dial, out)}
+            if out: (out/"scores.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    except (BadInput, NoWeights, OSError) as e:
         print("camredact eval:", " ".join(str(e).split()), file=sys.stderr)
         return 2
-    if a.out: (a.out/"scores.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(found, indent=1) if a.json else table(found))
     return 0

@@ -4,28 +4,29 @@
 
 # %% auto #0
 __all__ = ['PHOTO_BYTES', 'PHOTO_SUFFIXES', 'HINT', 'OVERLAP', 'DETAIL', 'LONGEST', 'COARSE', 'STYLES', 'BOX_MARGIN', 'LARGEST',
-           'KINDS', 'NEUTRAL', 'FLOW_SIZE', 'WAYS', 'SLACK', 'TICKS', 'CLIP_PIXELS', 'POINTERS', 'MATRIX', 'CODECS',
-           'VPX', 'SETTINGS', 'GAP', 'BT709', 'SOUND', 'BadClip', 'BadOutput', 'photo_formats', 'is_heic', 'to_srgb',
-           'read_photo', 'Eye', 'eye_of', 'spans', 'looks', 'photo_matte', 'check_style', 'box_matte', 'cover',
-           'photo_bytes', 'check_output', 'replacing', 'clean_photo', 'redact_photo', 'photos_in', 'name_photos',
-           'in_notebook', 'Progress', 'why', 'Photos', 'redact_photos', 'motion', 'follow', 'Step', 'Temporal',
-           'likely', 'Shot', 'turned', 'squared', 'picture_of', 'Reader', 'first_shots', 'codec_for', 'even', 'Writer',
-           'Sheet', 'Clip', 'covered_frame', 'Cleaner', 'clip_loop', 'write_sheet', 'redact_clip']
+           'KINDS', 'NEUTRAL', 'FLOW_SIZE', 'WAYS', 'TICKS', 'CLIP_PIXELS', 'LATE', 'POINTERS', 'MATRIX', 'FOLDERS',
+           'CROPS', 'CODECS', 'VPX', 'SETTINGS', 'GAP', 'BT709', 'SOUND', 'BadClip', 'BadOutput', 'photo_formats',
+           'is_heic', 'to_srgb', 'read_photo', 'Eye', 'eye_of', 'spans', 'looks', 'photo_matte', 'check_style',
+           'box_matte', 'cover', 'photo_bytes', 'check_output', 'replacing', 'clean_photo', 'redact_photo', 'photos_in',
+           'left_out', 'name_photos', 'in_notebook', 'Progress', 'why', 'Photos', 'redact_photos', 'motion', 'follow',
+           'Step', 'Temporal', 'where_suspected', 'brought_back', 'likely', 'Shot', 'turned', 'squared', 'picture_of',
+           'ebml', 'is_cropped', 'listen', 'is_quiet', 'said_length', 'Reader', 'first_shots', 'codec_for', 'even',
+           'Writer', 'Sheet', 'Clip', 'covered_frame', 'Cleaner', 'clip_loop', 'write_sheet', 'redact_clip']
 
 # %% ../nbs/05_media.ipynb #08e428ff
 import base64
 import glob
 import html
+import logging
 import os
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import lru_cache
-from heapq import heappop, heappush
 from importlib import import_module
 from importlib.util import find_spec
 from io import BytesIO
@@ -39,7 +40,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms, ImageOps
 from .categories import PRESETS
-from .redact import DEFAULT_DIAL, DIALS, fit_matte, grow, hide_weights, matte, redact, redacted_png, unite
+from .redact import DEFAULT_DIAL, DIALS, fit_matte, hide_weights, matte, redact, redacted_png, unite
 from .segment import DEFAULT_BUDGET, STILL_BUDGET, STILL_FORMATS, STILL_PIXELS, BadPicture, Segmenter, _header, _read, _to_rgb, load, look_size, score_picture
 
 # %% ../nbs/05_media.ipynb #5612e7a3
@@ -91,7 +92,7 @@ def read_photo(
     except Exception as e: raise BadPicture("the picture is cut short or damaged: take it from its source again") from e
 
 # %% ../nbs/05_media.ipynb #c147e75a
-HINT = .5  # a pixel with this share of the threshold is suspected
+HINT = .4  # a pixel with this share of the threshold is suspected
 
 @dataclass(frozen=True)
 class Eye:
@@ -223,9 +224,9 @@ def photo_bytes(
     style: str = "checkerboard",  # one of `STYLES`
     opaque: bool = False,         # a PNG without holes
 ) -> bytes:                       # the file
-    "The redacted picture as a file; raises as `redact` does, and `BadPicture` where the format cannot hold it."
+    "The redacted picture as a file, with holes only in a PNG in checkerboard style; raises as `redact` does, and `BadPicture` where the format cannot hold it."
     check_style(style)
-    if suffix == ".png" and not opaque: return redacted_png(picture, box_matte(matte) if style == "box" else matte)
+    if suffix == ".png" and style == "checkerboard" and not opaque: return redacted_png(picture, matte)
     if max(picture.shape) > LARGEST[suffix]: raise BadPicture(f"a {suffix} cannot be {picture.shape[1]} x {picture.shape[0]} pixels large: write a .png")
     ok, data = cv2.imencode(suffix, cover(picture, matte, style)[..., ::-1], KINDS[suffix])
     if not ok: raise BadPicture(f"the picture cannot be written as {suffix}: write a .png")
@@ -309,6 +310,14 @@ def photos_in(
     else: found = [(p, p.relative_to(source)) for p in sorted(source.rglob("*")) if p.suffix.lower() in PHOTO_SUFFIXES and p.is_file() and _meant(p, source, out)]
     if not found: raise BadPicture(f"{source}: no such file, and no folder or pattern with photos")
     return found
+
+def left_out(
+    folder: Path,      # as named
+    out: Path | None,  # where the results go: not looked into
+) -> dict[str, int]:   # suffix: how many
+    "The kinds of files that are passed over in a folder, since their names are none of a photo."
+    if not folder.is_dir(): return {}
+    return dict(Counter(p.suffix.lower() or "no suffix" for p in sorted(folder.rglob("*")) if p.suffix.lower() not in PHOTO_SUFFIXES and p.is_file() and _meant(p, folder, out)))
 
 def _meant(path: Path, folder: Path, out: Path | None) -> bool:
     inside = out is not None and folder.resolve() in out.resolve().parents and path.resolve().is_relative_to(out.resolve())
@@ -422,15 +431,15 @@ def redact_photos(
     eye, plan, result = eye_of(hidden, dial, segmenter, bar), name_photos(sources, Path(out) if out else None, suffix, rename), Photos()
     said = Progress("cleaning photos", len(plan), progress)
     own = {(s.st_dev, s.st_ino) for s in map(os.stat, plan)}
-    for n, (source, target) in enumerate(plan.items()):
-        said(n)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists() and (target.stat().st_dev, target.stat().st_ino) in own: raise BadOutput(f"{target} is a source: choose another folder")
-            clean_photo(source, target, eye, style, opaque, detail, overwrite, rename)
-            result.written.append(target)
-        except Exception as e: result.failed[source] = why(e)
-    said.close()
+    with closing(said):
+        for n, (source, target) in enumerate(plan.items()):
+            said(n)
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                if target.exists() and (target.stat().st_dev, target.stat().st_ino) in own: raise BadOutput(f"{target} is a source: choose another folder")
+                clean_photo(source, target, eye, style, opaque, detail, overwrite, rename)
+                result.written.append(target)
+            except Exception as e: result.failed[source] = why(e)
     return result
 
 # %% ../nbs/05_media.ipynb #3b0a7095
@@ -446,7 +455,6 @@ def motion(
 def follow(
     matte: np.ndarray,        # uint8[H,W]: 255 hidden, of one frame
     flow: np.ndarray | None,  # float32[h,w,2]: where the pixels of another frame were in this one; None: nobody knows
-    slack: float,             # grow by this share of H
 ) -> np.ndarray:              # uint8[H,W]: of the other frame
     "Carry a matte to another frame. What comes from outside the frame is as the rim."
     h, w = matte.shape
@@ -454,14 +462,13 @@ def follow(
     if flow is not None:
         there = _places(h, w) + cv2.resize(flow, (w, h))*np.float32((w/flow.shape[1], h/flow.shape[0]))
         matte = cv2.remap(matte, there, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_REPLICATE)
-    return grow(matte, ceil(slack*h))
+    return matte
 
 @lru_cache(4)
 def _places(h: int, w: int) -> np.ndarray: return np.dstack(np.meshgrid(np.arange(w), np.arange(h))).astype(np.float32)  # x and y of every pixel
 
 # %% ../nbs/05_media.ipynb #14412351
 WAYS = ("none", "union", "flow", "agree")  # nothing of the neighbours; as they are; carried along; that, where it is likely
-SLACK = .006                              # how much a matte grows each time that it is carried on, as a share of the height
 
 class Step(NamedTuple):
     "A frame that waits for its future."
@@ -477,13 +484,13 @@ class Temporal:
         self,
         way: str = "agree",     # one of `WAYS`
         reach: int = 1,         # how many neighbours on each side
-        slack: float = SLACK,   # see there
     ):
         if way not in WAYS: raise ValueError(f"unknown way {way!r}: choose {' or '.join(WAYS)}")
-        if reach < 0 or not 0 <= slack <= 1: raise ValueError(f"a reach of {reach} and a slack of {slack} make no sense")
-        self.way, self.reach, self.slack = way, reach if way != "none" else 0, slack
+        if reach < 0: raise ValueError(f"a reach of {reach} makes no sense: 0 at least")
+        self.way, self.reach = way, reach if way != "none" else 0
         self.window: deque[Step] = deque()  # at most 2*reach + 1
         self.at, self.grey = 0, None        # the next to go; the last picture there was
+        self.trace: np.ndarray | None = None  # what `agree` hides of the past, up to the last to go
 
     def push(
         self,
@@ -512,11 +519,14 @@ class Temporal:
         self.window[at] = here._replace(item=None)  # the frame itself is needed no more
         if at == self.reach: self.window.popleft()
         else: self.at += 1
-        if here.matte is None or self.way == "none": return here.item, here.matte
+        return here.item, self._agree(steps, at) if self.way == "agree" else self._near(steps, at)
+
+    def _near(self, steps: list[Step], at: int) -> np.ndarray | None:
+        "What a frame and its neighbours hide."
+        if steps[at].matte is None or not self.reach: return steps[at].matte
         past = [(s.matte, t.back) for s, t in zip(steps[:at], steps[1:])]
-        future = [(t.matte, t.forth) for s, t in zip(steps[at:], steps[at + 1:])][::-1]
-        sides = [unite(side) for side in (self._bring(past), self._bring(future)) if side]
-        return here.item, unite([here.matte, *(likely(sides, here.hint) if self.way == "agree" else sides)])
+        future = [(t.matte, t.forth) for t in steps[at + 1:]][::-1]
+        return unite([steps[at].matte, *self._bring(past), *self._bring(future)])
 
     def _bring(self, steps: list[tuple[np.ndarray | None, np.ndarray | None]]) -> list[np.ndarray]:
         "What the frames on one side add, the farthest first."
@@ -525,8 +535,36 @@ class Temporal:
         carried: list[np.ndarray] = []
         for m, flow in steps:
             carried = [*carried, m] if m is not None else carried
-            carried = [follow(unite(carried), flow, self.slack)] if carried else []
+            carried = [follow(unite(carried), flow)] if carried else []
         return carried
+
+    def _agree(self, steps: list[Step], at: int) -> np.ndarray | None:
+        "What a frame hides, what it suspects of the trace, and what past and future agree on."
+        here = steps[at]
+        if not self.reach: return here.matte
+        past = None if self.trace is None else follow(self.trace, here.back)
+        self.trace = past if here.matte is None else unite([here.matte, *where_suspected(past, here.hint)])
+        if here.matte is None: return None
+        sides = [side for side in (past, brought_back(steps[at + 1:])) if side is not None]
+        return unite([self.trace, *likely(sides, here.hint)])
+
+def where_suspected(
+    carried: np.ndarray | None,  # uint8[H,W]: what comes from a neighbour; None: nothing
+    hint: np.ndarray | None,     # uint8[H,W]; None: everywhere
+) -> list[np.ndarray]:           # uint8[H,W]; one or none
+    "Of what a neighbour hides, that which is suspected here."
+    if carried is None: return []
+    return [carried if hint is None else np.minimum(carried, hint)]
+
+def brought_back(
+    steps: Sequence[Step],  # the frames after one, the nearest first
+) -> np.ndarray | None:     # uint8[H,W]; None: they have no mattes
+    "What they hide, each what it suspects of the next, carried to the frame before them."
+    carried = None
+    for s in reversed(steps):
+        if s.matte is not None: carried = unite([s.matte, *where_suspected(carried, s.hint)])
+        if carried is not None: carried = follow(carried, s.forth)
+    return carried
 
 def likely(
     sides: Sequence[np.ndarray],  # uint8[H,W]: what comes from before, and from after; one of them at an end of the clip
@@ -539,6 +577,7 @@ def likely(
 # %% ../nbs/05_media.ipynb #d5e0704a
 TICKS = 60_000                    # in a second: the frame rates in use are whole numbers of them
 CLIP_PIXELS = 8192*4352           # the largest frame that is decoded
+LATE = 64                         # packets: no decoder keeps a frame back for longer
 POINTERS = ("hls", "concat", "dash", "imf")  # containers that make a reader open other files
 MATRIX = av.sidedata.sidedata.Type.DISPLAYMATRIX
 
@@ -575,7 +614,54 @@ def picture_of(
     rgb = squared(rgb, pixel)
     return rgb if matrix is None else turned(rgb, matrix.tolist())
 
+# %% ../nbs/05_media.ipynb #7d0e3f16
+FOLDERS = (0x18538067, 0x1654AE6B, 0xAE, 0xE0)   # Matroska: segment, tracks, track, pictures
+CROPS = (0x54AA, 0x54BB, 0x54CC, 0x54DD)         # rows and columns that players leave out
+
+def ebml(
+    data: bytes,  # of a Matroska file, from its beginning
+    at: int = 0,  # where to begin
+) -> Iterator[tuple[int, bytes]]:
+    "The elements beside the clusters, with folders opened: id and content; ends where it makes no sense."
+    while at + 2 < len(data) and data[at]:
+        n = 9 - data[at].bit_length()
+        name, at = int.from_bytes(data[at:at + n], "big"), at + n
+        if n > 4 or at >= len(data) or not data[at]: return
+        n = 9 - data[at].bit_length()
+        size, at = int.from_bytes(data[at:at + n], "big") & ~(1 << 7*n), at + n
+        if name not in FOLDERS:
+            yield name, data[at:at + size]
+            at += size
+
+def is_cropped(
+    source: Path,  # a Matroska file
+    most: int = 1 << 22,  # bytes looked at
+) -> bool:
+    "Whether its tracks have rims that players do not show, and that would be shown here."
+    with source.open("rb") as f: head = f.read(most)
+    return any(name in CROPS and any(body) for name, body in ebml(head))
+
 # %% ../nbs/05_media.ipynb #fb50769d
+def listen() -> None:
+    "Let FFmpeg's complaints reach `av.logging.Capture`; those that nobody captures stay silent."
+    if av.logging.get_level() is None: logging.getLogger("libav").addHandler(logging.NullHandler())
+    if (av.logging.get_level() or 0) < av.logging.ERROR: av.logging.set_level(av.logging.ERROR)
+
+def is_quiet(
+    packet: av.Packet,  # of pictures
+) -> bool:
+    "Whether no frame comes of it in a clip that is whole: it is outside the edit, or empty, or one of VP8's that are never shown."
+    return packet.is_discard or packet.size < 8 or packet.stream.codec_context.name.startswith(("vp8", "libvpx")) and not bytes(packet)[0] & 0x10
+
+def said_length(
+    video: av.VideoStream,
+) -> int:  # in ticks; 0: it does not say
+    "How long a stream says that it is: by itself, or in Matroska's note."
+    if video.duration: return round(video.duration*video.time_base*TICKS)
+    try: h, m, s = (float(part) for part in video.metadata.get("DURATION", "0:0:0").split(":"))
+    except ValueError: return 0
+    return round(min(3600*h + 60*m + s, 1e6)*TICKS)
+
 class Reader:
     "Reads a clip from its beginning to its end, in bounded memory; raises `BadClip` where there is none."
     def __init__(
@@ -584,7 +670,7 @@ class Reader:
         keep_audio: bool = False,  # give the packets of the first audio stream as well
     ):
         if not source.is_file() or not source.stat().st_size: raise BadClip(f"{source} is no file with anything in it")
-        try: self.clip = av.open(str(source.absolute()), metadata_errors="ignore", options={"protocol_whitelist": "file"})
+        try: self.clip = av.open(str(source.absolute()), metadata_errors="ignore", options={"protocol_whitelist": "file", "pattern_type": "none"})
         except (av.FFmpegError, OSError, ValueError) as e: raise BadClip(f"{source} is no clip, or a broken one: {why(e)}") from e
         pictures = [s for s in self.clip.streams.video if s.codec_context and not s.disposition & av.stream.Disposition.attached_pic]
         self.audio = next(iter(self.clip.streams.audio), None) if keep_audio else None
@@ -598,9 +684,17 @@ class Reader:
         if self.video.metadata.get("alpha_mode") == "1":  # FFmpeg's own VP8 and VP9 would show what lies under it
             self.close()
             raise BadClip(f"{source} has a transparency that cannot be read: lay it on a colour first")
-        self.video.codec_context.options = {"max_pixels": str(CLIP_PIXELS)}
-        self.holes: list[int] = []             # times of frames that could not be read, not given yet
+        if "matroska" in self.clip.format.name and is_cropped(source):
+            self.close()
+            raise BadClip(f"{source} says that its rims are not to be shown: cut them off first")
+        self.video.codec_context.options = {"max_pixels": str(CLIP_PIXELS), "err_detect": "explode"}
+        self.given: dict[int, tuple[int, int]] = {}  # packets whose frame has not come yet, by their time stamps: number and time
+        self.ends: tuple[int, int] | None = None  # when the first picture begins and the last one ends
+        self.sure: set[int] = set()            # numbers of those that did not decode
+        self.number, self.worst = 0, -1        # of the last packet; of the last one that was damaged
         self.broken, self.cut, self.last = False, False, 0
+        self.timed = self.clip.format.name != "avi"  # that one has only the order in which frames are decoded
+        listen()
 
     def close(self) -> None: self.clip.close()
 
@@ -622,11 +716,19 @@ class Reader:
         seconds = self.clip.duration/av.time_base if self.clip.duration else 0
         return self.video.frames or max(0, round(min(seconds, 1e6)*self.rate))
 
+    @property
+    def short(self) -> bool:
+        "Whether the pictures ended well before the file said that they would; False where it said nothing."
+        told = said_length(self.video)
+        if not told and len(self.clip.streams) == 1: told = (self.clip.duration or 0)*TICKS//av.time_base
+        if not self.ends or not told: return False
+        return self.ends[1] - (self.ends[0] if self.video.duration else 0) < told - min(.1*told, TICKS)
+
     def __iter__(self) -> Iterator[Shot | av.Packet]:
         for packet in self._packets():
             if packet is None or packet.stream is self.video: yield from self._shots(packet)
             elif packet.size: yield packet
-        while self.holes: yield Shot(heappop(self.holes), None)
+        yield from self._holes()
 
     def _packets(self) -> Iterator[av.Packet | None]:
         try: yield from self.clip.demux([s for s in (self.video, self.audio) if s])
@@ -634,17 +736,38 @@ class Reader:
         if self.cut: yield None  # what the decoder still has
 
     def _shots(self, packet: av.Packet | None) -> Iterator[Shot]:
-        try: frames = self.video.decode(packet)
-        except (av.FFmpegError, OSError, MemoryError):
-            self.broken = True
-            if packet is not None and packet.size: heappush(self.holes, self._when(packet))
-            return
-        for frame in frames:
-            at = self._when(frame)
-            while self.holes and self.holes[0] <= at:
-                if (hole := heappop(self.holes)) < at: yield Shot(hole, None)
-            self.broken = frame.is_corrupt or self.broken and not frame.key_frame
+        for frame in self._decode(packet):
+            at, (number, _) = self._when(frame), self.given.pop(frame.pts, (self.number - LATE, 0))
+            yield from self._holes(at, frame.interlaced_frame)
+            fresh = frame.key_frame and number > self.worst
+            self.broken = frame.is_corrupt or self.broken and not fresh
             yield Shot(at, None if self.broken else self._picture(frame))
+
+    def _decode(self, packet: av.Packet | None) -> list[av.VideoFrame]:
+        "The frames that are ready; what is damaged is broken from here on."
+        if packet is not None and packet.size: self._note(packet)
+        try:
+            with av.logging.Capture(local=False) as said: frames = self.video.decode(packet)
+        except (av.FFmpegError, OSError, MemoryError):
+            said, frames = [(av.logging.ERROR,)], []
+            self.sure.add(self.number)
+        if any(line[0] <= av.logging.ERROR for line in said): self.broken, self.worst = True, self.number
+        return frames
+
+    def _note(self, packet: av.Packet) -> None:
+        "Number a packet, and remember it until its frame comes."
+        self.number += 1
+        stamp, at = packet.dts if packet.pts is None else packet.pts, self._when(packet)
+        if not is_quiet(packet): self.given[stamp if stamp is not None else -self.number] = self.number, at
+        end = at + round((packet.duration*packet.time_base if packet.duration else 1/self.rate)*TICKS)
+        self.ends = (min(self.ends[0], at), max(self.ends[1], end)) if self.ends else (at, end)
+
+    def _holes(self, at: float = float("inf"), fields: bool = False) -> Iterator[Shot]:
+        "What should have come before `at`, and what never came; a frame of two fields may be made of two packets."
+        late = sorted((when, stamp) for stamp, (n, when) in self.given.items() if n < self.number - LATE or when < at and (self.timed or n in self.sure))
+        for when, stamp in late:
+            del self.given[stamp]
+            if not (fields and at - when < .75*TICKS/self.rate): yield Shot(when, None)
 
     def _when(self, x: av.Packet | av.VideoFrame) -> int:
         pts = x.dts if x.pts is None else x.pts
@@ -867,7 +990,7 @@ def clip_loop(
             (bar or progress)(cleaner.result.frames)
         cleaner.end()
         cleaner.writer.finish()
-        cleaner.result.cut = reader.cut or cleaner.result.frames < .9*reader.total  # as many as the file says it has, or its length and rate
+        cleaner.result.cut = reader.cut or reader.short
         cleaner.result.audio = reader.audio is not None
     finally:
         if bar: bar.close()

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['NOTHING', 'NUMBER', 'ONE', 'WORDS', 'QUERY', 'STEPS', 'Write', 'HEAD', 'HANDS', 'PROBLEMS', 'DESCRIBED', 'PICTURE',
            'FORM', 'router', 'PIECE', 'PROTOCOL', 'PUBLIC', 'PAGE', 'KINDS', 'ICON', 'STUCK', 'HEAD_S', 'HEAD_BYTES',
-           'CONNECTIONS', 'code_of', 'hidden_of', 'Ask', 'check_query', 'asked', 'matte_png', 'still', 'InTurn',
-           'shown', 'one_more', 'frame_pixels', 'Service', 'pack', 'unpack', 'Client', 'Problem', 'InPieces',
+           'CONNECTIONS', 'code_of', 'hidden_of', 'Ask', 'check_query', 'asked', 'matte_png', 'still', 'AtOnce',
+           'InTurn', 'shown', 'one_more', 'frame_pixels', 'Service', 'pack', 'unpack', 'Client', 'Problem', 'InPieces',
            'hidden_words', 'answer', 'redact_picture', 'mask_picture', 'health', 'ready', 'tables', 'budget_of',
            'categories', 'live', 'sender', 'operation_html', 'docs_html', 'docs', 'life', 'refuse', 'make_app',
-           'directions', 'listen', 'Connection', 'Server', 'serve']
+           'directions', 'exposed', 'listen', 'Connection', 'Server', 'serve']
 
 # %% ../nbs/06_service.ipynb #3d1edfe0
 import asyncio
@@ -21,7 +21,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -29,7 +29,7 @@ from importlib.metadata import version
 from importlib.resources import files
 from itertools import count
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Thread, local
 from typing import Annotated, Any
 import numpy as np
 import uvicorn
@@ -44,7 +44,7 @@ from starlette.websockets import WebSocketDisconnect
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from . import segment
 from .categories import CODES, COLOURS, GROUPS, PRESETS, UNCERTAIN_BAR, UnknownCategory, check_names
-from .guard import LIMITS, LOCAL, Guard, Limits, Rates, Refused, address_of, busy, log, noted, origin_of, upload
+from .guard import LIMITS, LOCAL, Guard, Limits, Rates, Refused, address_of, busy, log, name_of, noted, origin_of, upload
 from .redact import DEFAULT_DIAL, DIALS, fit_matte, hide_weights, matte, redacted_png, visible_png
 from .segment import DEFAULT_BUDGET, FRAME_PIXELS, STILL_BUDGET, STILL_FORMATS, BadPicture, NoWeights, Segmenter, decode, look_size, model_size, score_picture
 from .stream import Session
@@ -137,43 +137,59 @@ def still(
     h, w = picture.shape[:2]
     budget = max(segmenter.budget, STILL_BUDGET)
     score, confidence = score_picture(segmenter, picture, hide_weights(ask.hidden, ask.dial), budget)
+    waited = 1e3*getattr(segmenter, "waited", float)()
     if score.shape != look_size(h, w, budget): raise ValueError("the score has another size than the picture")
     done()
     fitted = fit_matte(matte(score, confidence, DIALS[ask.dial].margin, ask.bar), h, w)
     done()
     png = write(picture, fitted)
     done()
-    return png, {step: 1e3*(b - a) for step, a, b in zip(STEPS, times, times[1:])}
+    ms = {step: 1e3*(b - a) for step, a, b in zip(STEPS, times, times[1:])}
+    return png, {**ms, "wait": waited, "predict": ms["predict"] - waited}
 
 # %% ../nbs/06_service.ipynb #cfead393
-class InTurn:
-    "A `Segmenter` that one caller at a time uses."
+class AtOnce:
+    "A `Segmenter` that several callers use at once: for one that bears it, or collects them."
     def __init__(
         self,
         segmenter: Segmenter,  # what does the work
     ):
-        self.segmenter, self.turn, self.name, self.budget = segmenter, Lock(), segmenter.name, segmenter.budget
+        self.segmenter, self.name, self.budget = segmenter, segmenter.name, segmenter.budget
+        self.turn, self.kept = nullcontext(), local()
 
     def score(
         self,
         rgb: np.ndarray,                    # uint8[H,W,3], sides multiples of 32
         weights: np.ndarray,                # float32[32]
     ) -> tuple[np.ndarray, np.ndarray]:     # score and confidence, float32[H,W] each
-        "The segmenter's score, when it is our turn; raises `RuntimeError` where it fails."
+        "The segmenter's score; raises `RuntimeError` where it fails."
         return self._take(self.segmenter.score, rgb, weights)
 
     def probs(
         self,
         rgb: np.ndarray,  # uint8[H,W,3], sides multiples of 32
     ) -> np.ndarray:      # float32[32,h,w]
-        "The segmenter's probabilities, when it is our turn; raises `RuntimeError` where it fails."
+        "The segmenter's probabilities; raises `RuntimeError` where it fails."
         return self._take(self.segmenter.probs, rgb)
 
+    def waited(self) -> float: return getattr(self.kept, "seconds", 0.)  # for its turn: this thread, the last time
+
     def _take(self, f: Callable, *args: np.ndarray) -> Any:
+        came = time.perf_counter()
         with self.turn:
+            self.kept.seconds = time.perf_counter() - came
             try: return f(*args)
             except BaseException as e: kind = noted(e)
         raise RuntimeError(f"the model failed: {kind}")  # outside of the `except`, and so without the error's own words
+
+class InTurn(AtOnce):
+    "A `Segmenter` that one caller at a time uses."
+    def __init__(
+        self,
+        segmenter: Segmenter,  # what does the work
+    ):
+        super().__init__(segmenter)
+        self.turn = Lock()
 
 # %% ../nbs/06_service.ipynb #092d62b1
 def shown(
@@ -208,10 +224,12 @@ class Service:
         load: Callable[[str], Segmenter] = segment.load,  # gets a model by its name or path
         models: Sequence[str] = (),                       # names or paths; the first is the default
         limits: Limits = LIMITS,                          # how much of everything
+        wrap: Callable[[Segmenter], Segmenter] = InTurn,  # how a model's callers come in; or `AtOnce`
     ):
         self.paths = {shown(m): m for m in [*segment.models(), *models]}
         if not self.paths: raise NoWeights("there are no weights to run: reinstall camredact, or pass the path of an .onnx file")
         self.default, self.limits, self._load = shown([*models, *self.paths][0]), limits, load
+        self._wrap = wrap
         self._segmenters: dict[str, Segmenter] = {}
         self._loading, self._names = Lock(), count(1)
         self.session = Session(load=self.segmenter, models=list(self.paths), max_pixels=frame_pixels(self.paths.values()))
@@ -234,7 +252,7 @@ class Service:
         "The model of that name; raises `NoWeights`, without a path in its words."
         with self._loading:
             try:
-                if name not in self._segmenters: self._segmenters[name] = InTurn(self._load(self.paths[name]))
+                if name not in self._segmenters: self._segmenters[name] = self._wrap(self._load(self.paths[name]))
                 return self._segmenters[name]
             except Exception as e:
                 log.warning("the model %s: %s", name, e)  # no picture has been near it
@@ -287,8 +305,15 @@ class Service:
         try: done = still(data, ask, self.segmenter(ask.model), self.limits.pixels, write)
         except BadPicture as e: raise Refused(422, str(e)) from None
         except BaseException as e: raise busy(f"the picture could not be redacted ({noted(e)}): nothing is shown") from None
-        if ask.model == self.default and self.state.startswith("failed"): self.state = "ready"  # it was mended
+        self.worked(ask.model)
         return done
+
+    def worked(
+        self,
+        model: str,  # that has just been of use
+    ) -> None:
+        "Who failed at first and works now is ready."
+        if model == self.default and self.state.startswith("failed"): self.state = "ready"
 
     def stop(self) -> None:
         "Answer whoever waits, and let nobody in."
@@ -360,7 +385,17 @@ class Client:
         except ValueError as e: return self.reply({"kind": "matte", "error": str(e)}, [])
         page = message.get("page") if isinstance(message, dict) else None
         if not (isinstance(page, str) and 0 < len(page) <= 64): return self.service.session.submit(message, buffers, self.reply)
-        self.service.session.submit({**message, "page": self.name}, buffers, lambda answer, pngs: self.reply({**answer, "page": page}, pngs))
+        self.service.session.submit({**message, "page": self.name}, buffers, partial(self.answered, page))
+
+    def answered(
+        self,
+        page: str,          # the name that it has over there
+        answer: dict,       # the session's, from any thread
+        pngs: list[bytes],  # at most one
+    ) -> None:
+        "Pass an answer on."
+        if pngs: self.service.worked(answer["model"])
+        self.reply({**answer, "page": page}, pngs)
 
     def reply(
         self,
@@ -459,6 +494,8 @@ async def mask_picture(
 async def health() -> dict[str, str]:
     "Whether the service runs at all."
     return {"status": "hale"}
+
+router.add_api_route("/health", health, methods=["HEAD"], include_in_schema=False)  # some balancers ask so
 
 @router.get("/ready", response_description="pictures are welcome", responses={503: DESCRIBED[503]})
 async def ready(
@@ -584,15 +621,16 @@ def make_app(
     token: str | None = None,                         # what clients must know
     cors: Iterable[str] = (),                         # origins of foreign pages that may use it
     hosts: Sequence[str] | None = None,               # names under which it may be reached; None: any
+    wrap: Callable[[Segmenter], Segmenter] = InTurn,  # how a model's callers come in; or `AtOnce`
 ) -> FastAPI:
     "The service, ready for a server; raises `NoWeights` where there is no model, `ValueError` where an origin is none."
-    cors, service = [origin_of(o) for o in cors], Service(load, models, limits)
+    cors, service = [origin_of(o) for o in cors], Service(load, models, limits, wrap)
     app = FastAPI(title="camredact", description="A camera that redacts.", version=version("camredact"), docs_url=None, redoc_url=None, lifespan=life)
-    app.state.service = service
+    app.state.service, app.state.open_to = service, [o for o in cors if not token and name_of(o) not in LOCAL]
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError): app.add_exception_handler(kind, refuse)
     app.add_middleware(Guard, limits=limits, token=token, cors=cors, hosts=hosts, public=PUBLIC)
-    if cors: app.add_middleware(CORSMiddleware, allow_origins=cors, allow_methods=["GET", "POST"], allow_headers=["Authorization"], expose_headers=["Camredact-Hidden", "Server-Timing"])
+    if cors: app.add_middleware(CORSMiddleware, allow_origins=cors, allow_methods=["GET", "POST"], allow_headers=["Authorization"], expose_headers=["Camredact-Hidden", "Server-Timing", "Retry-After"])
     return app
 
 # %% ../nbs/06_service.ipynb #bf0bfbac
@@ -609,6 +647,13 @@ def directions(
     if not token: lines += ["INSECURE: whoever reaches this port may use the service."]
     if not tls: lines += ["Without TLS pictures and token travel in the clear, and browsers give no camera to the page: use --cert and --key, or a proxy that speaks https."]
     return "\n".join(lines)
+
+def exposed(
+    app: FastAPI,  # out of `make_app`
+) -> str:          # "" where nobody is let in unasked
+    "Who may use the service without a token, though it listens on this machine alone."
+    names = ", ".join(app.state.open_to)
+    return f"\nINSECURE: with --cors {names} and no token, whoever reaches that name may use the service: add --token." if names else ""
 
 # %% ../nbs/06_service.ipynb #d6e04ecd
 STUCK = 10  # seconds
@@ -706,11 +751,12 @@ def serve(
     ready: str,                # printed once it listens
     cert: str | None = None,   # a certificate's file, for https
     key: str | None = None,    # its key's file
+    proxy: str | None = None,  # a proxy's address, whose X-Forwarded-For is believed; None: nobody's is
 ) -> None:
     "Serve until interrupted."
     limits = app.state.service.limits
     config = uvicorn.Config(app, http=partial(Connection, limits.request_s + STUCK), loop="asyncio", log_level="warning", access_log=False, server_header=False, ws_max_size=limits.frame,
-        ws_per_message_deflate=False, timeout_graceful_shutdown=5, ssl_certfile=cert, ssl_keyfile=key)
+        proxy_headers=bool(proxy), forwarded_allow_ips=proxy or "", ws_per_message_deflate=False, timeout_graceful_shutdown=5, ssl_certfile=cert, ssl_keyfile=key)
     server = Server(config)
-    server.ready = ready
+    server.ready = ready + exposed(app)
     server.run(sockets=[sock])

@@ -7,11 +7,13 @@ __all__ = ['LIVE_BUDGET', 'BUDGETS', 'LOOKS', 'SEED_ARCHS', 'TAUS', 'ConvBlock',
            'SetLoss', 'set_accuracy', 'fast_parts', 'CpuBf16', 'fast_learner', 'Checkpoint', 'resume', 'fit',
            'seed_learner', 'StopAfter', 'free_memory', 'is_out_of_memory', 'backing_off', 'find_lr', 'show_batch',
            'save_learner', 'load_network', 'mean_learner', 'read_rgb', 'probs_at', 'people_truth', 'matte_at',
-           'street_scores', 'people_scores', 'dial_curve', 'parser', 'find_items', 'train', 'report', 'main']
+           'street_scores', 'people_scores', 'dial_curve', 'parser', 'find_items', 'Again', 'to_validate', 'train',
+           'report', 'main']
 
 # %% ../nbs/12_train.ipynb #b4a60abf
 import argparse, gc, json, random, sys
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 # %% ../nbs/12_train.ipynb #80e037d7
@@ -519,6 +521,18 @@ def find_items(
     return camvid_items(data), people_items(people) if people else []
 
 # %% ../nbs/12_train.ipynb #98fdc9ca
+@dataclass(frozen=True)
+class Again(Item):
+    "An item that is trained on, to validate on for want of others; equal to no `Item`, so that the training keeps its own."
+
+def to_validate(
+    seen: Sequence[Item],    # items that are trained on
+    unseen: Sequence[Item],  # items that are not
+    seed: int,               # of the draw
+) -> list[Item]:             # at most 60
+    "What to look at after each epoch: some of what is left out, and where nothing is, the last of what is trained on."
+    return random.Random(seed).sample(unseen, min(60, len(unseen))) or [Again(i.picture, i.label, i.kind, i.ready) for i in seen[-8:]]
+
 def train(
     args: argparse.Namespace,  # the options of `parser`
 ) -> tuple[Learner, list[Item]]:  # the trained learner, and the items that it has not seen
@@ -527,8 +541,8 @@ def train(
     small = shrink([*camvid, *people], args.out/"small", args.side)
     seen, unseen = split_items(small[:len(camvid)], small[len(camvid):], args.holdout)
     set_seed(args.seed)
-    valid = random.Random(args.seed).sample(unseen, min(60, len(unseen))) or seen[-8:]
-    dls = street_loaders(seen, valid, tuple(args.size), args.batch, args.workers, args.street, zoom=tuple(args.zoom), light=args.light, more=[Paste(cutouts(i for i in seen if i not in valid))])
+    valid = to_validate(seen, unseen, args.seed)
+    dls = street_loaders(seen, valid, tuple(args.size), args.batch, args.workers, args.street, zoom=tuple(args.zoom), light=args.light, more=[Paste(cutouts(seen))])
     learn = fast_learner(dls, pretrained=not args.from_scratch, people=args.weight) if args.arch in BUDGETS else seed_learner(dls, args.arch, not args.from_scratch)
     if args.start: learn.model.load_state_dict(load_network(args.start).state_dict())
     if args.max_batches: learn.add_cb(StopAfter(args.max_batches))

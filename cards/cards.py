@@ -5,6 +5,7 @@ Every figure in them is read from cards/metrics.json and the card of the weights
 example: python cards/cards.py
 """
 import json
+import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,7 +15,7 @@ WEIGHTS = HERE.parent/"camredact"/"weights"
 KINDS = {"fashion": "one person each, near", "voc": "photographs", "coco": "photographs", "streets_india": "other streets", "all": "all of them"}
 MODEL = """# The model `{name}`
 
-Made from `cards/metrics.json` by `cards/cards.py`; figures of {date}, on {cores} cores.
+Made from `cards/metrics.json` by `cards/cards.py`; figures of {date}, on {cores}.
 
 **What it is.** {what} It gives each pixel 32 probabilities, one for each category of CamVid. File `camredact/weights/{name}.onnx`, {megabytes:.1f} MB, sha256 `{sha256}`.
 
@@ -28,11 +29,11 @@ Made from `cards/metrics.json` by `cards/cards.py`; figures of {date}, on {cores
 
     {recipe}
 
-Seed {seed}, commit {commit}. The people sets' kept tenth was seen by no training.
+{seeds}commit {commit}. The people sets' kept tenth was seen by no training.
 
 ## On a drive that it never saw
 
-{drive} of CamVid, {frames} frames, by weights of the same recipe that left that drive out (the shipped ones saw it). Pictures at {pixels} pixels.
+{drive} of CamVid, {frames} frames, by weights that left that drive out. They are not those that ship but their nearest kin: the same training up to the last stage, which was {blind_end} without the drive for these and {full_end} with it for the shipped ones. Pictures at {pixels} pixels.
 
 11-class mIoU **{miou11:.3f}**; accuracy over 32 codes without Void {acc32:.3f}.
 
@@ -70,34 +71,72 @@ def people(score: dict) -> list:
     return [score["recall"], score["over_cover"], *(f"{n} of {of}" for n, of in score["missed"].values())]
 
 
+def species(scores: dict) -> str:
+    "Each species of VOC at the dial's default, where it was measured."
+    dial, found = scores["dial"]["name"], scores.get("animals_by_species", {})
+    rows = [(name, s[dial]["frames"], s[dial]["recall"], s[dial]["other_covered"], "{} of {}".format(*s[dial]["frames_under_half"])) for name, s in found.items()]
+    return f"Each species of VOC by itself, at `{dial}`:\n\n{table(('species', 'pictures', 'recall', 'other pixels covered', 'pictures with less than half of it covered'), rows)}\n\n" if rows else ""
+
+
+def seeds(card: dict) -> str:
+    "What seeds the recipe names; that of the card for the lines that name none."
+    named = sum("--seed" in line for line in card["recipe"])
+    return f"Seed {card['seed']} where a line names no other, " if named else f"Seed {card['seed']}, "
+
+
+def last_stages(recipe: list[str]) -> dict[str, str]:
+    "How long the last training was for the weights that left a drive out, and for those that ship."
+    lines = [line for line in recipe if line.startswith("camredact train")]
+    epochs = lambda line: re.search(r"--epochs (\d+)", line)
+    say = lambda m: "training of unstated length" if m is None else {"1": "one epoch", "2": "two epochs"}.get(m[1], f"{m[1]} epochs")
+    blind, full = ([line for line in lines if ("--holdout" in line) == held] for held in (True, False))
+    return {key: say(epochs(found[-1]) if found else None) for key, found in (("blind_end", blind), ("full_end", full))}
+
+
+def all_categories(metrics: dict) -> str:
+    "The section on all 32 categories, where they were measured."
+    parts = [category_table(drive, found) for drive, found in metrics.get("by_category", {}).items()]
+    return "".join(["\n## All 32 categories\n\nThe official test is not among these: it is measured by others, not here.\n", *parts]) if parts else ""
+
+
+def category_table(drive: str, found: dict) -> str:
+    "Each category on a drive, and how people are covered there."
+    rows = [(c, *((s["iou"], "{} to {}".format(*(f"{x:.3f}" for x in s["interval"])), s["precision"], s["recall"]) if s else ("absent", "", "", ""))) for c, s in found["categories"].items() if c != "Void"]
+    covers = [(hides, dial, *people(s), s["f2"]) for what, hides in (("people", "`no people`"), ("people_alone", "people alone")) for dial, s in found["people"][what].items()]
+    return (f"\nDrive {drive}, {found['frames']} frames in {found['clips']} clips, by `{found['weights']}`. How: {found['how']}.\n\n"
+        f"11-class mIoU {found['miou11']:.3f}, accuracy over 32 codes {found['acc32']:.3f}, mean IoU of the categories that are present {found['miou32_present']:.3f}. `Void` is not counted.\n\n"
+        + table(("category", "IoU", "95 % of clips", "precision", "recall"), rows) + "\n\n"
+        + table(("hidden", "dial", "recall", "over-cover", "missed of 20 px", "of 40 px", "of 80 px", "F2"), covers) + "\n")
+
+
 def model_card(name: str, scores: dict, card: dict) -> str:
     "The Markdown of one model."
     left, near = scores["left_out_drive"], scores["kept_aside"]
     animals = table(("dial", "recall", "other pixels covered", "pictures"), [(d, s["recall"], s["other_covered"], s["frames"]) for d, s in scores.get("animals", {}).items()])
     return MODEL.format(
-        name=name, date=scores["date"], cores=scores["cores"], what=card.get("what", "A U-Net: EfficientNet-Lite0 from ImageNet, and a light decoder that stops at a quarter of the picture's sides."),
+        name=name, date=scores["date"], cores="one core" if scores["cores"] == 1 else f"{scores['cores']} cores", what=card.get("what", "A U-Net: EfficientNet-Lite0 from ImageNet, and a light decoder that stops at a quarter of the picture's sides."),
         megabytes=(WEIGHTS/card["file"]).stat().st_size/1e6, sha256=card["sha256"], licence="Research data, no open licence: see `camredact/weights/LICENSE`", data=card["data"],
-        recipe="\n    ".join(card["recipe"]), seed=card["seed"], commit=card["commit"], drive=left["drive"], frames=left["frames"], pixels=card["budget"],
+        recipe="\n    ".join(card["recipe"]), seeds=seeds(card), commit=card["commit"], **last_stages(card["recipe"]), drive=left["drive"], frames=left["frames"], pixels=card["budget"],
         miou11=left["miou11"], acc32=left["acc32"], classes=table(("class", "IoU"), left["iou11"].items()), dial=scores["dial"]["name"],
         people=table(("recall", "over-cover", "missed of 20 px", "of 40 px", "of 80 px"), [people(left["preset_no_people"])]),
         near=table(("set", "what", "pictures", "recall", "other pixels covered"), [(k, KINDS[k], s["frames"], s["recall"], s["other_covered"]) for k, s in near.items()]),
-        animals=f"Animals on the kept tenth of VOC and COCO, `Animal` alone hidden:\n\n{animals}\n\n" if scores.get("animals") else "",
+        animals=f"Animals on the kept tenth of VOC and COCO, `Animal` alone hidden:\n\n{animals}\n\n{species(scores)}" if scores.get("animals") else "",
         times=table(("picture", "ms to predict"), [(k, f"{v:.1f}") for k, v in scores["predict_ms"].items()]), how=f"How: {scores['how']}.")
 
 
-def data_card() -> str:
-    "The Markdown about the data: what the licence file of the weights says."
+def data_card(metrics: dict) -> str:
+    "The Markdown about the data: what the licence file of the weights says, and how each category of CamVid is found."
     return ("# What the models learned from\n\nMade from `camredact/weights/LICENSE` by `cards/cards.py`. No picture of any set is in the package.\n\n"
         "Every label of another set is read as a *set* of CamVid's 32 codes (`nbs/10_data.ipynb`), so that one network learns from all of them. "
         "A tenth of each people set, chosen by a hash of the name, is kept aside and never trained on; a CamVid drive (0006R0) is left out of the trainings that are measured.\n\n```\n"
-        + (WEIGHTS/"LICENSE").read_text(encoding="utf-8").strip() + "\n```\n")
+        + (WEIGHTS/"LICENSE").read_text(encoding="utf-8").strip() + "\n```\n" + all_categories(metrics))
 
 
 def cards() -> dict[str, str]:
     "File names and what they should hold."
     metrics = json.loads((HERE/"metrics.json").read_text(encoding="utf-8"))
     about = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in sorted(WEIGHTS.glob("*.json"))}
-    return {"data.md": data_card(), **{f"{name}.md": model_card(name, metrics[name], card) for name, card in about.items()}}
+    return {"data.md": data_card(metrics), **{f"{name}.md": model_card(name, metrics[name], card) for name, card in about.items()}}
 
 
 def main() -> int:

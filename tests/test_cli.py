@@ -15,7 +15,9 @@ import av
 import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
+from camredact import cli, media
 from camredact.segment import models
 
 COMMAND = [str(Path(sys.executable).with_name("camredact"))]
@@ -260,3 +262,57 @@ def test_make_live_passes_its_options_on() -> None:
     if not shutil.which("make"): pytest.skip("make is not installed")
     said = subprocess.run(["make", "-n", "live", "ARGS=--no-browser --port 8899 --source FILE"], cwd=root, capture_output=True, text=True)
     assert said.returncode == 0 and "camredact live --no-browser --port 8899 --source FILE" in said.stdout, said
+
+
+def test_an_error_of_a_command_that_lives_elsewhere_is_one_line() -> None:
+    "Warnings of packages to their own authors are none of the reader's business."
+    pytest.importorskip("fastai")
+    done = run("eval", "--no-such-option")
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and done.stderr.startswith("camredact eval: "), done
+
+
+def test_files_that_are_no_photos_are_told(tmp_path: Path) -> None:
+    (tmp_path/"in").mkdir()
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(tmp_path/"in"/"a.png")
+    for name in ("b.txt", "c.txt", "d.mov", ".hidden.txt"): (tmp_path/"in"/name).touch()
+    done = run("photo", str(tmp_path/"in"), "-o", str(tmp_path/"out"))
+    assert done.returncode == 0 and done.stderr.count("\n") == 1 and "3 files are no photos" in done.stderr and "2 .txt, 1 .mov" in done.stderr, done
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), RuntimeError("a wire\ncame off")], ids=repr)
+def test_a_model_that_fails_at_the_only_photo_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, fault: Exception) -> None:
+    def fails(*_: object, **__: object) -> None: raise fault
+    monkeypatch.setattr(media, "redact_photo", fails)
+    monkeypatch.setattr(cli, "end_tidily", lambda: None)
+    assert cli.main(["photo", "in.png", "-o", str(tmp_path/"out.png")]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "in.png failed: " + type(fault).__name__ in said
+
+
+@needs_weights
+@pytest.mark.parametrize("how", ["SIGTERM", "SIGHUP"])
+def test_a_clip_that_is_ended_leaves_nothing(tmp_path: Path, how: str) -> None:
+    "Also when its terminal is closed."
+    if not hasattr(signal, how): pytest.skip(f"no {how} here")
+    with av.open(str(tmp_path/"in.mp4"), "w") as out:
+        stream = out.add_stream("libx264", rate=15, width=640, height=480, pix_fmt="yuv420p")
+        for _ in range(600): out.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((480, 640, 3), np.uint8))))
+        out.mux(stream.encode())
+    child = subprocess.Popen([*COMMAND, "clip", str(tmp_path/"in.mp4"), "-o", str(tmp_path/"out.mp4")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < until and child.poll() is None: time.sleep(.05)
+    assert len(list(tmp_path.iterdir())) == 2, "it has not begun to write"
+    child.send_signal(getattr(signal, how))
+    assert child.wait(60) == 128 + getattr(signal, how)
+    assert [p.name for p in tmp_path.iterdir()] == ["in.mp4"]
+
+
+@needs_weights
+def test_one_bad_clip_does_not_stop_the_others(tmp_path: Path) -> None:
+    for name in ("in", "out"): (tmp_path/name).mkdir()
+    for name in ("a.mp4", "z.mp4"): write_clip(tmp_path/"in"/name, "libx264")
+    (tmp_path/"in"/"bad.mp4").write_bytes(b"no clip")
+    done = run("clip", str(tmp_path/"in"), "-o", str(tmp_path/"out"))
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "bad.mp4" in done.stderr, done
+    assert sorted(p.name for p in (tmp_path/"out").iterdir()) == ["a.redacted.mp4", "z.redacted.mp4"]
+    refused(run("clip", str(tmp_path/"in"), "-o", str(tmp_path/"none")), "is no folder")

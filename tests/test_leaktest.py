@@ -425,6 +425,40 @@ def test_a_careful_clip_is_clean(suffix: str | None) -> None:
     assert set(verdicts(rows).values()) == {lt.CLEAN}, "\n".join(map(str, rows))
 
 
+def appended(data: bytes) -> lt.Redactor:
+    "A careful clip with bytes behind it."
+    return after_bare(lambda _, out: out.write_bytes(out.read_bytes() + data))
+
+
+def noted(**notes: str) -> lt.Redactor:
+    "A clip of its own with notes of its own."
+    def redactor(source: Path, out: Path) -> None:
+        pictures = pl.frames(source)[..., :3]
+        with av.open(str(out), "w") as box:
+            box.metadata.update(notes)
+            pl.mux_film(box, pl.add_film(box, pictures), pictures)
+    return redactor
+
+
+VOID = b"\xec\x8b" + b"hello there"
+FREE = b"\0\0\0\x13free" + b"hello there"
+
+
+@pytest.mark.parametrize("name, redactor, suffix, check", [("void", appended(VOID), ".mkv", "parts not needed"), ("free", appended(FREE), ".mp4", "parts not needed"),
+    ("camera", noted(camera="ACME 5"), ".mkv", "notes"), ("comment", noted(comment="a nice day"), ".mp4", "notes")])
+def test_foreign_notes_are_not_called_clean(name: str, redactor: lt.Redactor, suffix: str, check: str, tmp_path: Path) -> None:
+    "Nothing that was planted, and yet it may say something."
+    trial = lt.try_file(redactor, tmp_path, "mp4", pl.drawn_clip()[:4, ::4, ::4].copy(), suffix)
+    assert lt.CLIP_CHECKS[check](trial)[0] == lt.UNSURE, lt.CLIP_CHECKS[check](trial)
+
+
+def test_a_second_frame_is_not_called_clean(tmp_path: Path) -> None:
+    "A WebP whose first frame is covered, and whose second is the source."
+    def animates(source: Path, out: Path) -> None: covered(source).save(out, format="WEBP", save_all=True, append_images=[Image.open(source).convert("RGB")])
+    verdict, evidence = lt.check_parts(lt.try_file(animates, tmp_path, "webp", PICTURE))
+    assert verdict == lt.LEAKS and "film" in evidence
+
+
 def test_silence_is_clean() -> None:
     assert not leaks_of(lt.leaktest(silent, ["mp4"], picture=PICTURE))
 

@@ -174,12 +174,30 @@ def test_files_do_not_depend_on_what_is_covered(tmp_path: Path, suffix: str, opa
     assert (tmp_path/f"out0{suffix}").read_bytes() == (tmp_path/f"out1{suffix}").read_bytes()
 
 
+@pytest.mark.parametrize("style", ["solid", "box"])
+def test_a_style_is_seen_in_a_png(tmp_path: Path, style: str) -> None:
+    "Who asks for grey gets grey, and no holes."
+    (tmp_path/"in.png").write_bytes(saved(picture()))
+    redact_photo(tmp_path/"in.png", tmp_path/"out.png", segmenter=Red(), dial="precise", style=style)
+    out = Image.open(tmp_path/"out.png")
+    hidden = np.asarray(out)[26:46, 34:62]
+    assert out.mode == "RGB" and (hidden == hidden[0, 0]).all()
+
+
 def test_transparent_pixels_have_no_colour(tmp_path: Path) -> None:
     (tmp_path/"in.png").write_bytes(saved(picture()))
     redact_photo(tmp_path/"in.png", tmp_path/"out.png", segmenter=Red(), dial="precise")
     out = np.asarray(Image.open(tmp_path/"out.png"))
     assert set(np.unique(out[..., 3])) == {0, 255} and not out[out[..., 3] == 0].any()
     assert not out[24:48, 32:64, 3].any() and out[60:, :, 3].all()
+
+
+def test_photos_of_telephones_are_read(tmp_path: Path) -> None:
+    "HEIC, where the package for it is there."
+    pytest.importorskip("pillow_heif").register_heif_opener()
+    (tmp_path/"in.heic").write_bytes(saved(picture(), "HEIF", quality=95))
+    redact_photo(tmp_path/"in.heic", tmp_path/"out.png", ["Sky"], segmenter=Red())
+    assert np.abs(np.asarray(Image.open(tmp_path/"out.png"))[..., :3].astype(int) - picture()).mean() < 8
 
 
 def test_colours_are_srgb_and_what_is_clear_stays_unseen(tmp_path: Path) -> None:
@@ -348,15 +366,15 @@ def test_neighbours_only_add(seed: int, n: int, reach: int, way: str) -> None:
             assert np.array_equal(m, np.maximum.reduce(near))
 
 
-def walk(way: str, misses: set[int], speed: int = 10, n: int = 14, reach: int = 2, hint: int | None = None) -> list[float]:
-    "The share of a moving square that is covered in each frame."
+def walk(way: str, misses: set[int], speed: int = 10, n: int = 14, reach: int = 2, hint: set[int] | None = None) -> list[float]:
+    "The share of a moving square that is covered in each frame; `hint` has the frames where it is suspected, None: everything is, always."
     rng, step, out = np.random.default_rng(0), Temporal(way, reach), []
     ground, face = cv2.resize(noise(rng, (16, 20, 3)), (320, 256))//2, noise(rng, (40, 24, 3))//2 + 120
     for i in range(n):
         rgb, truth = ground.copy(), np.zeros((256, 320), np.uint8)
         at = np.s_[100:140, 20 + speed*i:44 + speed*i]
         rgb[at], truth[at] = face, 255
-        out += step.push(truth, rgb, np.zeros_like(truth) if i in misses else truth, None if hint is None else np.full_like(truth, hint))
+        out += step.push(truth, rgb, np.zeros_like(truth) if i in misses else truth, None if hint is None else truth*np.uint8(i in hint))
     return [float(m[truth > 0].mean()/255) for truth, m in [*out, *step.flush()]]
 
 
@@ -364,20 +382,40 @@ def walk(way: str, misses: set[int], speed: int = 10, n: int = 14, reach: int = 
 def test_who_is_missed_for_a_moment_stays_covered(misses: set[int]) -> None:
     "Carried along the motion: covered. Without it: not at all."
     assert all(walk("none", misses)[i] == 0 for i in misses)
-    for way in ("flow", "agree"): assert all(walk(way, misses)[i] > .9 for i in misses), walk(way, misses)
+    for way in ("flow", "agree"): assert all(walk(way, misses)[i] > .8 for i in misses), walk(way, misses)
     assert any(walk("union", misses, speed=18)[i] < .6 for i in misses)  # as they were is not where they are
-    assert all(walk("flow", misses, speed=18)[i] > .9 for i in misses), walk("flow", misses, speed=18)
+    assert all(walk("flow", misses, speed=18)[i] > .8 for i in misses), walk("flow", misses, speed=18)
 
 
 def test_two_witnesses_or_one_and_a_suspicion() -> None:
     "A gap of one frame is closed without any suspicion; one of two frames only where there is one."
-    assert walk("agree", {5}, reach=1, hint=0)[5] > .9
-    assert max(walk("agree", {5, 6}, reach=1, hint=0)[5:7]) < .5
-    assert min(walk("agree", {5, 6}, reach=1, hint=255)[5:7]) > .9
+    assert walk("agree", {5}, reach=1, hint=set())[5] > .75
+    assert max(walk("agree", {5, 6}, reach=1, hint=set())[5:7]) < .5
+    assert min(walk("agree", {5, 6}, reach=1, hint={5, 6})[5:7]) > .8
+
+
+def test_what_stays_suspected_stays_covered() -> None:
+    "Certain in one frame, suspected in the six that follow, of which a neighbour reaches one: covered in all seven, but for what motion loses at the rim."
+    covered = walk("agree", {*range(14)} - {3}, reach=1, hint={*range(4, 10)}, speed=4)
+    assert min(covered[3:10]) > .6 and max(covered[:3] + covered[10:]) < .1, covered
+
+
+def test_what_is_not_suspected_does_not_last() -> None:
+    "Certain in one frame and suspected in none: neighbours alone show it, and with no way further than they reach."
+    assert not any(s for i, s in enumerate(walk("agree", {*range(14)} - {5}, reach=1, hint=set())) if i != 5)
+    for reach in (1, 2): assert not any(s > .1 for i, s in enumerate(walk("flow", {*range(14)} - {5}, reach=reach)) if abs(i - 5) > reach)
+
+
+def test_a_frame_without_a_matte_does_not_end_the_trace() -> None:
+    "The model fails in the middle: that frame has none, and those after it still know who was there."
+    step, m = Temporal("agree", 1), np.zeros((32, 64), np.uint8)
+    m[8:20, 10:30] = 255
+    out = [done for k in (m, None, m*0, m*0, m*0) for done in step.push(0, None, k, m)] + step.flush()
+    assert out[1][1] is None and all(np.array_equal(k, m) for i, (_, k) in enumerate(out) if i != 1)
 
 
 def test_ways_that_do_not_exist_are_refused() -> None:
-    for bad in ({"way": "hope"}, {"reach": -1}, {"slack": 2}, {"slack": float("nan")}):
+    for bad in ({"way": "hope"}, {"reach": -1}):
         with pytest.raises(ValueError): Temporal(**bad)
 
 
@@ -632,6 +670,82 @@ def test_what_follows_damage_is_covered_until_the_next_key_frame(tmp_path: Path,
     hidden = {i for i, s in enumerate(read(done.path)) if is_covered(s.rgb)}
     assert hidden >= {10, 11, 12, 13, 14, 15} and not hidden & {*range(10), *range(17, 24)}, hidden
     assert done.frames == 24 and done.unread == len(hidden)
+
+
+def flip(path: Path, n: int, share: float = .35) -> None:
+    "Changes four bytes within packet `n`."
+    (at, size), data = spots(path)[n], bytearray(path.read_bytes())
+    for i in range(4): data[at + int(size*share) + i] ^= 0x5a
+    path.write_bytes(data)
+
+
+def test_damage_that_a_decoder_hides_is_covered_and_counted(tmp_path: Path) -> None:
+    "FFmpeg fills what it did not understand, and calls it a frame."
+    source = write(tmp_path/"in.mp4", moving(24), "libx264", "yuv420p", g="12", bf="0")
+    flip(source, 6)
+    done = clip(source, tmp_path/"out.mp4", segmenter=Even())
+    assert (done.frames, done.unread) == (24, 6)
+    assert {i for i, s in enumerate(read(done.path)) if is_covered(s.rgb)} == set(range(6, 12))
+
+
+@pytest.mark.parametrize("name, codec, options", [("a.mp4", "libx264", {"bf": "0"}), ("b.mp4", "libx264", {"bf": "3", "g": "12"}), ("b.mkv", "libx264", {"bf": "3"}), ("b.avi", "libx264", {"bf": "2"}),
+    ("c.avi", "mpeg4", {"bf": "2"}), ("d.webm", "libvpx", {"auto-alt-ref": "1", "lag-in-frames": "16"}), ("e.webm", "libvpx-vp9", {"auto-alt-ref": "1", "lag-in-frames": "16"}),
+    ("f.ts", "mpeg2video", {"bf": "2"}), ("g.ts", "libx264", {"x264-params": "interlaced=1"}), ("h.mp4", "libx265", {"x265-params": "log-level=none"})])
+def test_clean_clips_lose_no_frame(tmp_path: Path, name: str, codec: str, options: dict) -> None:
+    "Frames that wait, frames that are never shown: none is taken for a lost one."
+    try: source = write(tmp_path/name, moving(40), codec, "yuv420p", **options)
+    except ValueError: pytest.skip(f"this PyAV has no {codec}")
+    reader = Reader(source)
+    shots = list(reader)
+    assert len(shots) == 40 and all(s.rgb is not None for s in shots) and not reader.cut and not reader.short
+
+
+def test_a_packet_that_never_becomes_a_frame_is_a_hole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    "A decoder that swallows the fifth packet, and says nothing."
+    source, real = write(tmp_path/"in.mkv", moving(), "mjpeg", "yuvj420p"), Reader._decode
+    def swallow(self: Reader, packet: av.Packet | None) -> list: return real(self, packet)[:0 if self.number == 5 else None]
+    monkeypatch.setattr(Reader, "_decode", swallow)
+    shots = read(source)
+    assert [i for i, s in enumerate(shots) if s.rgb is None] == [4] and [round(s.at/TICKS*15) for s in shots] == list(range(12))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+def test_unequal_steps_and_long_sound_are_not_taken_for_a_cut(tmp_path: Path, suffix: str) -> None:
+    codec = "libvpx" if suffix == ".webm" else "libx264"
+    times = [0, 20, 40, 60, 80, 100, 120, 140, 160, 180, 3000, 9000]
+    source = write(tmp_path/f"in{suffix}", moving(), codec, "yuv420p", times=times)
+    assert not clip(source, tmp_path/"out.mp4", segmenter=Even()).cut
+    if suffix != ".webm": assert not clip(loud(tmp_path/f"loud{suffix}"), tmp_path/"loud-out.mp4", segmenter=Even()).cut  # 2.6 s of sound, .8 s of pictures
+    if suffix == ".mp4": write(source, moving(24), codec, "yuv420p", movflags="+faststart")
+    else: write(source, moving(60), codec, "yuv420p")
+    whole = source.read_bytes()
+    source.write_bytes(whole[:len(whole)*2//3])
+    if suffix != ".mp4": assert clip(source, tmp_path/"cut.mp4", segmenter=Even()).cut
+
+
+def test_a_name_is_no_pattern(tmp_path: Path) -> None:
+    "A file that is not there does not stand for those that are."
+    for i in range(3): (tmp_path/f"{i}.jpg").write_bytes(saved(picture(), "JPEG"))
+    (tmp_path/"%d.jpg").write_bytes(saved(picture(h=48, w=64), "JPEG"))
+    assert [s.rgb.shape[:2] for s in read(tmp_path/"%d.jpg")] == [(48, 64)]
+
+
+@pytest.mark.parametrize("rim", [0, 16])
+def test_rims_that_are_not_to_be_shown(tmp_path: Path, rim: int) -> None:
+    "Matroska's cropping, of no pixel and of some."
+    source = write(tmp_path/"in.mkv", moving(3), "libx264", "yuv420p")
+    assert not media.is_cropped(source)
+    folder = lambda name, body: name + (len(body) | 1 << 28).to_bytes(4, "big") + body
+    crop = folder(b"\x54\xbb", bytes([rim]))
+    source.write_bytes(folder(b"\x18\x53\x80\x67", folder(b"\x16\x54\xae\x6b", folder(b"\xae", folder(b"\xe0", crop)))))
+    assert media.is_cropped(source) == bool(rim)
+
+
+def test_a_cropped_clip_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path/"in.mkv", moving(3), "libx264", "yuv420p")
+    monkeypatch.setattr(media, "is_cropped", lambda _: True)
+    with pytest.raises(BadClip, match="rims"): clip(source, tmp_path/"out.mp4", segmenter=Even())
+    assert [p.name for p in tmp_path.iterdir()] == ["in.mkv"]
 
 
 def test_a_clip_without_a_frame_that_can_be_read_is_refused(tmp_path: Path) -> None:

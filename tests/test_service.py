@@ -8,7 +8,9 @@ import inspect
 import io
 import json
 import logging
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +20,8 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from copy import deepcopy
+from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 from shutil import which
@@ -33,8 +37,9 @@ from fuzz import Even, png, rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lab import Tab
+from packaging.requirements import Requirement
 from PIL import Image
-from service_load import Running, alone, ask, form, hostile, request
+from service_load import OPENVINO, Running, alone, ask, form, hostile, instructions, lint, missed, needed, old_code, picture_from, request
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from test_browser import HIGH, WIDE, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered
 from test_safety import MARK, pictures
@@ -153,6 +158,47 @@ def test_a_model_that_cannot_be_loaded_shows_nothing_and_may_be_mended() -> None
         while "failed" not in other.get("/ready").json()["error"]: assert time.monotonic() < until
         broken[0] = False
         assert [post(other).status_code, other.get("/ready").status_code] == [200, 200]
+
+
+def test_a_camera_that_is_answered_makes_the_service_ready() -> None:
+    broken = [True]
+    def load(name: str) -> Even:
+        if broken[0]: raise OSError("no such file")
+        return Even()
+    with TestClient(make_app(load, ["even"], WILD)) as other, other.websocket_connect("/live") as wire:
+        until = time.monotonic() + 20
+        while "failed" not in other.get("/ready").text: assert time.monotonic() < until
+        assert "error" in exchange(wire, frame(model="even"), jpeg(SMALL))[0] and other.get("/ready").status_code == 503
+        broken[0] = False
+        assert exchange(wire, frame(model="even"), jpeg(SMALL))[1] and other.get("/ready").status_code == 200
+
+
+@pytest.mark.parametrize("wrap, most", [(service.InTurn, 1), (service.AtOnce, 2)], ids=["in turn", "at once"])
+def test_how_many_callers_are_inside_the_model_is_for_its_wrapper_to_say(wrap: Callable, most: int) -> None:
+    class Counting(Even):
+        met = threading.Barrier(2)
+        def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            if weights.any(): self.met.wait(1)  # all zero: it is tried out
+            return super().score(rgb, weights)
+    with TestClient(make_app(lambda name: Counting(), ["even"], WILD, wrap=wrap)) as other:
+        said: list[Any] = []
+        callers = [threading.Thread(target=lambda: said.append(post(other))) for _ in range(2)]
+        for c in callers: c.start()
+        for c in callers: c.join()
+        assert {s.status_code for s in said} == {200 if most == 2 else 503}, [s.text[:80] for s in said]
+
+
+def test_waiting_for_the_model_is_not_counted_as_predicting() -> None:
+    with TestClient(make_app(lambda name: Stripes(delay=.3), ["stripes"], WILD)) as other:
+        while other.get("/ready").status_code != 200: time.sleep(.02)
+        said: list[dict] = []
+        def one() -> None:
+            steps = post(other, data=jpeg(stamp(STREET.copy(), 2))).headers["server-timing"].split(", ")
+            said.append({k: float(v) for k, v in (s.split(";dur=") for s in steps)})
+        callers = [threading.Thread(target=one) for _ in range(2)]
+        for c in callers: c.start()
+        for c in callers: c.join()
+    assert max(s["predict"] for s in said) < 500 and max(s["wait"] for s in said) > 150, said
 
 
 def test_what_a_model_said_when_it_failed_to_load_stays_inside(caplog: pytest.LogCaptureFixture) -> None:
@@ -427,6 +473,51 @@ def test_frames_are_no_larger_than_a_model_wants(monkeypatch: pytest.MonkeyPatch
 
 # Who may come in
 
+def test_the_page_of_2020_is_slowed_down_and_never_refused() -> None:
+    "It asks again as soon as it is answered, whatever the answer."
+    with TestClient(make_app(lambda name: Even(), ["even"])) as other:
+        data, began = jpeg(STREET[:64, :64]), time.monotonic()
+        assert [post(other, data=data).status_code for _ in range(200)] == [200]*200
+        assert time.monotonic() - began > (200 - guard.LIMITS.burst)/guard.LIMITS.rate - .5, "it was not slowed down"
+
+
+async def at_once(port: int, many: list[bytes]) -> list[int]:
+    "The statuses of requests that are all there at the same time."
+    async def status(data: bytes) -> int: return (await ask(port, data))[0]
+    return list(await asyncio.gather(*map(status, many)))
+
+
+def said_by(who: str) -> bytes: return request("/health", method="GET").replace(b"\r\n\r\n", f"\r\nX-Forwarded-For: {who}\r\n\r\n".encode())
+
+
+def test_whoever_asks_for_many_at_once_is_refused_whatever_address_it_claims() -> None:
+    claims = [said_by(f"10.0.0.{n}") for n in range(40)]
+    with Running(limits="rate=5, burst=10") as server:
+        found = alone(at_once(server.port, claims))
+        assert found.count(200) < 20 and found.count(429) > 20, found
+    with Running(limits="rate=5, burst=10", proxy="127.0.0.1") as server:
+        assert alone(at_once(server.port, claims)) == [200]*40, "a proxy that is believed speaks for many"
+        assert 429 in alone(at_once(server.port, [said_by(f"{n} is no address") for n in range(40)]))
+
+
+@pytest.mark.parametrize("origin, token, warned", [("https://cam.example.org", None, True), ("https://cam.example.org", "a-token-of-sixteen", False), ("http://localhost:3000", None, False)])
+def test_whoever_opens_the_service_to_the_world_is_told_so(origin: str, token: str | None, warned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(service.Server, "run", lambda server, sockets: said.append(server.ready))
+    app = make_app(lambda name: Even(), ["even"], token=token, cors=[origin], hosts=guard.LOCAL)
+    with socket.socket() as sock: service.serve(app, sock, "listening")
+    assert said[0].startswith("listening") and ("INSECURE" in said[0] and origin in said[0]) == warned
+
+
+def test_a_balancer_may_ask_for_the_head_alone(client: TestClient) -> None:
+    assert client.head("/health").status_code == 200
+
+
+def test_a_foreign_page_can_read_when_to_come_back() -> None:
+    with TestClient(make_app(lambda name: Even(), ["even"], cors=["https://old.org"])) as other:
+        said = post(other, headers={"origin": "https://old.org"}).headers["access-control-expose-headers"].lower().split(", ")
+    assert {"retry-after", "camredact-hidden"} <= set(said)
+
 def test_one_address_does_not_take_all_seats() -> None:
     app = make_app(lambda name: Even(), ["even"], Limits(seats_each=1))
     with TestClient(app) as one, one.websocket_connect("/live"):
@@ -690,19 +781,36 @@ def test_stopping_covers_and_finishes_what_is_worked_on() -> None:
         assert server.process.wait(20) in (0, -signal.SIGTERM) and time.monotonic() - began < 10
 
 
+def test_stopping_tells_whoever_waits_longer_than_it_does() -> None:
+    with Running("lambda name: Stripes(delay=9)", "['stripes']", "", "from doubles import Stripes") as server, dial_up(server) as sock:
+        sock.sendall(request("/redact?categories=5", *form(jpeg(stamp(STREET.copy(), 2)))))
+        time.sleep(.3)
+        server.process.send_signal(signal.SIGTERM)
+        said = hear(sock)
+        assert status_of(said) == 503 and b"retry-after" in said and b"is stopping" in said, said[:300]
+        assert "Traceback" not in server.said(), server.said()
+        server.process.kill()
+
+
+def test_text_that_is_none_leaves_nothing_in_the_log() -> None:
+    with Running() as server:
+        with ws.connect(f"ws://127.0.0.1:{server.port}/live", compression=None) as wire:
+            wire.send(b"\xff\xd8 pixels", text=True)
+            with pytest.raises(ConnectionClosed) as e: wire.recv(timeout=20)
+            assert e.value.rcvd.code == 1007
+        server.close()
+        said = server.said()
+        assert "UnicodeDecodeError" in said, "nothing was logged: the test would prove nothing"
+        assert "Traceback" not in said and "0xff" not in said, said
+
+
 # The image
 
 DOCKERFILE = ROOT/"Dockerfile"
 
 
-def instructions() -> list[tuple[str, str]]:
-    "The Dockerfile's instructions, continued lines in one."
-    text = re.sub(r"\\\n", " ", re.sub(r"(?m)^\s*#.*\n", "", DOCKERFILE.read_text()))
-    return [(word.upper(), rest.strip()) for word, _, rest in (line.partition(" ") for line in text.splitlines() if line.strip())]
-
-
 def test_the_image_is_slim_and_runs_as_nobody_in_particular() -> None:
-    found = instructions()
+    found = instructions(DOCKERFILE.read_text())
     words = [w for w, _ in found]
     assert all(":" in rest.split()[0] and "slim" in rest and "latest" not in rest for w, rest in found if w == "FROM")
     assert words.count("FROM") == 2 and "ADD" not in words and words[-1] in ("CMD", "ENTRYPOINT")
@@ -727,7 +835,7 @@ def test_what_the_image_is_built_from_holds_no_pictures() -> None:
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_the_image_knows_whether_it_is_well(tls: bool, tmp_path: Path) -> None:
-    found = dict(instructions())
+    found = dict(instructions(DOCKERFILE.read_text()))
     assert json.loads(found["ENTRYPOINT"])[:2] == ["camredact", "serve"] and "CMD" not in found, "options at the end would replace the program"
     program, *check = json.loads(found["HEALTHCHECK"].partition("CMD ")[2])
     files = [str(tmp_path/name) for name in ("cert.pem", "key.pem")]
@@ -736,6 +844,77 @@ def test_the_image_knows_whether_it_is_well(tls: bool, tmp_path: Path) -> None:
     well = lambda port: subprocess.run([sys.executable, *(c.replace(":8000/", f":{port}/") for c in check)], capture_output=True, timeout=60).returncode == 0
     with Running(tls=tuple(files)*tls) as server: assert program == "python" and well(server.port)
     assert not well(server.port)
+
+
+@pytest.mark.parametrize("good, bad", [("FROM", "FORM"), ("--from=build", "--from=built"), ("COPY camredact", "COPY camera"), ("-r needed.txt", "-r 'needed.txt"), ('ENTRYPOINT ["camredact",', "ENTRYPOINT [camredact,")])
+def test_the_dockerfile_is_linted(good: str, bad: str) -> None:
+    text = DOCKERFILE.read_text()
+    assert good in text and not lint(text) and lint(text.replace(good, bad))
+
+
+def with_dependencies(lines: list[str]) -> Iterator[metadata.Distribution]:
+    "The distributions that an installation of these lines would bring, as they are here."
+    todo, seen = [Requirement(line) for line in lines], set()
+    while todo:
+        wanted = todo.pop()
+        if wanted.marker and not wanted.marker.evaluate({"extra": ""}) or wanted.name.lower() in seen: continue
+        seen.add(wanted.name.lower())
+        found = metadata.distribution(wanted.name)
+        todo += map(Requirement, found.requires or [])
+        yield found
+
+
+def linked(a: str | Path, b: str | Path) -> None:
+    "One file under another name; a copy where there are two disks. (OpenCV finds itself by its real path, so links to files would not do.)"
+    try: os.link(a, b)
+    except OSError: shutil.copy2(a, b)
+
+
+def site_of(lines: list[str], folder: Path) -> Path:
+    "A folder with those, this package, and nothing else."
+    own = metadata.distribution("camredact")
+    items = {Path(str(files("camredact"))), Path(own._path)}
+    for found in with_dependencies(lines): items |= {Path(found.locate_file(f.parts[0])) for f in found.files if not f.parts[0].startswith("..")}
+    for item in items:
+        if item.is_file(): linked(item, folder/item.name)
+        elif item.is_dir() and item.name != "__pycache__": shutil.copytree(item, folder/item.name, ignore=shutil.ignore_patterns("__pycache__"), copy_function=linked)
+    return folder
+
+
+@pytest.mark.parametrize("left_out", ["", "httptools", "python-multipart"])
+def test_what_the_image_installs_is_enough(left_out: str, tmp_path: Path) -> None:
+    lines = needed()
+    assert {re.match("[a-z-]+", line)[0] for line in lines} == {"numpy", "opencv-python-headless", "pillow", "onnxruntime", "fastapi", "uvicorn", "websockets", "httptools", "python-multipart"}
+    site = site_of([line for line in lines if not left_out or not line.startswith(left_out)], tmp_path)
+    assert not any((site/name).exists() for name in ("torch", "jupyterlab", "av", "ipywidgets", "pytest"))
+    if not left_out: assert picture_from(site)
+    else:
+        with pytest.raises(RuntimeError, match="httptools|no picture"): picture_from(site)
+
+
+# The bench
+
+GOOD = {"stills": {"onnxruntime": {1: {"whole_but_predict_ms": 9}, 4: {"all_but_predict_ms": 9}}, "times_the_old_way_at_4": 3.1}, "start": {"to_first_answer_s": 2.9}, "image": {"lint": []},
+    "hostile": {"requests": 10, "reached_the_decoder": 5, "raw_pixels": 0, "crashes": 0, "5xx_but_503": []}}
+
+
+@pytest.mark.parametrize("path, value", [("stills onnxruntime 1 whole_but_predict_ms", 11), ("stills onnxruntime 4 all_but_predict_ms", 11), ("stills times_the_old_way_at_4", 2.9), ("stills times_the_old_way_at_4", 0),
+    ("start to_first_answer_s", 3.1), ("image lint", ["x"]), ("hostile reached_the_decoder", 4), ("hostile raw_pixels", 1), ("hostile crashes", 1), ("hostile 5xx_but_503", [500])])
+def test_the_bench_says_which_bar_is_missed(path: str, value: Any) -> None:
+    found = deepcopy(GOOD)
+    assert not missed(found) and not missed({})
+    *steps, last = path.split()
+    place = found
+    for step in steps: place = place[int(step) if step.isdigit() else step]
+    place[last] = value
+    assert len(missed(found)) == 1
+
+
+def test_the_old_way_with_openvino_answers() -> None:
+    pytest.importorskip("openvino")
+    with Running(code=old_code(OPENVINO, 96, 128)) as server:
+        status, _, body = alone(ask(server.port, request("/redact?categories=31,27", *form(jpeg(STREET[:96, :128])))))
+        assert status == 200 and rgba(body).shape == (96, 128, 4)
 
 
 IMPORTED = """
