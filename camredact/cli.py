@@ -383,7 +383,7 @@ def check_certificate(
     except OSError as e: raise BadInput(f"{cert} and {key} are no certificate and its key ({getattr(e, 'reason', None) or e.strerror}): give both as PEM") from e
 
 def service(
-    args: argparse.Namespace,  # host, port, model, token, insecure, cors, cert, key
+    args: argparse.Namespace,  # host, port, model, token, insecure, cors, cert, key, proxy
 ) -> int:
     "Serves the camera over HTTP until interrupted; raises `BadInput` if packages, weights, files or the port are missing."
     try: guard, web = import_module("camredact.guard"), import_module("camredact.service")
@@ -397,7 +397,7 @@ def service(
         app = web.make_app(models=models, token=token, cors=args.cors, hosts=hosts)
     except (ValueError, web.NoWeights) as e: raise BadInput(str(e)) from e
     except (OSError, OverflowError) as e: raise BadInput(f"cannot listen on {args.host}, port {args.port} ({e}): choose another with --host and --port") from e
-    web.serve(app, sock, web.directions(args.host, sock.getsockname()[1], token, bool(args.cert)), args.cert, args.key)
+    web.serve(app, sock, web.directions(args.host, sock.getsockname()[1], token, bool(args.cert)), args.cert, args.key, args.proxy)
     return 0
 
 # %% ../nbs/07_cli.ipynb #83788b39
@@ -563,6 +563,7 @@ def add_serve(
     p.add_argument("--cors", action="append", default=[], metavar="ORIGIN", help="a foreign page that may use the service, as https://example.org; may be repeated")
     p.add_argument("--cert", metavar="FILE", help="a certificate, for https")
     p.add_argument("--key", metavar="FILE", help="its key")
+    p.add_argument("--proxy", metavar="ADDRESS", help="a proxy in front whose word is taken for where clients come from (X-Forwarded-For), as 127.0.0.1; nobody's by default")
     p.set_defaults(run=service)
 
 # %% ../nbs/07_cli.ipynb #60f641d2

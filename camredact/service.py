@@ -665,6 +665,7 @@ def listen(
     "A socket that listens; raises `OSError` where the port is taken."
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.create_server((host, port), family=family, backlog=128)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does it only for sockets of its own making
     if hasattr(socket, "TCP_USER_TIMEOUT"): sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000*STUCK)
     return sock
 

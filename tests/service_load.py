@@ -70,6 +70,7 @@ async def read_redact(image: UploadFile = File(...), categories: str = Query("")
     return Response(content=out.getvalue(), media_type="image/png")
 
 sock = socket.create_server(("127.0.0.1", 0))
+sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 class Server(uvicorn.Server):
     async def startup(self, sockets=None):
         await super().startup(sockets=sockets)
