@@ -14,6 +14,7 @@ __all__ = ['PLAYABLE', 'QUIET', 'CLIP_SUFFIXES', 'ELSEWHERE', 'BadInput', 'Parse
 # %% ../nbs/07_cli.ipynb #8001d024
 import argparse
 import getpass
+import ipaddress
 import json
 import os
 import secrets
@@ -390,6 +391,8 @@ def service(
     except ModuleNotFoundError as e: raise BadInput(f"the service needs {e.name}: pip install 'camredact[service]'") from e
     if bool(args.cert) != bool(args.key): raise BadInput("--cert and --key go together: give both")
     if args.cert: check_certificate(args.cert, args.key)
+    try: args.proxy and ipaddress.ip_network(args.proxy)
+    except ValueError as e: raise BadInput(f"--proxy {args.proxy} is no address: name the proxy's, as 127.0.0.1") from e
     models, hosts = [check_model(name) for name in args.model], guard.LOCAL if args.host in guard.LOCAL else None
     try:
         token = guard.token_for(args.host, args.token or os.environ.get("CAMREDACT_TOKEN"), args.insecure)
@@ -473,11 +476,13 @@ def clips_of(
     "Every clip meant, and where its result goes; raises `BadInput`."
     if len(sources) == 1 and not sources[0].is_dir() and not out.is_dir(): return {sources[0]: out}
     if not out.is_dir(): raise BadInput(f"{out} is no folder: make it first, and name it for several clips")
-    found = [p for s in sources for p in (sorted(s.iterdir()) if s.is_dir() else [s]) if not s.is_dir() or p.suffix.lower() in CLIP_SUFFIXES and ".redacted" not in p.suffixes and not p.name.startswith(".")]
+    try: found = [p for s in sources for p in (sorted(s.iterdir()) if s.is_dir() else [s]) if not s.is_dir() or p.suffix.lower() in CLIP_SUFFIXES and ".redacted" not in p.suffixes and not p.name.startswith(".")]
+    except OSError as e: raise BadInput(f"{e.filename} cannot be read: {e.strerror}") from e
     if not found: raise BadInput(f"{', '.join(map(str, sources))}: no clips there")
     names: dict[Path, Path] = {}
-    for p in dict.fromkeys(found):
+    for p in {p.resolve(): p for p in found}.values():
         names[p] = next(t for i in range(1, len(found) + 1) if (t := out/f"{p.stem}.redacted{f'-{i}'*(i > 1)}.mp4") not in names.values())
+    if own := {p.resolve() for p in names} & {t.resolve() for t in names.values()}: raise BadInput(f"{min(own)} is a source: choose another folder")
     return names
 
 def clip(

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from PIL import Image
 from .categories import CODES, COLOURS, PEOPLE, PRESETS, VOID, check_names
-from .cli import BadInput, Parser, check_model, counted
+from .cli import BadInput, Parser, check_model, counted, end_tidily
 from .metrics import CODES11, GROUPS11, LEANING, MAP11, VOID11, CoverScore, SegScore, iou_from, label_map, mean_iou, share
 from .redact import DEFAULT_DIAL, DIALS, fit_matte, matte
 from .segment import NoWeights, Segmenter, load, look_size, score_picture
@@ -240,7 +240,7 @@ def _read(path: Path, size: tuple[int, int], kind: str) -> np.ndarray:
     "Label numbers uint8[h,w] at their own size, of the shape of a picture of `size`; raises `BadInput`."
     most = _MOST[kind]
     try: image = Image.open(path); labels = np.array(image)
-    except OSError as e: raise BadInput(f"{path} cannot be read as a picture") from e
+    except (OSError, Image.DecompressionBombError) as e: raise BadInput(f"{path} cannot be read as a picture") from e
     if image.mode not in ("L", "P"): raise BadInput(f"{path} is a picture of mode {image.mode}: labels are numbers, one channel of 8 bits")
     if labels.max(initial=0) >= most: raise BadInput(f"{path} holds the number {labels.max()}: there are {most} classes")
     if labels.shape != size and (kind == "plain" or not _same_shape(labels.shape, size)): raise BadInput(f"{path} has {labels.shape[1]}x{labels.shape[0]} pixels, its picture {size[1]}x{size[0]}: labels are of the same frame{'' if kind == 'plain' else ', whole'}")
@@ -296,9 +296,10 @@ def write_answer(
 def all_or_nothing(
     out: Path | None,  # a new folder; None: none is wanted
 ) -> Iterator[Path | None]:
-    "A folder to write into, which becomes `out` at the end, and vanishes when anything fails."
+    "A folder to write into, which becomes `out` at the end, and vanishes on an error."
     if out is None: yield None; return
-    out = out.absolute()
+    out = out.resolve()
+    if out == Path.cwd() or out.is_mount(): raise BadInput(f"{out} cannot be put in place at the end: give a new folder")
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     part.mkdir(parents=True)
     try:
@@ -364,6 +365,7 @@ def main(
         a = parser().parse_args(argv)
         if a.out and a.out.exists() and not a.out.is_dir(): raise BadInput(f"{a.out} is a file: give a new folder")
         if a.out and a.out.exists() and any(a.out.iterdir()): raise BadInput(f"{a.out} is not empty: give a new folder")
+        end_tidily()
         with all_or_nothing(a.out) as out:
             found = {"model": a.model, "data": a.data.name, "dial": a.dial, **evaluate(load(check_model(a.model)), a.data, a.split, a.dial, out)}
             if out: (out/"scores.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")

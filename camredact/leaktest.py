@@ -215,19 +215,21 @@ def check_thumbnail(
     return CLEAN, "a thumbnail of the redacted picture" if found else "no picture within the picture"
 
 # %% ../nbs/05_leaktest.ipynb #7d0e4a01
-BOXES = {"moov", "trak", "mdia", "minf", "stbl", "edts", "dinf", "udta", "meta", "ilst", "mvex"}  # those with boxes in them
+BOXES = {"moov", "trak", "mdia", "minf", "stbl", "edts", "dinf", "udta", "meta", "ilst", "mvex", "moof", "traf", "mfra"}  # those with boxes in them
 PLAIN = BOXES | {"mvhd", "iods", "tkhd", "elst", "mdhd", "hdlr", "vmhd", "smhd", "nmhd", "dref", "stsd", "stts", "stss", "ctts", "stsc", "stsz", "stco", "co64", "sgpd",
-    "sbgp", "sdtp", "cslg", "trex", "mehd", "chpl", "tref", "gmhd", "\xa9too", "free", "skip", "ftyp", "mdat", "moof", "mfra", "sidx", "styp"}
+    "sbgp", "sdtp", "cslg", "trex", "mehd", "chpl", "mfhd", "tfhd", "tfdt", "trun", "tfra", "mfro", "\xa9too", "free", "skip", "ftyp", "mdat", "sidx", "styp"}
 SEGMENT = 0x18538067
 ELEMENTS = {0x1A45DFA3, SEGMENT, 0x114D9B74, 0xEC, 0xBF, 0x1549A966, 0x1654AE6B, 0x1254C367, 0x1F43B675, 0x1C53BB6B, 0x1043A770, 0x1941A469}  # chapters, notes and attachments have rows of their own
 
 def odd_boxes(
     data: bytes,
+    depth: int = 0,  # how many boxes it lies in
 ) -> Iterator[str]:
-    "Boxes of an MP4, however deep, that its pictures do without."
+    "Boxes of an MP4 that its pictures do without; what a codec keeps in its own (`stsd`) is not looked at."
+    if depth > 16: yield "boxes in boxes without end"; return
     for name, body in mp4_parts(data):
         if name not in PLAIN or name in ("free", "skip") and body.strip(b"\0"): yield name
-        elif name in BOXES: yield from odd_boxes(body[4:] if name == "meta" else body)
+        elif name in BOXES: yield from odd_boxes(body[4:] if name == "meta" else body, depth + 1)
 
 def odd_elements(
     data: bytes,
@@ -242,7 +244,7 @@ def odd_elements(
         if name not in ELEMENTS or name == 0xEC and data[at:at + size].strip(b"\0"): yield f"element {name:X}"
         unknown = size == (1 << 7*m) - 1  # a stream's: up to the next that is no part of it
         at += 0 if name == SEGMENT or unknown else size
-        if unknown and name != SEGMENT: return
+        if unknown and name != SEGMENT: yield "what follows an element of unknown size"; return
     if at < len(data): yield f"{len(data) - start} bytes that make no sense"
 
 def inner_parts(

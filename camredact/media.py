@@ -646,6 +646,7 @@ def listen() -> None:
     "Let FFmpeg's complaints reach `av.logging.Capture`; those that nobody captures stay silent."
     if av.logging.get_level() is None: logging.getLogger("libav").addHandler(logging.NullHandler())
     if (av.logging.get_level() or 0) < av.logging.ERROR: av.logging.set_level(av.logging.ERROR)
+    av.logging.set_skip_repeated(False)  # the same complaint of another frame, or of another clip, counts as well
 
 def is_quiet(
     packet: av.Packet,  # of pictures
@@ -660,7 +661,8 @@ def said_length(
     if video.duration: return round(video.duration*video.time_base*TICKS)
     try: h, m, s = (float(part) for part in video.metadata.get("DURATION", "0:0:0").split(":"))
     except ValueError: return 0
-    return round(min(3600*h + 60*m + s, 1e6)*TICKS)
+    length = 3600*h + 60*m + s
+    return round(length*TICKS) if 0 <= length < 1e6 else 0
 
 class Reader:
     "Reads a clip from its beginning to its end, in bounded memory; raises `BadClip` where there is none."

@@ -626,7 +626,7 @@ def make_app(
     "The service, ready for a server; raises `NoWeights` where there is no model, `ValueError` where an origin is none."
     cors, service = [origin_of(o) for o in cors], Service(load, models, limits, wrap)
     app = FastAPI(title="camredact", description="A camera that redacts.", version=version("camredact"), docs_url=None, redoc_url=None, lifespan=life)
-    app.state.service, app.state.open_to = service, [o for o in cors if not token and name_of(o) not in LOCAL]
+    app.state.service, app.state.asks, app.state.open_to = service, bool(token), [o for o in cors if not token and name_of(o) not in LOCAL]
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError): app.add_exception_handler(kind, refuse)
     app.add_middleware(Guard, limits=limits, token=token, cors=cors, hosts=hosts, public=PUBLIC)
@@ -649,11 +649,12 @@ def directions(
     return "\n".join(lines)
 
 def exposed(
-    app: FastAPI,  # out of `make_app`
-) -> str:          # "" where nobody is let in unasked
+    app: FastAPI,              # out of `make_app`
+    proxy: str | None = None,  # as for `serve`
+) -> str:                      # "" where nobody is let in unasked
     "Who may use the service without a token, though it listens on this machine alone."
-    names = ", ".join(app.state.open_to)
-    return f"\nINSECURE: with --cors {names} and no token, whoever reaches that name may use the service: add --token." if names else ""
+    by = [*(f"--cors {name}" for name in app.state.open_to), *["--proxy"]*bool(proxy and not app.state.asks)]
+    return f"\nINSECURE: with {', '.join(by)} and no token, whoever reaches that name may use the service: add --token." if by else ""
 
 # %% ../nbs/06_service.ipynb #d6e04ecd
 STUCK = 10  # seconds
@@ -759,5 +760,5 @@ def serve(
     config = uvicorn.Config(app, http=partial(Connection, limits.request_s + STUCK), loop="asyncio", log_level="warning", access_log=False, server_header=False, ws_max_size=limits.frame,
         proxy_headers=bool(proxy), forwarded_allow_ips=proxy or "", ws_per_message_deflate=False, timeout_graceful_shutdown=5, ssl_certfile=cert, ssl_keyfile=key)
     server = Server(config)
-    server.ready = ready + exposed(app)
+    server.ready = ready + exposed(app, proxy)
     server.run(sockets=[sock])

@@ -316,3 +316,12 @@ def test_one_bad_clip_does_not_stop_the_others(tmp_path: Path) -> None:
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "bad.mp4" in done.stderr, done
     assert sorted(p.name for p in (tmp_path/"out").iterdir()) == ["a.redacted.mp4", "z.redacted.mp4"]
     refused(run("clip", str(tmp_path/"in"), "-o", str(tmp_path/"none")), "is no folder")
+
+
+def test_a_clip_that_is_a_source_is_never_a_result(tmp_path: Path) -> None:
+    "Two clips, of which the one's result would be the other."
+    a, b = tmp_path/"a.mp4", tmp_path/"a.redacted.mp4"
+    for p in (a, b): p.write_bytes(b"clip")
+    with pytest.raises(cli.BadInput, match="is a source"): cli.clips_of([a, b], tmp_path)
+    assert list(cli.clips_of([a, tmp_path/"."/"a.mp4"], tmp_path)) == [tmp_path/"."/"a.mp4"]
+    assert b.read_bytes() == b"clip"

@@ -9,6 +9,7 @@ from fractions import Fraction
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -20,7 +21,7 @@ from PIL import Image, ImageCms
 
 from camredact import media
 from camredact.categories import CODES
-from camredact.media import TICKS, WAYS, BadClip, BadOutput, Clip, Reader, Temporal, box_matte, looks, photo_matte, redact_clip, redact_photo, redact_photos
+from camredact.media import TICKS, WAYS, BadClip, BadOutput, Clip, Reader, Temporal, box_matte, looks, photo_matte, redact_clip, redact_photo, redact_photos, said_length
 from camredact.redact import checkerboard
 from camredact.segment import BadPicture, models
 from camredact.streets import draw_clip, draw_street, stamp
@@ -686,6 +687,19 @@ def test_damage_that_a_decoder_hides_is_covered_and_counted(tmp_path: Path) -> N
     done = clip(source, tmp_path/"out.mp4", segmenter=Even())
     assert (done.frames, done.unread) == (24, 6)
     assert {i for i, s in enumerate(read(done.path)) if is_covered(s.rgb)} == set(range(6, 12))
+
+
+def test_the_same_damage_is_seen_each_time(tmp_path: Path) -> None:
+    "FFmpeg's log leaves out what it has just said; in a frame of three slices that is all there is to hear."
+    for n in range(3):
+        source = write(tmp_path/f"{n}.mp4", moving(24), "libx264", "yuv420p", g="12", bf="0", slices="3")
+        flip(source, 6, .2)
+        assert {i for i, s in enumerate(read(source)) if s.rgb is None} == set(range(6, 12)), n
+
+
+def test_a_length_that_is_no_number_is_none() -> None:
+    for said in ("nan:0:0", "-inf:0:0", "x", "1e300:0:0"):
+        assert said_length(SimpleNamespace(duration=None, metadata={"DURATION": said})) == 0
 
 
 @pytest.mark.parametrize("name, codec, options", [("a.mp4", "libx264", {"bf": "0"}), ("b.mp4", "libx264", {"bf": "3", "g": "12"}), ("b.mkv", "libx264", {"bf": "3"}), ("b.avi", "libx264", {"bf": "2"}),
