@@ -4,6 +4,7 @@ example: python cards/leaktest.py --deface ~/deface/bin/deface
 """
 import argparse
 import json
+import subprocess
 import sys
 from datetime import date
 from importlib.resources import files
@@ -29,8 +30,9 @@ def main() -> None:
     a = p.parse_args()
     face = read_picture(a.portrait or str(files("skimage")/"data"/"astronaut.png"))
     ours = [(command([OWN, kind, "{in}", "-o", "{out}"]), inputs, suffix) for kind, inputs, suffix in (("photo", PHOTOS, None), ("clip", CLIPS, ".mp4"))]
-    theirs = [(command([a.deface, "{in}", "-o", "{out}"]), inputs, None) for inputs in (PHOTOS, CLIPS)]
-    columns = {"camredact": column(ours), "deface": column(theirs, face)}
+    theirs = {more: [(command([a.deface, "{in}", "-o", "{out}", *more.split()]), inputs, None) for inputs in (PHOTOS, CLIPS)] for more in ("", "--replacewith solid")}
+    version = subprocess.run([a.deface, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
+    columns = {"camredact": column(ours), **{f"deface {version} {more}".strip(): column(found, face) for more, found in theirs.items()}}
     for name, found in columns.items(): print(name, found, flush=True)
     path = ROOT/"cards"/"metrics.json"
     known = json.loads(path.read_text(encoding="utf-8"))
