@@ -23,6 +23,7 @@ import signal
 import socket
 import ssl
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -425,6 +426,7 @@ def leaktest(
 # %% ../nbs/07_cli.ipynb #3eecdd71
 def end_tidily() -> None:
     "Let a request to end, or a terminal that is closed, be an exit: so that nothing half-written is left."
+    if threading.current_thread() is not threading.main_thread(): return  # signals are the main thread's
     for name in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) != signal.SIG_IGN: signal.signal(number, lambda n, _: sys.exit(128 + n))
