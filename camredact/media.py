@@ -15,6 +15,7 @@ __all__ = ['PHOTO_BYTES', 'PHOTO_SUFFIXES', 'HINT', 'OVERLAP', 'DETAIL', 'LONGES
 
 # %% ../nbs/05_media.ipynb #08e428ff
 import base64
+import gc
 import glob
 import html
 import logging
@@ -747,6 +748,7 @@ class Reader:
 
     def _decode(self, packet: av.Packet | None) -> list[av.VideoFrame]:
         "The frames that are ready; what is damaged is broken from here on."
+        if self.number % 16 == 15: gc.collect(1)  # a frame whose matrix was looked at holds itself, in PyAV: hundreds would wait for the collector
         if packet is not None and packet.size: self._note(packet)
         try:
             with av.logging.Capture(local=False) as said: frames = self.video.decode(packet)

@@ -178,6 +178,7 @@ class Camera(AnyWidget):
     camera = Unicode("default").tag(sync=True)  # default, user (front), environment (back), clip, or a device of the browser's
     running = Bool(True).tag(sync=True)
     show_raw = Bool(True).tag(sync=True)
+    look_ahead = Bool(False).tag(sync=True)  # whether a picture waits for the next one's matte, and hides what that hides as well
 
     state = Enum(STATES, "idle").tag(sync=True, echo_update=False)
     words = Unicode().tag(sync=True, echo_update=False)
@@ -200,7 +201,7 @@ class Camera(AnyWidget):
         model: str | None = None,               # one of the models, or the path of another; None: the first
         models: Iterable[str] = (),             # paths of more models for the menu
         session: Session | None = None,         # what answers; None makes one
-        **kw: Any,                              # bar, running, show_raw
+        **kw: Any,                              # bar, running, show_raw, look_ahead
     ):
         self._check_keywords(kw)
         more = [str(m) for m in models] + [str(model)]*is_path(model)
@@ -213,7 +214,7 @@ class Camera(AnyWidget):
             budgets={name: budget_of(name, get) for name in offered}, dial=dial, **{**hide, **kw})
 
     def _check_keywords(self, kw: dict) -> None:
-        known = ["source", "hidden", "preset", "dial", "model", "models", "session", "bar", "running", "show_raw"]
+        known = ["source", "hidden", "preset", "dial", "model", "models", "session", "bar", "running", "show_raw", "look_ahead"]
         for name in kw:
             try: check_name("argument", name, known)
             except UnknownName as e: raise TypeError(f"Camera: {e}") from None

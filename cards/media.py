@@ -7,7 +7,6 @@ example: python cards/media.py --deface /path/to/its/venv/bin/deface
          python cards/media.py --only memory
 """
 import argparse
-import ctypes
 import json
 import statistics
 import subprocess
@@ -49,15 +48,10 @@ def peak(pid: int) -> float:
     except (OSError, StopIteration): return 0.  # it has ended
 
 
-def small_pages() -> None:
-    "Keeps the kernel from joining a process' pages into huge ones, which it does as time passes: what it rounds up was never asked for."
-    ctypes.CDLL(None).prctl(41, 1, 0, 0, 0)  # PR_SET_THP_DISABLE
-
-
 def run(command: list[str]) -> tuple[float, float]:
     "Seconds and MB of a command from start to exit; raises where it fails."
     began, most = time.monotonic(), 0.
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=small_pages)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while (status := process.poll()) is None:
         most = max(most, peak(process.pid))
         time.sleep(.02)
@@ -117,7 +111,7 @@ def main() -> None:
         if a.only in (None, "photos"): parts["photos"] = photos(folder, a.rounds)
         if a.only in (None, "memory"): parts["memory_mb"] = memory(folder)
     known = json.loads(path.read_text(encoding="utf-8"))
-    how = "cards/media.py: whole commands, two cores; drawn clips in H.264 at 15 frames a second; medians of rounds taken in turn; deface 1.5.0 with its defaults; memory is the most that was resident, without transparent huge pages, of clips of five frames a second"
+    how = "cards/media.py: whole commands, two cores; drawn clips in H.264 at 15 frames a second; medians of rounds taken in turn; deface 1.5.0 with its defaults; memory is the most that was resident, of clips of five frames a second"
     path.write_text(json.dumps({**known, "media": {**known.get("media", {}), "date": date.today().isoformat(), "how": how, **rounded(parts)}}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 

@@ -1,7 +1,8 @@
 """The learner's file of what ships, got back from its eight bits: to export it anew, to train on from it, or to run it in torch.
 
 A convolution's weights are its whole numbers times their steps, with the batch normalisation that was folded into them.
-So the network computes what the file computes, but for the rounding of its maps.
+So the network computes what the file computes, but for the rounding of its maps. To be trained on from, a normalisation
+must know again what comes in: that is measured on pictures of the training, and taken out of its scale and bias.
 
 example: python cards/recover.py fast runs/recovered/fast.pth
 """
@@ -16,7 +17,8 @@ from onnx.numpy_helper import to_array
 from torch import nn
 
 from camredact.categories import CODES
-from camredact.train import BUDGETS, FastNet
+from camredact.data import find_shared, split_items, street_loaders
+from camredact.train import BUDGETS, FastNet, find_items
 
 WEIGHTS = Path(__file__).parents[1]/"camredact"/"weights"
 
@@ -47,14 +49,13 @@ def recovered(path: Path) -> FastNet:
     "The network of a bundled file; raises KeyError where it is none of ours."
     graph, net = onnx.load(path).graph, FastNet(pretrained=False).eval()
     known, modules = values(graph), dict(net.named_modules())
-    norms = {n.output[0].removesuffix("_QuantizeLinear_Input"): n for n in graph.node if n.op_type == "BatchNormalization"}
     names, found = [name for name, m in modules.items() if isinstance(m, nn.Conv2d)], {}
     for n in graph.node:
         if n.op_type != "Conv": continue
         name = next((m for m in names if f"net.{m}.weight" in n.input[1] and "_token_" not in n.input[1]), None)
         if name: found.setdefault(name, (known[n.input[1]], known[n.input[2]] if len(n.input) > 2 else None))
     for name in names: fold(modules[name], follower(modules, name), *found[name])
-    apart = {n.input[1].removeprefix("net.").removesuffix(".weight"): [known[i] for i in n.input[1:]] for n in norms.values()}
+    apart = {n.input[1].removeprefix("net.").removesuffix(".weight"): [known[i] for i in n.input[1:]] for n in graph.node if n.op_type == "BatchNormalization"}
     for name, kept in apart.items():  # a normalisation that was not folded
         for value, into in zip(kept, ("weight", "bias", "running_mean", "running_var")): getattr(modules[name], into).data = torch.from_numpy(value.copy())
     return net
@@ -68,6 +69,30 @@ def follower(modules: dict[str, nn.Module], name: str) -> nn.BatchNorm2d | None:
     return after[0] if after and isinstance(after[0], nn.BatchNorm2d) else None
 
 
+def measure_norms(net: FastNet, batches: list[torch.Tensor]) -> None:
+    "Gives every normalisation the mean and variance of what comes in; what the network computes stays."
+    norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
+    sums = {m: [] for m in norms}
+    hooks = [m.register_forward_pre_hook(lambda m, x: sums[m].append(torch.stack([x[0].mean((0, 2, 3)), x[0].square().mean((0, 2, 3))]))) for m in norms]
+    with torch.no_grad():
+        for batch in batches: net(batch)
+    for hook in hooks: hook.remove()
+    for m in norms:
+        mean, square = torch.stack(sums[m]).mean(0)
+        scale = m.weight.data/(m.running_var + m.eps).sqrt()
+        m.bias.data += (mean - m.running_mean)*scale
+        m.running_mean, m.running_var = mean, square - mean.square()
+        m.weight.data = scale*(m.running_var + m.eps).sqrt()
+
+
+def crops(count: int, size: tuple[int, int]) -> list[torch.Tensor]:
+    "Batches of the training's own crops; none where its pictures are not here."
+    if not find_shared(): return []
+    camvid, people = find_items(None, None)
+    dls = street_loaders(split_items(camvid, people)[0], [], size, 8)
+    return [x.as_subclass(torch.Tensor) for (x, _), _ in zip(dls.train, range(count))]
+
+
 def main() -> None:
     "Recovers and saves."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -76,6 +101,8 @@ def main() -> None:
     a = p.parse_args()
     a.out.parent.mkdir(parents=True, exist_ok=True)
     net = recovered(WEIGHTS/f"{a.name}.onnx")
+    if batches := crops(24, (384, 512)): measure_norms(net, batches)
+    else: print("CamVid is not here: the normalisations were not measured, so train on with care")
     about = json.loads((WEIGHTS/f"{a.name}.json").read_text(encoding="utf-8"))
     torch.save(dict(arch=a.name, config=net.config, size=[384, 512], budget=about["budget"], codes=list(CODES), state=net.state_dict()), a.out)
     print(f"{a.out}: from {about['file']}, sha256 {about['sha256'][:12]}")

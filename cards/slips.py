@@ -1,4 +1,4 @@
-"""Who slips: how often somebody who was covered is seen for a frame, with and without the temporal step of clips.
+"""Who slips: how often somebody who was covered is seen for a frame, with and without the temporal step of clips, and live.
 
 Three sequences, stated apart: a drive of CamVid once a second and a clip of it fifteen times a second, each by weights
 that never saw that drive, and drawn clips, where every person is known. The figures go to cards/metrics.json.
@@ -9,6 +9,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ from camredact.categories import CODES, PEOPLE, PRESETS
 from camredact.data import camvid_items, find_shared, split_names
 from camredact.media import WAYS, Temporal, eye_of
 from camredact.metrics import CoverScore, slips
-from camredact.redact import fit_matte
+from camredact.redact import DIALS, fit_matte, unite
 from camredact.segment import OnnxSegmenter, load
 from camredact.streets import draw_clip
 from camredact.train import people_truth, read_rgb
@@ -28,7 +29,6 @@ ROOT = Path(__file__).parents[1]
 HOW = ("cards/slips.py; the preset no people, mattes of single frames at the model's budget, then the temporal step of camredact.media, whose HINT was "
        "chosen on these frames of 0016E5; weights blind to that drive, in eight bits, of a short training: "
        "camredact train --holdout 0016E5 --weight 30 --epochs 8 --size 288 384 --side 960 --zoom .8 3; drawn streets by what ships")
-DIALS = ("precise", "balanced", "cautious")
 
 
 def camvid(drive: str, quick: bool) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -53,14 +53,22 @@ def steps(frames: list, looks: list, way: str) -> Iterator[np.ndarray]:
     for _, done in step.flush(): yield done
 
 
+def live(frames: list, looks: list, ahead: bool, hold: int) -> Iterator[np.ndarray]:
+    "The mattes of a camera that sees every frame: with those that its dial holds, and with the next one's where it looks ahead."
+    held = [unite([matte for matte, *_ in looks[max(0, n - hold):n + 1]]) for n in range(len(looks))]
+    return (unite(held[n:n + 1 + ahead]) for n in range(len(frames)))
+
+
 def judge(frames: list, net: OnnxSegmenter) -> dict:
     "For each dial and way: slips, how many there could have been, recall and over-cover."
     found: dict = {}
     for dial in DIALS:
         eye = eye_of(PRESETS["no people"], dial, net)
         looks = [eye.suspect(rgb) for rgb, _ in frames]
-        for way in WAYS:
-            cover, score = [fit_matte(m, *t.shape) for m, (_, t) in zip(steps(frames, looks, way), frames)], CoverScore()
+        ways = {way: partial(steps, way=way) for way in WAYS}
+        ways |= {f"live{', looking ahead'*ahead}": partial(live, ahead=ahead, hold=DIALS[dial].hold) for ahead in (False, True)}
+        for way, mattes in ways.items():
+            cover, score = [fit_matte(m, *t.shape) for m, (_, t) in zip(mattes(frames, looks), frames)], CoverScore()
             for m, (_, truth) in zip(cover, frames): score.update(m, truth)
             lost, of = slips([t for _, t in frames], cover)
             s = score.compute()

@@ -257,6 +257,10 @@ def test_the_panel_does_what_it_says(lab: Studio) -> None:
     tab.page.locator(".camredact input[name=raw]").first.set_checked(False)
     tab.wait("() => document.querySelector('.camredact-raw').closest('figure').hidden")
     told(tab, "cam.show_raw is False")
+    tab.page.locator(".camredact input[name=ahead]").first.set_checked(True)
+    told(tab, "cam.look_ahead is True")
+    shown = int(tab.js("() => document.querySelector('.camredact').dataset.shown"))
+    tab.wait(f"() => document.querySelector('.camredact').dataset.state === 'live' && document.querySelector('.camredact').dataset.shown > {shown + 5}")
 
 
 def differs_from_checkerboard(picture: np.ndarray, top: float = BAND, end: float = BASE) -> float:

@@ -102,6 +102,9 @@ export function erosions(mask, native) {
   return native % mask === 0 ? 0 : Math.max(1, Math.ceil(mask / native / 2));
 }
 
+/** Makes the first of two decoded masks white only where both are. */
+export function whiteInBoth(rgba, other) { for (let i = 0; i < rgba.length; i++) rgba[i] &= other[i]; }
+
 /** Visible only where the pixel and its eight neighbours are. Beyond the edge there is nothing to hide. */
 export function erode(seen, w, h) {
   const rows = new Uint8Array(seen.length), out = new Uint8Array(seen.length);
@@ -187,6 +190,8 @@ export class Loop {
     this.listeners = new Set();    // called with "screen", "raw", "state" or "tick"
     this.choice = this.video = this.latest = null;
     this.closed = "";
+    this.lookAhead = false;        // whether a picture waits for the next one's matte, and hides what that hides as well
+    this.held = null;              // the picture that waits, with its own matte
     this.turn = this.last = this.shownId = 0;
     this.counts = { shown: 0, dropped: 0, refused: 0, sent: 0 };
     this.forget();
@@ -310,7 +315,7 @@ export class Loop {
     if (answer?.kind !== "matte" || answer.page !== this.page) return;
     this.asked = undefined;
     const frame = this.pending.get(answer.id);
-    let mask;
+    let ready = { frame };
     if (!frame?.sent) return void this.counts.refused++;
     this.settle(frame, true);
     try {
@@ -321,26 +326,35 @@ export class Loop {
       this.measure(frame, answer);
       const before = this.decoding;  // decoders race, but the screen goes by the order of the answers
       this.decoding = platform.decode(buffers[0]);
-      [mask] = await Promise.all([this.decoding, before?.catch(() => {})]);
+      [ready.mask] = await Promise.all([this.decoding, before?.catch(() => {})]);
       if (frame.turn !== this.turn) return;
-      this.show(frame, mask);
+      ready = this.exchange(ready);
+      if (ready) this.show(ready.frame, ready.mask, ready.next);
     } catch (error) {
       this.counts.refused++;
       if (frame.turn === this.turn) this.fail(error);
     } finally {
-      frame.picture.close();
-      mask?.close();
+      letGo(ready);
     }
   }
 
-  /** The only way onto the screen. */
-  show(frame, mask) {
-    if (mask.width !== frame.width || mask.height !== frame.height) throw new Error("a matte came in the wrong size");
+  /** Looking ahead: the picture before, which waited for this one's matte. Else: this one. */
+  exchange(ready) {
+    const before = this.held;
+    this.held = this.lookAhead ? ready : null;
+    if (this.lookAhead) return before && { ...before, next: ready.mask };
+    letGo(before);
+    return ready;
+  }
+
+  /** The only way onto the screen. Where there is a next picture's matte, what that covers is covered as well. */
+  show(frame, mask, next = mask) {
+    for (const m of [mask, next]) if (m.width !== frame.width || m.height !== frame.height) throw new Error("a matte came in the wrong size");
     const age = this.platform.now() - frame.at;
     if (frame.id < this.shownId) return void this.counts.refused++;
     if (!(age >= 0 && age <= this.maxAge)) return this.state === "live" || this.cover("late", WORDS.late);
     const { width, height } = frame.picture;
-    this.readMask(mask, Math.max(erosions(mask.width, width), erosions(mask.height, height)));
+    this.readMask([mask, next], Math.max(erosions(mask.width, width), erosions(mask.height, height)));
     this.fit(width, height);
     compose(this.stage, frame.picture, this.mask, this.checker);
     this.screen = this.stage;
@@ -372,6 +386,8 @@ export class Loop {
   /** Forgets the frames under way: their answers, should they come, find nothing to reveal. */
   drop() {
     this.turn++;
+    letGo(this.held);
+    this.held = null;
     this.decoding = undefined;  // one that never ends must not hold up those after it
     for (const frame of this.pending.values()) this.settle(frame);
   }
@@ -424,15 +440,20 @@ export class Loop {
     checkerboard(this.checker);
   }
 
-  /** The decoded PNG onto `this.mask`, as alpha. */
-  readMask(picture, times) {
+  /** Decoded PNGs of one size onto `this.mask`, as alpha: opaque where all are white. */
+  readMask(pictures, times) {
     if (!readsTrue(this.probe)) throw new Error(WORDS.altered);
-    const { width, height } = picture;
+    const [{ width, height }] = pictures;
     resize(this.mask, width, height);
     const c = this.mask.getContext("2d", { willReadFrequently: true });
     c.globalCompositeOperation = "copy";
-    c.drawImage(picture, 0, 0);
-    const image = c.getImageData(0, 0, width, height);
+    let image;
+    for (const picture of new Set(pictures)) {
+      c.drawImage(picture, 0, 0);
+      const read = c.getImageData(0, 0, width, height);
+      if (image) whiteInBoth(image.data, read.data);
+      else image = read;
+    }
     greyToAlpha(image.data, width, height, times);
     c.putImageData(image, 0, 0);
   }
@@ -464,6 +485,11 @@ export class Loop {
   notify(what) {
     for (const listener of this.listeners) try { listener(what); } catch (error) { console.error("camredact:", error); }
   }
+}
+
+function letGo(ready) {
+  ready?.frame.picture.close();
+  ready?.mask?.close();
 }
 
 // ---------------------------------------------------------------------------------------------------- 4 The camera
@@ -552,10 +578,12 @@ export class Control {
     Object.assign(this, { model, loop, platform, views: new Set(), recorder: null, opening: false, published: {} });
     this.source = new Source({ streams, platform, ended: () => this.rest("failed", WORDS.ended) });
     for (const name of ["hidden", "bar", "dial", "model", "codes", "dials", "presets"]) model.on(`change:${name}`, () => this.read());
+    model.on("change:look_ahead", () => this.look());
     model.on("change:running", () => model.get("running") ? this.views.size && this.start() : this.stop());
     model.on("change:camera", () => { if (this.busy) this.start(); });
     if (platform.recall("raw") === "off") this.set({ show_raw: false });
     loop.listeners.add(what => this.heard(what));
+    this.look();
     this.read();
     this.tell();
   }
@@ -580,6 +608,8 @@ export class Control {
       this.loop.choose(null, `Covered: ${error.message}`);
     }
   }
+
+  look() { this.loop.lookAhead = !!this.model.get("look_ahead"); }
 
   choosePreset(name) {
     const preset = this.model.get("presets")[name];
@@ -799,8 +829,11 @@ export function view(control, el) {
   const kinds = h("div", { class: "camredact-kinds", role: "group", "aria-label": "Categories to hide" }, ...get("groups").map(group));
   const doubt = h("label", { class: "camredact-option", title: "Cover as well wherever the best of the 32 probabilities is low" },
     unsure, "also hide what the model is unsure of");
+  const ahead = h("input", { type: "checkbox", name: "ahead", onchange: e => control.set({ look_ahead: e.target.checked }) });
+  const later = h("label", { class: "camredact-option", title: "A picture waits for the next one's matte, and hides what that hides as well: it comes a picture later" },
+    ahead, "look one picture ahead");
 
-  const root = h("div", { class: "camredact" }, pictures, said, bar, menus, kinds, doubt);
+  const root = h("div", { class: "camredact" }, pictures, said, bar, menus, kinds, doubt, later);
   // JupyterLab's plain keys (arrows move between cells, letters edit them) are not meant for a box or menu that has the focus.
   const keys = e => root.contains(e.target) && e.target.toggleAttribute("data-lm-suppress-shortcuts", !(e.ctrlKey || e.metaKey || e.altKey));
   window.addEventListener("keydown", keys, true);
@@ -853,6 +886,7 @@ export function view(control, el) {
       all.indeterminate = n > 0 && n < codes.length;
     }
     unsure.checked = get("bar") > 0;
+    ahead.checked = !!get("look_ahead");
     rawBox.checked = !!get("show_raw");
     const own = name === "custom" ? [["custom", hidden.size || get("bar") ? "custom" : "nothing"]] : [];
     fill(preset, [...own, ...Object.keys(presets).map(n => [n, n])], name);
@@ -869,7 +903,7 @@ export function view(control, el) {
   };
 
   const rawToo = () => { choice(); paintRaw(); };
-  const changes = { hidden: choice, bar: choice, dial: choice, model: choice, models: choice, show_raw: rawToo, camera: cameras, clip: cameras };
+  const changes = { hidden: choice, bar: choice, dial: choice, model: choice, models: choice, show_raw: rawToo, look_ahead: choice, camera: cameras, clip: cameras };
   for (const [name, follow] of Object.entries(changes)) model.on(`change:${name}`, follow);
   const unwatch = control.platform.onCameras(cameras);
   choice(); cameras(); paint(); paintRaw(); state(); figures();

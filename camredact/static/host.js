@@ -105,7 +105,7 @@ export class State {
 export function beginning(tables, handheld) {
   const preset = Object.keys(tables.presets)[0];
   return new State({ ...tables, preset, ...tables.presets[preset], camera: handheld ? "environment" : "default",
-    running: false, show_raw: false, clip: null, state: "idle", words: "", stats: {} });
+    running: false, show_raw: false, look_ahead: false, clip: null, state: "idle", words: "", stats: {} });
 }
 
 // ---------------------------------------------------------------------------------------------------- 4 The camera

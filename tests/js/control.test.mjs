@@ -227,3 +227,13 @@ test("ipywebrtc's stream is asked without sound, and forgotten so that it can be
   assert.equal(made.length, 2);
   await assert.rejects(jupyterStreams(widget, {}).capture("default"), { name: "Insecure" });
 });
+
+test("look_ahead is the loop's, from the start and when it changes", async () => {
+  const w = await widget({ traits: { look_ahead: true } });
+  assert.equal(w.loop.lookAhead, true);
+  await w.round();
+  assert.equal(w.loop.counts.shown, 0);
+  w.model.set("look_ahead", false);
+  await w.round();
+  assert.deepEqual([w.loop.lookAhead, w.loop.counts.shown], [false, 1]);
+});

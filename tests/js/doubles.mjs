@@ -205,7 +205,7 @@ export function stream(width = 32, height = 32) {
 }
 
 export const TRAITS = {
-  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, show_raw: true, codes: ["Car", "Sky", "Tree"],
+  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, show_raw: true, look_ahead: false, codes: ["Car", "Sky", "Tree"],
   dials: { cautious: { tau: [.2, .5, .25] } }, presets: { "no cars": { hidden: ["Car"], bar: 0 }, unsure: { hidden: ["Sky"], bar: .5 } },
 };
 

@@ -394,3 +394,63 @@ test("the raw view gets every picture once, and never one that is older than wha
   assert.deepEqual(drawn.slice(5), [7]);
   assert.equal(s.loop.latest, null);
 });
+
+/** A loop, and mattes that are white in their first columns. */
+const looking = () => Object.assign(stage(), { left: x => png(32, 32, u => u < x ? 255 : 0) });
+
+test("looking ahead, a picture shows when the next one's matte is there, and hides what that hides as well", async () => {
+  const s = looking();
+  s.loop.lookAhead = true;
+  const first = await s.shoot(), second = await s.shoot();
+  await s.kernel.reply(first, {}, [s.left(20)]);
+  assert.deepEqual(s.pixels(), [], "the first waits for the second");
+  const third = await s.shoot();
+  await s.kernel.reply(second, {}, [s.left(8)]);
+  assert.deepEqual([s.pixels().length, new Set(s.pixels().map(p => p[2]))], [8 * 32, new Set([1])], "it hides what the next one's matte hides");
+  await s.kernel.reply(third, {}, [s.left(30)]);
+  assert.deepEqual([s.pixels().length, new Set(s.pixels().map(p => p[2]))], [8 * 32, new Set([2])]);
+  assert.deepEqual([s.loop.counts.shown, s.platform.open.size], [2, 2], "only the third waits, with its matte");
+});
+
+test("looking ahead, whatever is wrong with the next answer covers, and the picture that waited is gone", async () => {
+  for (const [name, [changes, buffers, about = true]] of Object.entries(WRONG)) {
+    if (!about) continue;
+    const s = looking();
+    s.loop.lookAhead = true;
+    const first = await s.shoot(), second = await s.shoot();
+    await s.kernel.reply(first);
+    await s.kernel.reply(second, changes, buffers);
+    assert.deepEqual([s.loop.state, s.pixels(), s.loop.held, s.platform.open.size, s.loop.counts.shown], ["failed", [], null, 0, 0], name);
+  }
+});
+
+test("looking ahead, a picture whose next one never comes is not shown, and what shows goes when it is old", async () => {
+  const s = stage();
+  s.loop.lookAhead = true;
+  await s.round();
+  await s.round();
+  assert.ok(all(s.pixels(), 1));
+  await s.platform.pass(MAX_AGE);
+  covered(s, "late");
+  assert.equal(s.loop.counts.shown, 1);
+});
+
+test("a choice, Stop, or no more looking ahead: the picture that waits is let go", async () => {
+  const ends = { choice: s => s.loop.choose(OTHER), stop: s => s.loop.halt("stopped", WORDS.stopped), hidden: s => s.platform.look(true) };
+  for (const [name, end] of Object.entries(ends)) {
+    const s = stage();
+    s.loop.lookAhead = true;
+    await s.round();
+    assert.equal(s.platform.open.size, 2, name);
+    end(s);
+    assert.ok(s.loop.held === null && s.platform.open.size === 0, `after ${name} nothing waits`);
+    covered(s, s.loop.state);
+  }
+  const s = stage();
+  s.loop.lookAhead = true;
+  await s.round();
+  s.loop.lookAhead = false;
+  await s.round();
+  assert.ok(all(s.pixels(), 2));
+  assert.equal(s.platform.open.size, 0);
+});
