@@ -425,7 +425,7 @@ def test_ways_that_do_not_exist_are_refused() -> None:
 def write(path: Path, frames: list[np.ndarray], codec: str = "ffv1", pix_fmt: str = "bgr0", rate: int = 15, times: list[int] | None = None,
         matrix: list[int] | None = None, notes: dict[str, str] | None = None, **options: str) -> Path:
     "A clip; `times` are in milliseconds."
-    with av.open(str(path), "w") as box:
+    with av.open(str(path), "w", options={k: options.pop(k) for k in ("movflags",) if k in options}) as box:
         stream = box.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], pix_fmt
         if matrix: stream.set_display_matrix(matrix)
