@@ -833,7 +833,7 @@ export function view(control, el) {
   const later = h("label", { class: "camredact-option", title: "A picture waits for the next one's matte, and hides what that hides as well: it comes a picture later" },
     ahead, "look one picture ahead");
 
-  const root = h("div", { class: "camredact" }, pictures, said, bar, menus, kinds, doubt, later);
+  const root = h("div", { class: "camredact" }, pictures, said, bar, menus, kinds, h("div", { class: "camredact-more" }, doubt, later));
   // JupyterLab's plain keys (arrows move between cells, letters edit them) are not meant for a box or menu that has the focus.
   const keys = e => root.contains(e.target) && e.target.toggleAttribute("data-lm-suppress-shortcuts", !(e.ctrlKey || e.metaKey || e.altKey));
   window.addEventListener("keydown", keys, true);
