@@ -103,7 +103,9 @@ export function erosions(mask, native) {
 }
 
 /** Makes the first of two decoded masks white only where both are. */
-export function whiteInBoth(rgba, other) { for (let i = 0; i < rgba.length; i++) rgba[i] &= other[i]; }
+export function whiteInBoth(rgba, other) {
+  for (let i = 0; i < rgba.length; i++) rgba[i] &= other[i];
+}
 
 /** Visible only where the pixel and its eight neighbours are. Beyond the edge there is nothing to hide. */
 export function erode(seen, w, h) {
