@@ -748,7 +748,7 @@ class Reader:
 
     def _decode(self, packet: av.Packet | None) -> list[av.VideoFrame]:
         "The frames that are ready; what is damaged is broken from here on."
-        if self.number % 16 == 15: gc.collect(1)  # a frame whose matrix was looked at holds itself, in PyAV: hundreds would wait for the collector
+        if self.number % 16 == 15: gc.collect(2 if self.number % 256 == 255 else 1)  # in PyAV a frame whose matrix was looked at holds itself
         if packet is not None and packet.size: self._note(packet)
         try:
             with av.logging.Capture(local=False) as said: frames = self.video.decode(packet)

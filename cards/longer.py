@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from eval_cards import judged
-from ship import looked_at, rounded
+from ship import looked_at, rounded, sample_of
 
 from camredact.data import camvid_items, find_shared, people_items, split_items
 from camredact.export import export_onnx, quantise
@@ -31,8 +31,7 @@ def main() -> None:
     a = p.parse_args()
     shared, budget, rows = find_shared(ROOT), BUDGETS["fast"], {}
     seen, unseen = split_items(camvid_items(shared/"camvid"), people_items(shared/"people"), a.drive)
-    sample = [i for i in seen if i.kind.startswith("camvid")][::9] + [i for i in seen if not i.kind.startswith("camvid")][::80]
-    near = [i for i in unseen if i.drive != a.drive]
+    sample, near = sample_of(seen), [i for i in unseen if i.drive != a.drive]
     for name, _, file in (f.partition("=") for f in a.files):
         with TemporaryDirectory() as folder:
             plain = export_onnx(load_network(file), Path(folder)/"fast.exact.onnx", budget, LOOKS["fast"])

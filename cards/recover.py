@@ -83,7 +83,7 @@ def measure_norms(net: FastNet, batches: list[torch.Tensor]) -> None:
         mean, square = torch.stack(sums[m]).mean(0)
         scale = m.weight.data/(m.running_var + m.eps).sqrt()
         m.bias.data += (mean - m.running_mean)*scale
-        m.running_mean, m.running_var = mean, square - mean.square()
+        m.running_mean, m.running_var = mean, (square - mean.square()).clamp_min(0)
         m.weight.data = scale*(m.running_var + m.eps).sqrt()
 
 

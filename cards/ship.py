@@ -96,6 +96,11 @@ def looked_at(items: list[Item], budget: int) -> Iterator[np.ndarray]:
         yield cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA)
 
 
+def sample_of(seen: list[Item]) -> list[Item]:
+    "What eight bits are calibrated on: some of what the training saw."
+    return [i for i in seen if i.kind.startswith("camvid")][::9] + [i for i in seen if not i.kind.startswith("camvid")][::80]
+
+
 def cost(eight: OnnxSegmenter, plain: OnnxSegmenter, items: list[Item], size: tuple[int, int]) -> dict:
     "What eight bits cost, and what they save."
     found = {}
@@ -169,7 +174,7 @@ def main() -> None:
     if shared is None: raise SystemExit("the labelled frames are not here: nothing can be measured")
     seen, unseen = split_items(camvid_items(shared/"camvid"), people_items(shared/"people"), a.drive)
     frames, people = [i for i in unseen if i.drive == a.drive], [i for i in unseen if i.drive != a.drive]
-    sample = [i for i in seen if i.kind.startswith("camvid")][::9] + [i for i in seen if not i.kind.startswith("camvid")][::80]
+    sample = sample_of(seen)
     BLIND.mkdir(parents=True, exist_ok=True)
     def exact(net: Path) -> Path: return export_onnx(load_network(net), net.with_suffix(".exact.onnx"), budget, LOOKS[a.name])
     plain = exact(mean_learner(a.blind, BLIND/f"{a.name}.pth", a.name))

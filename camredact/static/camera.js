@@ -194,6 +194,7 @@ export class Loop {
     this.closed = "";
     this.lookAhead = false;        // whether a picture waits for the next one's matte, and hides what that hides as well
     this.held = null;              // the picture that waits, with its own matte
+    this.interval = 0;             // ms from the picture that waited last to the one that it waited for
     this.turn = this.last = this.shownId = 0;
     this.counts = { shown: 0, dropped: 0, refused: 0, sent: 0 };
     this.forget();
@@ -205,7 +206,8 @@ export class Loop {
   }
 
   get age() { return this.state === "live" ? this.platform.now() - this.shownAt : NaN; }
-  get maxAge() { return maxAge(summary(this.answers).p95); }
+  /** Who waits for the next picture is older by its interval. */
+  get maxAge() { return Math.min(MAX_AGE, maxAge(summary(this.answers).p95) + (this.lookAhead ? 2 * this.interval : 0)); }
 
   /** Follows a video from now on, covered until its first matte. */
   play(video) {
@@ -326,10 +328,11 @@ export class Loop {
       const why = refusal(answer, buffers, frame, this.choice);
       if (why) throw new Error(why);
       this.measure(frame, answer);
-      const before = this.decoding;  // decoders race, but the screen goes by the order of the answers
+      const before = this.decoding;  // decoders race: what is overtaken all the same is not shown
       this.decoding = platform.decode(buffers[0]);
       [ready.mask] = await Promise.all([this.decoding, before?.catch(() => {})]);
       if (frame.turn !== this.turn) return;
+      if (frame.id < this.held?.frame.id) return void this.counts.refused++;
       ready = this.exchange(ready);
       if (ready) this.show(ready.frame, ready.mask, ready.next);
     } catch (error) {
@@ -344,9 +347,11 @@ export class Loop {
   exchange(ready) {
     const before = this.held;
     this.held = this.lookAhead ? ready : null;
-    if (this.lookAhead) return before && { ...before, next: ready.mask };
-    letGo(before);
-    return ready;
+    if (!this.lookAhead) { letGo(before); return ready; }
+    if (before) this.interval = Math.max(0, ready.frame.at - before.frame.at);
+    if (before?.frame.width === ready.frame.width && before.frame.height === ready.frame.height) return { ...before, next: ready.mask };
+    letGo(before);  // of another size: nothing can be said of it by this one's matte
+    return null;
   }
 
   /** The only way onto the screen. Where there is a next picture's matte, what that covers is covered as well. */
@@ -832,7 +837,7 @@ export function view(control, el) {
   const doubt = h("label", { class: "camredact-option", title: "Cover as well wherever the best of the 32 probabilities is low" },
     unsure, "also hide what the model is unsure of");
   const ahead = h("input", { type: "checkbox", name: "ahead", onchange: e => control.set({ look_ahead: e.target.checked }) });
-  const later = h("label", { class: "camredact-option", title: "A picture waits for the next one's matte, and hides what that hides as well: it comes a picture later" },
+  const later = h("label", { class: "camredact-option", title: "A picture waits for the next one's matte, and hides what that hides as well: it comes a picture later, and a slow machine may stay covered" },
     ahead, "look one picture ahead");
 
   const root = h("div", { class: "camredact" }, pictures, said, bar, menus, kinds, h("div", { class: "camredact-more" }, doubt, later));

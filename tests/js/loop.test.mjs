@@ -454,3 +454,37 @@ test("a choice, Stop, or no more looking ahead: the picture that waits is let go
   assert.ok(all(s.pixels(), 2));
   assert.equal(s.platform.open.size, 0);
 });
+
+test("looking ahead, a camera of five pictures a second stays live", async () => {
+  const s = stage();
+  s.loop.lookAhead = true;
+  for (let i = 0; i < 4; i++) { await s.round(); await s.platform.pass(160); }
+  for (let i = 0; i < 10; i++) {
+    const frame = await s.shoot();
+    await s.platform.pass(40);
+    await s.kernel.reply(frame);
+    for (let t = 0; t < 160; t += 20) { await s.platform.pass(20); assert.equal(s.loop.state, "live", `after ${t} ms`); }
+  }
+});
+
+test("looking ahead, an answer that was overtaken is not the next one's, and does not undo what waits", async () => {
+  const s = looking();
+  s.loop.lookAhead = true;
+  const first = await s.shoot(), second = await s.shoot();
+  await s.kernel.reply(second, {}, [s.left(20)]);
+  await s.kernel.reply(first);
+  assert.deepEqual([s.pixels(), s.loop.held.frame.id, s.platform.open.size, s.loop.counts.refused], [[], 2, 2, 1]);
+  await s.kernel.reply(await s.shoot(), {}, [s.left(8)]);
+  assert.deepEqual([s.pixels().length, new Set(s.pixels().map(p => p[2]))], [8 * 32, new Set([2])]);
+});
+
+test("looking ahead, a picture of another size begins anew", async () => {
+  const s = stage({ size: [64, 32], budget: 64 * 32 });
+  s.loop.lookAhead = true;
+  await s.round();
+  Object.assign(s.video, { videoWidth: 32, videoHeight: 64 });
+  await s.round();
+  assert.deepEqual([s.pixels(), s.loop.state, s.platform.open.size], [[], "late", 2]);
+  await s.round();
+  assert.equal(s.loop.state, "live");
+});
