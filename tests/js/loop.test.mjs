@@ -406,7 +406,7 @@ test("looking ahead, a picture shows when the next one's matte is there, and hid
   assert.deepEqual(s.pixels(), [], "the first waits for the second");
   const third = await s.shoot();
   await s.kernel.reply(second, {}, [s.left(8)]);
-  assert.deepEqual([s.pixels().length, new Set(s.pixels().map(p => p[2]))], [8 * 32, new Set([1])], "it hides what the next one's matte hides");
+  assert.ok(all(s.pixels(), 1, 8 * 32), "it hides what the next one's matte hides");
   await s.kernel.reply(third, {}, [s.left(30)]);
   assert.deepEqual([s.pixels().length, new Set(s.pixels().map(p => p[2]))], [8 * 32, new Set([2])]);
   assert.deepEqual([s.loop.counts.shown, s.platform.open.size], [2, 2], "only the third waits, with its matte");
@@ -420,7 +420,8 @@ test("looking ahead, whatever is wrong with the next answer covers, and the pict
     const first = await s.shoot(), second = await s.shoot();
     await s.kernel.reply(first);
     await s.kernel.reply(second, changes, buffers);
-    assert.deepEqual([s.loop.state, s.pixels(), s.loop.held, s.platform.open.size, s.loop.counts.shown], ["failed", [], null, 0, 0], name);
+    assert.ok(s.loop.state === "failed" && s.pixels().length === 0, name);
+    assert.deepEqual([s.loop.held, s.platform.open.size, s.loop.counts.shown], [null, 0, 0], name);
   }
 });
 
