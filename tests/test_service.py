@@ -1007,6 +1007,7 @@ def test_a_server_that_dies_covers_and_one_that_comes_back_shows_again(opened: C
     with Running("lambda name: Stripes()", "['stripes']", "", "from doubles import Stripes") as first:
         tab = opened(first).start()
         since = tab.record((WIDE, HIGH))
+        tab.seconds(.3)  # so that something was seen
         first.process.kill()
         first.process.wait(20)
         tab.wait_state("failed")
