@@ -615,7 +615,7 @@ def picture_of(
     rgb = squared(rgb, pixel)
     return rgb if matrix is None else turned(rgb, matrix.tolist())
 
-# %% ../nbs/05_media.ipynb #7d0e3f16
+# %% ../nbs/05_media.ipynb #193d926b
 FOLDERS = (0x18538067, 0x1654AE6B, 0xAE, 0xE0)   # Matroska: segment, tracks, track, pictures
 CROPS = (0x54AA, 0x54BB, 0x54CC, 0x54DD)         # rows and columns that players leave out
 

@@ -28,7 +28,8 @@ from camredact.train import people_truth, read_rgb
 ROOT = Path(__file__).parents[1]
 HOW = ("cards/slips.py; the preset no people, mattes of single frames at the model's budget, then the temporal step of camredact.media, whose HINT was "
        "chosen on these frames of 0016E5; weights blind to that drive, in eight bits, of a short training: "
-       "camredact train --holdout 0016E5 --weight 30 --epochs 8 --size 288 384 --side 960 --zoom .8 3; drawn streets by what ships")
+       "camredact train --holdout 0016E5 --weight 30 --epochs 8 --size 288 384 --side 960 --zoom .8 3; drawn streets by what ships; live: the mattes that the dial holds, "
+       "and the next one's where it looks ahead")
 
 
 def camvid(drive: str, quick: bool) -> list[tuple[np.ndarray, np.ndarray]]:
