@@ -792,6 +792,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                  'camredact.train._SeedNet.forward': ('train.html#_seednet.forward', 'camredact/train.py'),
                                  'camredact.train._cast': ('train.html#_cast', 'camredact/train.py'),
                                  'camredact.train._cut': ('train.html#_cut', 'camredact/train.py'),
+                                 'camredact.train._learner': ('train.html#_learner', 'camredact/train.py'),
                                  'camredact.train._normalises': ('train.html#_normalises', 'camredact/train.py'),
                                  'camredact.train._package_weights': ('train.html#_package_weights', 'camredact/train.py'),
                                  'camredact.train._with_batch': ('train.html#_with_batch', 'camredact/train.py'),

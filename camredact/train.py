@@ -491,6 +491,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--size", type=int, nargs=2, default=[288, 384], metavar=("H", "W"), help="of the crops, multiples of 32")
     p.add_argument("--side", type=int, default=640, help="the longer side of the copies that crops are cut from (default: 640)")
     p.add_argument("--zoom", type=float, nargs=2, default=[.6, 2.], metavar=("LOW", "HIGH"), help="how large a picture may be, where 1 just fills a crop (default: .6 2)")
+    p.add_argument("--widths", type=int, nargs=3, default=[160, 112, 80], metavar="N", help="channels of the decoder of `fast` and `accurate`, at strides 16, 8 and 4 (default: 160 112 80)")
     p.add_argument("--batch", type=int, default=9)
     p.add_argument("--lr", type=float, default=2e-3)
     p.add_argument("--seed", type=int, default=42)
@@ -533,6 +534,18 @@ def to_validate(
     "What to look at after each epoch: some of what is left out, and where nothing is, the last of what is trained on."
     return random.Random(seed).sample(unseen, min(60, len(unseen))) or [Again(i.picture, i.label, i.kind, i.ready) for i in seen[-8:]]
 
+def _learner(
+    args: argparse.Namespace,  # the options of `parser`
+    dls: DataLoaders,          # loaders
+) -> Learner:
+    "The learner that the options ask for, with the weights it begins with."
+    begin = load_network(args.start) if args.start else None
+    if begin and not (args.arch in BUDGETS and isinstance(begin, FastNet)): raise ValueError("--start takes a file of fast or accurate, and --arch fast or accurate")
+    if args.arch not in BUDGETS: return seed_learner(dls, args.arch, not args.from_scratch)
+    learn = fast_learner(dls, **(begin.config if begin else dict(widths=args.widths)), pretrained=not (begin or args.from_scratch), people=args.weight)
+    if begin: learn.model.load_state_dict(begin.state_dict())
+    return learn
+
 def train(
     args: argparse.Namespace,  # the options of `parser`
 ) -> tuple[Learner, list[Item]]:  # the trained learner, and the items that it has not seen
@@ -543,8 +556,7 @@ def train(
     set_seed(args.seed)
     valid = to_validate(seen, unseen, args.seed)
     dls = street_loaders(seen, valid, tuple(args.size), args.batch, args.workers, args.street, zoom=tuple(args.zoom), light=args.light, more=[Paste(cutouts(seen))])
-    learn = fast_learner(dls, pretrained=not args.from_scratch, people=args.weight) if args.arch in BUDGETS else seed_learner(dls, args.arch, not args.from_scratch)
-    if args.start: learn.model.load_state_dict(load_network(args.start).state_dict())
+    learn = _learner(args, dls)
     if args.max_batches: learn.add_cb(StopAfter(args.max_batches))
     fit(learn, args.epochs, args.out, args.lr, args.resume)
     save_learner(learn, args.out/f"{args.arch}.pth", args.arch)
