@@ -419,6 +419,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'camredact.metrics.SegScore.__init__': ('metrics.html#segscore.__init__', 'camredact/metrics.py'),
                                    'camredact.metrics.SegScore.compute': ('metrics.html#segscore.compute', 'camredact/metrics.py'),
                                    'camredact.metrics.SegScore.update': ('metrics.html#segscore.update', 'camredact/metrics.py'),
+                                   'camredact.metrics._raised': ('metrics.html#_raised', 'camredact/metrics.py'),
                                    'camredact.metrics._shares': ('metrics.html#_shares', 'camredact/metrics.py'),
                                    'camredact.metrics.acc_camvid': ('metrics.html#acc_camvid', 'camredact/metrics.py'),
                                    'camredact.metrics.accuracy_without_void': ( 'metrics.html#accuracy_without_void',

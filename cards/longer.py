@@ -1,7 +1,7 @@
 """What more epochs are worth: the same weights before and after them, judged on the drive that they left out.
 
 Each file is exported and brought to eight bits as what ships is, and judged as `fast`: on all labelled frames of the drive,
-and on the kept tenth of the people sets. The figures go to cards/metrics.json ("longer").
+and on the kept tenth of the people sets. The figures go to cards/metrics.json.
 
 example: python cards/longer.py --drive 0016E5 "8 epochs=runs/b16/fast.pth" "2 more=runs/b16b/fast.pth" --how "what was given to train"
 """
@@ -28,6 +28,7 @@ def main() -> None:
     p.add_argument("files", nargs="+", metavar="NAME=FILE", help="trainings that left the drive out, in order")
     p.add_argument("--drive", required=True)
     p.add_argument("--how", required=True, help="how they were trained, in words")
+    p.add_argument("--key", default="longer", help="under what the figures are noted (default: longer)")
     a = p.parse_args()
     shared, budget, rows = find_shared(ROOT), BUDGETS["fast"], {}
     seen, unseen = split_items(camvid_items(shared/"camvid"), people_items(shared/"people"), a.drive)
@@ -44,7 +45,7 @@ def main() -> None:
     path = ROOT/"cards"/"metrics.json"
     known = json.loads(path.read_text(encoding="utf-8"))
     found = {"date": date.today().isoformat(), "how": f"cards/longer.py; {a.how}; blind to {a.drive}, judged on all its labelled frames and on the kept-aside photographs, in eight bits, at {budget} pixels", "rows": rounded(rows)}
-    path.write_text(json.dumps({**known, "longer": found}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({**known, a.key: found}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__": main()
