@@ -7,6 +7,7 @@ the thresholds in nbs/01_redact are these, and a test in nbs/15_calibrate compar
 
 example: python cards/dial.py --drive 0006R0=runs/blind/fast.onnx
          python cards/dial.py --drive 0006R0=runs/blind/fast.onnx --drive 0016E5=runs/blind16/fast.onnx
+         python cards/dial.py --drive 0016E5=runs/blind16/fast.onnx --key dial_other  (what another drive would ask for)
 """
 import argparse
 import json
@@ -74,6 +75,7 @@ def main() -> None:
     "Measures, chooses, writes."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--drive", type=drive_and_file, action="append", required=True, metavar="DRIVE=FILE", help="a drive, and an .onnx file that never saw it; may be given again, for the next drive")
+    p.add_argument("--key", default="dial", help="under what the figures are noted (default: dial, which is the dial that ships)")
     a = p.parse_args()
     cv2.setNumThreads(1)
     worlds = [world(*d) for d in a.drive]
@@ -89,12 +91,13 @@ def main() -> None:
         lowest = min((x for x, _ in people.values()), key=lambda x: conformal_tau(x, alpha) or 0)
         said = {c: min(t, said.get(c, 1.)) for c, t in settings({**losses, "people": lowest}, alpha).items()}  # no setting covers less than the last
         found["settings"][dial] = {"alpha": alpha, "margin": margin, "tau": said, **{f"people_{k.replace(' ', '_')}": conformal_tau(x, alpha) for k, (x, _) in people.items()},
+            "asked": {c: conformal_tau(x, alpha) for c, x in losses.items()},
             "counted": {**{f"people_{k.replace(' ', '_')}": len(x) for k, (x, _) in people.items()}, **{c: len(x) for c, x in losses.items()}},
             "bounds": {f"people_{k.replace(' ', '_')}": risk_bound(x) for k, (x, _) in people.items()}}
         print(dial, margin, said, {k: conformal_tau(x, alpha) for k, (x, _) in people.items()}, flush=True)
     found = json.loads(json.dumps(found, default=lambda x: x.tolist() if isinstance(x, np.ndarray) else float(x)))
     path = ROOT/"cards"/"metrics.json"
-    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), "dial": rounded(found)}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), a.key: rounded(found)}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__": main()
