@@ -491,7 +491,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--size", type=int, nargs=2, default=[288, 384], metavar=("H", "W"), help="of the crops, multiples of 32")
     p.add_argument("--side", type=int, default=640, help="the longer side of the copies that crops are cut from (default: 640)")
     p.add_argument("--zoom", type=float, nargs=2, default=[.6, 2.], metavar=("LOW", "HIGH"), help="how large a picture may be, where 1 just fills a crop (default: .6 2)")
-    p.add_argument("--widths", type=int, nargs=3, default=[96, 64, 48], metavar="N", help="channels of the decoder of `fast` and `accurate`, at strides 16, 8 and 4 (default: 96 64 48)")
+    p.add_argument("--widths", type=int, nargs=3, default=[96, 64, 48], metavar="N", help="channels of the decoder of `fast` and `accurate`, at strides 16, 8 and 4 (default: 96 64 48; with --start those of its file)")
     p.add_argument("--batch", type=int, default=9)
     p.add_argument("--lr", type=float, default=2e-3)
     p.add_argument("--seed", type=int, default=42)

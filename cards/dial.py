@@ -75,7 +75,7 @@ def main() -> None:
     "Measures, chooses, writes."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--drive", type=drive_and_file, action="append", required=True, metavar="DRIVE=FILE", help="a drive, and an .onnx file that never saw it; may be given again, for the next drive")
-    p.add_argument("--key", default="dial", help="under what the figures are noted (default: dial, which is the dial that ships)")
+    p.add_argument("--key", default="dial", choices=("dial", "dial_other"), help="under what the figures are noted (default: dial, which is the dial that ships)")
     a = p.parse_args()
     cv2.setNumThreads(1)
     worlds = [world(*d) for d in a.drive]

@@ -28,7 +28,7 @@ def main() -> None:
     p.add_argument("files", nargs="+", metavar="NAME=FILE", help="trainings that left the drive out, in order")
     p.add_argument("--drive", required=True)
     p.add_argument("--how", required=True, help="how they were trained, in words")
-    p.add_argument("--key", default="longer", help="under what the figures are noted (default: longer)")
+    p.add_argument("--key", default="longer", choices=("longer", "wide"), help="under what the figures are noted (default: longer)")
     a = p.parse_args()
     shared, budget, rows = find_shared(ROOT), BUDGETS["fast"], {}
     seen, unseen = split_items(camvid_items(shared/"camvid"), people_items(shared/"people"), a.drive)

@@ -33,11 +33,11 @@ RECALLS = (.93, .95, .97)
 class Logits(RedactGraph):
     "The graph with the mean of the looks' logits: of the logarithms of their probabilities, made to sum to one again."
     def together(self, fine: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        found = fine.log()
+        found = fine.clamp_min(1e-12).log()
         for n, of in self.looks:
             size = [(side*n + 32*of - 1)//(32*of)*32 for side in x.shape[-2:]]
             e, total = self.parts(F.interpolate(x, size=size, mode="bilinear", align_corners=False))
-            found = found + F.interpolate((e/total).log(), size=found.shape[-2:], mode="bilinear", align_corners=False)
+            found = found + F.interpolate((e/total).clamp_min(1e-12).log(), size=found.shape[-2:], mode="bilinear", align_corners=False)
         e = (found/(1 + len(self.looks))).exp()
         return e, e.sum(1, keepdim=True)
 
