@@ -7,7 +7,7 @@ __all__ = ['LAST', 'FIRST', 'RedactGraph', 'export_onnx', 'TorchSegmenter', 'com
 
 # %% ../nbs/13_export.ipynb #9679092e
 import json, statistics, tempfile, time, warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -38,27 +38,25 @@ class RedactGraph(nn.Module):
         weights: torch.Tensor,  # float32[32]
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:  # score[H,W], confidence[H,W], probs[32,h,w]
         x = rgb.permute(2, 0, 1)[None].float()/255
-        e, total = self.parts(x)
-        if self.looks: e, total = self.together(e/total, x)
+        logits = self.logits(x)
+        e = (logits - logits.amax(1, keepdim=True)).exp()
+        total = e.sum(1, keepdim=True)
         score = (weights[None] @ e[0].flatten(1)).view_as(total)
         maps = torch.cat([score, e.amax(1, keepdim=True)], 1)/total
         maps = F.interpolate(maps, size=rgb.shape[:2], mode="bilinear", align_corners=False)[0]
         return maps[0], maps[1], (e/total)[0]
 
-    def parts(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        "The softmax, not yet divided: what is above the line, and the sum below it."
-        logits = self.net(x)
-        e = (logits - logits.amax(1, keepdim=True)).exp()
-        return e, e.sum(1, keepdim=True)
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        "The mean of all looks, at the size of the finest."
+        fine = self.net(x)
+        coarse = [F.interpolate(self.net(small), size=fine.shape[-2:], mode="bilinear", align_corners=False) for small in self.smaller(x)]
+        return sum(coarse, fine)/(1 + len(coarse))
 
-    def together(self, fine: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        "The same for all looks."
-        found = fine
+    def smaller(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
+        "The picture at the size of each look besides, in whole tiles."
         for n, of in self.looks:
-            size = [(side*n + 32*of - 1)//(32*of)*32 for side in x.shape[-2:]]  # in whole tiles
-            e, total = self.parts(F.interpolate(x, size=size, mode="bilinear", align_corners=False))
-            found = found + F.interpolate(e/total, size=fine.shape[-2:], mode="bilinear", align_corners=False)
-        return found, torch.full_like(fine[:, :1], 1. + len(self.looks))
+            size = [(side*n + 32*of - 1)//(32*of)*32 for side in x.shape[-2:]]
+            yield F.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 # %% ../nbs/13_export.ipynb #cdac2650
 def export_onnx(

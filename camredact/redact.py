@@ -25,18 +25,18 @@ class Dial:
 
 # %% ../nbs/01_redact.ipynb #c05af24b
 TAUS = {  # of each category the thresholds of precise, balanced and cautious, set by cards/dial.py
-    ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian"): (.5, .4, .25),
-    ("Archway", "Bridge", "CartLuggagePram", "Fence", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving", "ParkingBlock", "RoadShoulder", "SignSymbol",
-     "SUVPickupTruck", "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void", "Wall"): (.325, .275, .1),
-    ("Building", "Car"): (.3, .15, .05),
-    ("Animal",): (.7, .4, .15),
-    ("Column_Pole",): (.05, .05, .05),
-    ("LaneMkgsDriv",): (.35, .25, .1),
-    ("Road",): (.7, .7, .5),
-    ("Sidewalk",): (.15, .1, .05),
-    ("Sky",): (.7, .6, .4),
-    ("Tree",): (.4, .3, .1),
-    ("VegetationMisc",): (.07, .07, .07)}
+    ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian"): (.5, .4, .2),
+    ("Archway", "Bridge", "CartLuggagePram", "Column_Pole", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving", "RoadShoulder", "SignSymbol",
+     "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void", "Wall"): (.175, .175, .125),
+    ("Fence", "ParkingBlock", "SUVPickupTruck", "VegetationMisc"): (.05, .05, .05),
+    ("Animal",): (.7, .5, .2),
+    ("Building",): (.2, .1, .05),
+    ("Car",): (.5, .3, .1),
+    ("LaneMkgsDriv",): (.15, .1, .05),
+    ("Road",): (.7, .7, .6),
+    ("Sidewalk",): (.07, .07, .05),
+    ("Sky",): (.7, .7, .5),
+    ("Tree",): (.5, .35, .15)}
 
 def _dial(
     name: str,      # as in the menu

@@ -33,13 +33,13 @@ Made from `cards/metrics.json` by `cards/cards.py`; figures of {date}, on {cores
 
 ## On a drive that it never saw
 
-{drive} of CamVid, {frames} frames, by weights that left that drive out. They are not those that ship but their nearest kin: the same training up to the last stage, which was {blind_end} without the drive for these and {full_end} with it for the shipped ones. Pictures at {pixels} pixels.
+{drive} of CamVid, {frames} frames, by weights that left that drive out. They are not those that ship but the nearest kin that is left, by a shorter training: {blind_epochs} from ImageNet, without the drive; the shipped ones had those above, in stages. Pictures at {pixels} pixels.
 
 11-class mIoU **{miou11:.3f}**; accuracy over 32 codes without Void {acc32:.3f}.
 
 {classes}
 
-People (pedestrian, child, bicyclist, motorcycle), with the preset `no people` at the dial's default `{dial}`:
+People (pedestrian, child, bicyclist, motorcycle), with the preset `no people`; the dial's default is `{dial}`:
 
 {people}
 
@@ -84,13 +84,10 @@ def seeds(card: dict) -> str:
     return f"Seed {card['seed']} where a line names no other, " if named else f"Seed {card['seed']}, "
 
 
-def last_stages(recipe: list[str]) -> dict[str, str]:
-    "How long the last training was for the weights that left a drive out, and for those that ship."
-    lines = [line for line in recipe if line.startswith("camredact train")]
-    epochs = lambda line: re.search(r"--epochs (\d+)", line)
-    say = lambda m: "training of unstated length" if m is None else {"1": "one epoch", "2": "two epochs"}.get(m[1], f"{m[1]} epochs")
-    blind, full = ([line for line in lines if ("--holdout" in line) == held] for held in (True, False))
-    return {key: say(epochs(found[-1]) if found else None) for key, found in (("blind_end", blind), ("full_end", full))}
+def blind_epochs(recipe: list[str]) -> str:
+    "How long the training was of the weights that left a drive out: the last line of the recipe that does."
+    found = [re.search(r"--epochs (\d+)", line) for line in recipe if "--holdout" in line]
+    return f"{found[-1][1]} epochs" if found and found[-1] else "some hours"
 
 
 def all_categories(metrics: dict) -> str:
@@ -101,11 +98,12 @@ def all_categories(metrics: dict) -> str:
 
 def category_table(drive: str, found: dict) -> str:
     "Each category on a drive, and how people are covered there."
-    rows = [(c, *((s["iou"], "{} to {}".format(*(f"{x:.3f}" for x in s["interval"])), s["precision"], s["recall"]) if s else ("absent", "", "", ""))) for c, s in found["categories"].items() if c != "Void"]
+    say = lambda x: "none" if x["is"] is None else "{:.3f} ({:.2f} to {:.2f})".format(x["is"], *x["interval"])
+    rows = [(c, *(map(say, s.values()) if s else ("absent", "", ""))) for c, s in found["categories"].items() if c != "Void"]
     covers = [(hides, dial, *people(s), s["f2"]) for what, hides in (("people", "`no people`"), ("people_alone", "people alone")) for dial, s in found["people"][what].items()]
     return (f"\nDrive {drive}, {found['frames']} frames in {found['clips']} clips, by `{found['weights']}`. How: {found['how']}.\n\n"
         f"11-class mIoU {found['miou11']:.3f}, accuracy over 32 codes {found['acc32']:.3f}, mean IoU of the categories that are present {found['miou32_present']:.3f}. `Void` is not counted.\n\n"
-        + table(("category", "IoU", "95 % of clips", "precision", "recall"), rows) + "\n\n"
+        + table(("category", "IoU (95 % of clips drawn anew)", "precision", "recall"), rows) + "\n\n"
         + table(("hidden", "dial", "recall", "over-cover", "missed of 20 px", "of 40 px", "of 80 px", "F2"), covers) + "\n")
 
 
@@ -116,10 +114,10 @@ def model_card(name: str, scores: dict, card: dict) -> str:
     return MODEL.format(
         name=name, date=scores["date"], cores="one core" if scores["cores"] == 1 else f"{scores['cores']} cores", what=card.get("what", "A U-Net: EfficientNet-Lite0 from ImageNet, and a light decoder that stops at a quarter of the picture's sides."),
         megabytes=(WEIGHTS/card["file"]).stat().st_size/1e6, sha256=card["sha256"], licence="Research data, no open licence: see `camredact/weights/LICENSE`", data=card["data"],
-        recipe="\n    ".join(card["recipe"]), seeds=seeds(card), commit=card["commit"], **last_stages(card["recipe"]), drive=left["drive"], frames=left["frames"], pixels=card["budget"],
+        recipe="\n    ".join(card["recipe"]), seeds=seeds(card), commit=card["commit"], blind_epochs=blind_epochs(card["recipe"]), drive=left["drive"], frames=left["frames"], pixels=card["budget"],
         miou11=left["miou11"], acc32=left["acc32"], classes=table(("class", "IoU"), left["iou11"].items()), dial=scores["dial"]["name"],
-        people=table(("recall", "over-cover", "missed of 20 px", "of 40 px", "of 80 px"), [people(left["preset_no_people"])]),
-        near=table(("set", "what", "pictures", "recall", "other pixels covered"), [(k, KINDS[k], s["frames"], s["recall"], s["other_covered"]) for k, s in near.items()]),
+        people=table(("dial", "recall", "over-cover", "missed of 20 px", "of 40 px", "of 80 px", "F2"), [(d, *people(x), x["f2"]) for d, x in left["by_dial"].items()]),
+        near=table(("set", "what", "pictures", "recall", "other pixels covered", "pictures with under half of the people covered"), [(k, KINDS[k], s["frames"], s["recall"], s["other_covered"], "{} of {}".format(*s["frames_under_half"])) for k, s in near.items()]),
         animals=f"Animals on the kept tenth of VOC and COCO, `Animal` alone hidden:\n\n{animals}\n\n{species(scores)}" if scores.get("animals") else "",
         times=table(("picture", "ms to predict"), [(k, f"{v:.1f}") for k, v in scores["predict_ms"].items()]), how=f"How: {scores['how']}.")
 
@@ -128,7 +126,7 @@ def data_card(metrics: dict) -> str:
     "The Markdown about the data: what the licence file of the weights says, and how each category of CamVid is found."
     return ("# What the models learned from\n\nMade from `camredact/weights/LICENSE` by `cards/cards.py`. No picture of any set is in the package.\n\n"
         "Every label of another set is read as a *set* of CamVid's 32 codes (`nbs/10_data.ipynb`), so that one network learns from all of them. "
-        "A tenth of each people set, chosen by a hash of the name, is kept aside and never trained on; a CamVid drive (0006R0) is left out of the trainings that are measured.\n\n```\n"
+        "A tenth of each people set, chosen by a hash of the name, is kept aside and never trained on; a CamVid drive (0006R0, or 0016E5) is left out of each training that is measured on it.\n\n```\n"
         + (WEIGHTS/"LICENSE").read_text(encoding="utf-8").strip() + "\n```\n" + all_categories(metrics))
 
 

@@ -1,6 +1,6 @@
 """Every category on the drives that the weights never saw, into cards/metrics.json ("by_category"), by `camredact.evaluate`.
 
-For each of the 32 codes IoU, precision and recall with the interval of its IoU, and for people what is covered. A drive is
+For each of the 32 codes IoU, precision and recall with their intervals, and for people what is covered. A drive is
 judged by weights that left it out; absent categories are null. The official test is not here: others measure it.
 
 example: python cards/eval_cards.py --blind 0016E5=runs/blind16/fast.onnx
@@ -15,7 +15,7 @@ from ship import rounded
 
 from camredact.categories import CODES
 from camredact.data import find_shared, split_names
-from camredact.evaluate import evaluate
+from camredact.evaluate import RATIOS, evaluate
 from camredact.segment import load
 
 ROOT = Path(__file__).parents[1]
@@ -48,7 +48,7 @@ def by_category(
     found: dict,  # of `judged`
 ) -> dict[str, dict]:
     "The figures of each code; None of one that is absent."
-    one = lambda c: {"iou": found["iou32"][c], "interval": found["interval32"][c], "precision": found["precision32"][c], "recall": found["recall32"][c]}
+    one = lambda c: {kind: {"is": found[f"{kind}32"][c], "interval": found["interval32"][kind][c]} for kind in RATIOS}
     return {c: None if found["iou32"][c] is None else one(c) for c in CODES if c != "Void"} | {"Void": None}
 
 

@@ -1,4 +1,4 @@
-"""What the mean of several looks should be taken of: their probabilities, or their logits.
+"""What looking more than once gives, and of what the mean of the looks should be taken: of their probabilities, or of their logits.
 
 The same weights, in single precision, on what they never saw: people far away by weights that left a drive out, people near
 and animals by what ships (got back by cards/recover.py), on the kept tenth of the photographs. The figures go to
@@ -30,19 +30,15 @@ ROOT = Path(__file__).parents[1]
 RECALLS = (.93, .95, .97)
 
 
-class Logits(RedactGraph):
-    "The graph with the mean of the looks' logits: of the logarithms of their probabilities, made to sum to one again."
-    def together(self, fine: torch.Tensor, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        found = fine.clamp_min(1e-12).log()
-        for n, of in self.looks:
-            size = [(side*n + 32*of - 1)//(32*of)*32 for side in x.shape[-2:]]
-            e, total = self.parts(F.interpolate(x, size=size, mode="bilinear", align_corners=False))
-            found = found + F.interpolate((e/total).clamp_min(1e-12).log(), size=found.shape[-2:], mode="bilinear", align_corners=False)
-        e = (found/(1 + len(self.looks))).exp()
-        return e, e.sum(1, keepdim=True)
+class Probabilities(RedactGraph):
+    "The graph with the mean of the looks' probabilities."
+    def logits(self, x: torch.Tensor) -> torch.Tensor:
+        fine = self.net(x).softmax(1)
+        coarse = [F.interpolate(self.net(small).softmax(1), size=fine.shape[-2:], mode="bilinear", align_corners=False) for small in self.smaller(x)]
+        return (sum(coarse, fine)/(1 + len(coarse))).log()
 
 
-WAYS = {"probabilities": RedactGraph, "logits": Logits}
+WAYS = {"one look": lambda net, looks: RedactGraph(net), "mean of probabilities": Probabilities, "mean of logits": RedactGraph}
 
 
 def found(file: Path, items: list[Item], names: frozenset[str]) -> dict:
@@ -58,7 +54,7 @@ def found(file: Path, items: list[Item], names: frozenset[str]) -> dict:
             at = {str(r): float(np.interp(r, recall, other)) for r in RECALLS if recall[0] <= r <= recall[-1]}
             rows.setdefault(model, {})[way] = {"recall": float(recall[taus.index(tau)]), "other_covered": float(other[taus.index(tau)]), "other_covered_at": at}
             print(file, len(items), model, way, rounded(rows[model][way]), flush=True)
-    return {"weights": f"{file.parent.name}/{file.name}", "pictures": len(items), "models": rows}
+    return {"weights": f"{file.parent.name}/{file.name}", "pictures": len(items), "tau": tau, "models": rows}
 
 
 def tasks(a: argparse.Namespace) -> Iterator[tuple[str, Path, list[Item], frozenset[str]]]:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from camredact.categories import CODES, PEOPLE, PRESETS
 from camredact.data import find_shared
+from camredact.metrics import CODES11
 from camredact.evaluate import HIDES, Judge, Scores, alike, evaluate, find_frames, main
 from camredact.redact import DIALS, hide_weights
 from camredact.segment import score_picture
@@ -86,7 +87,7 @@ def test_absent_classes_warn_of_nothing(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = evaluate(Fixed(), camvid(tmp_path/"c"))
-    assert found["iou32"]["Tunnel"] is None and found["interval32"]["Tunnel"] == [None, None]
+    assert found["iou32"]["Tunnel"] is None and found["interval32"]["recall"]["Tunnel"] == [None, None]
 
 
 def test_a_frame_named_twice_counts_once(tmp_path: Path) -> None:
@@ -150,3 +151,40 @@ def evaluate_bundled(data: Path, split: Path) -> dict:
     "The figures of `fast`."
     from camredact.segment import load
     return evaluate(load("fast"), data, split)
+
+
+class Sure(Fixed):
+    "Says that all is road."
+    def _maps(self, h: int, w: int) -> np.ndarray:
+        return np.eye(len(CODES), dtype=np.float32)[CODES.index("Road")].reshape(-1, 1, 1)*np.ones((1, h, w), np.float32)
+
+
+def test_the_json_has_what_was_promised(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    "The keys that others read."
+    assert main(["--data", str(camvid(tmp_path/"c")), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"frames", "miou11", "iou11", "acc32", "miou32_present", "iou32", "people", "predict_ms_p50"} <= set(found)
+    assert len(found["iou11"]) == 11 and set(CODES) - {"Void"} <= set(found["iou32"])
+    for dial in DIALS:
+        assert {"recall", "over_cover", "missed"} <= set(found["people"][dial]) and set(found["people"][dial]["missed"]) == {"20", "40", "80"}
+
+
+def test_eleven_classes_are_those_of_the_eleven_labels(tmp_path: Path) -> None:
+    "Where a frame has both kinds and they disagree, each score is of its own kind."
+    data = camvid(tmp_path/"c")
+    without = evaluate(Sure(), data)
+    (data/"labels11").mkdir()
+    for name in ("A_1", "A_2"): Image.fromarray(np.full((64, 96), CODES11.index("sky"), np.uint8)).save(data/"labels11"/f"{name}.png")
+    both = evaluate(Sure(), data)
+    assert without["miou11"] > .3 and both["miou11"] == 0 and list(both["iou11"].values()).count(0) == 1
+    assert both["acc32"] == without["acc32"] == pytest.approx(2/3, abs=1e-5)
+
+
+def test_answers_have_the_size_of_the_frames(tmp_path: Path) -> None:
+    "Label maps with the codes' numbers, and mattes, whatever size the labels have."
+    data = camvid(tmp_path/"c", size=(160, 120), labels=(80, 60))
+    assert main(["--data", str(data), "--out", str(tmp_path/"out")]) == 0
+    for name in ("A_1", "A_2"):
+        labels, cover = (Image.open(tmp_path/"out"/kind/f"{name}.png") for kind in ("labels", "mattes"))
+        assert (labels.mode, labels.size) == ("P", (160, 120)) and np.array(labels).max() < len(CODES)
+        assert (cover.mode, cover.size) == ("L", (160, 120)) and set(np.unique(np.array(cover))) <= {0, 255}

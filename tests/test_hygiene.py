@@ -206,6 +206,14 @@ def test_weights_are_small_and_whole() -> None:
         assert card["name"] == model.stem and card["file"] == model.name
 
 
+@pytest.mark.parametrize("name", ["failures.ipynb", "14_evaluate.ipynb"])
+def test_outputs_are_of_the_weights_that_ship(name: str) -> None:
+    "Where a notebook shows what the bundled model says, it names the weights that it asked."
+    path = next(p for p in NOTEBOOKS if p.name == name)
+    asked = set(re.findall(r"^weights ([0-9a-f]{12})$", "\n".join(said(c) for c in cells(path) if c["cell_type"] == "code"), re.M))
+    assert asked == {json.loads((ROOT/"camredact"/"weights"/"fast.json").read_text(encoding="utf-8"))["sha256"][:12]}, f"run {name} again: it shows what other weights said"
+
+
 def test_requirements_are_written_once() -> None:
     "settings.ini is where metadata lives: pyproject.toml has no project table."
     assert "[project]" not in re.sub(r"#.*", "", (ROOT/"pyproject.toml").read_text(encoding="utf-8"))
