@@ -15,7 +15,9 @@ import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -118,7 +120,23 @@ def noted(name: str, scores: dict) -> None:
     card.write_text(json.dumps({**about, "scores": scores}, indent=1) + "\n", encoding="utf-8")
 
 
-def retimed(name: str) -> None:
+def at_commit(rev: str, path: str) -> bytes:
+    "A file of the repository as it was."
+    return subprocess.run(["git", "show", f"{rev}:{path}"], cwd=ROOT, capture_output=True, check=True).stdout
+
+
+def beside(name: str, shipped: OnnxSegmenter, rev: str) -> dict:
+    "What ships and what shipped at a commit, timed in turn, and what the latter took then: machines differ."
+    size = SIZES[name][-1]
+    with tempfile.TemporaryDirectory() as folder:
+        (file := Path(folder)/"former.onnx").write_bytes(at_commit(rev, f"camredact/weights/{name}.onnx"))
+        former = OnnxSegmenter(file)
+        now, then = zip(*((predict_ms(shipped, size), predict_ms(former, size)) for _ in range(5)))
+    noted_then = json.loads(at_commit(rev, "cards/metrics.json"))[name]
+    return {"commit": rev, "size": f"{size[1]}x{size[0]}", "ms": statistics.median(now), "former_ms": statistics.median(then), "former_ms_then": noted_then["predict_ms"][f"{size[1]}x{size[0]}"], "then": noted_then["date"]}
+
+
+def retimed(name: str, rev: str | None = None) -> None:
     "Takes the times of what ships, and of the blind weights, anew: for a quiet moment."
     path, shipped = ROOT/"cards"/"metrics.json", OnnxSegmenter(ROOT/"camredact"/"weights"/f"{name}.onnx")
     known = json.loads(path.read_text(encoding="utf-8"))
@@ -126,6 +144,7 @@ def retimed(name: str) -> None:
     known[name]["predict_ms"] = rounded({f"{w}x{h}": predict_ms(shipped, (h, w)) for h, w in SIZES[name]})
     for how, file in (("single precision", f"{name}.exact.onnx"), ("eight bits", f"{name}.onnx")):
         known[name]["eight_bits"][how]["ms"] = rounded(predict_ms(OnnxSegmenter(BLIND/file), SIZES[name][-1]))
+    if rev: known[name]["beside"] = rounded(beside(name, shipped, rev))
     noted(name, known[name])
     print(name, known[name]["predict_ms"], known[name]["eight_bits"])
 
@@ -162,11 +181,12 @@ def main() -> None:
     p.add_argument("--drive", default="0006R0")
     p.add_argument("--recipe", type=Path, help="the commands that made both, one a line")
     p.add_argument("--only-times", action="store_true", help="take the times anew, and stop")
+    p.add_argument("--beside", metavar="COMMIT", help="with --only-times: time what shipped at that commit as well, in turn")
     p.add_argument("--only-animals", action="store_true", help="measure the animals of what ships, pooled and by species, and stop")
     p.add_argument("--only-labels", action="store_true", help="judge the labels of the blind weights anew, and stop")
     p.add_argument("--only-blind", action="store_true", help="write runs/blind/NAME.onnx, for cards/dial.py, and stop")
     a = p.parse_args()
-    if a.only_times: return retimed(a.name)
+    if a.only_times: return retimed(a.name, a.beside)
     if a.only_animals: return only_animals(a.name, a.drive)
     if a.only_labels: return relabelled(a.name, a.drive)
     if not a.blind or not (a.only_blind or (a.full and a.recipe)): p.error("--blind, --full and --recipe are needed, or --blind and --only-blind, or --only-times")
