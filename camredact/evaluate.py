@@ -267,8 +267,9 @@ def _scores(n: str, names: Sequence[str], by_clip: dict[str, SegScore]) -> dict:
     "The label scores of `n` classes, with intervals."
     confs = [s.conf for s in by_clip.values()]
     conf, each = sum(confs), interval(confs, ratios)  # each: float[2,n,3]
-    column = lambda values: dict(zip(names, np.where((conf.sum(1) > 0).reshape(-1, *[1]*(np.ndim(values) - 1)), values, np.nan)))
-    return {f"miou{n}" if n == "11" else f"miou{n}_present": mean_iou(conf), f"acc{n}": share(np.trace(conf), conf.sum()), **{f"{kind}{n}": column(ratios(conf)[:, k]) for k, kind in enumerate(RATIOS)},
+    known, each = (np.where(conf.sum(1)[:, None] > 0, x, np.nan) for x in (ratios(conf), each))
+    column = lambda values: dict(zip(names, values))
+    return {f"miou{n}" if n == "11" else f"miou{n}_present": mean_iou(conf), f"acc{n}": share(np.trace(conf), conf.sum()), **{f"{kind}{n}": column(known[:, k]) for k, kind in enumerate(RATIOS)},
         f"interval{n}": {"clips": len(confs), "mean": interval(confs), **{kind: column(each[..., k].T) for k, kind in enumerate(RATIOS)}}}
 
 def _cover_row(score: dict) -> dict:

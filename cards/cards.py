@@ -33,7 +33,7 @@ Made from `cards/metrics.json` by `cards/cards.py`; figures of {date}, on {cores
 
 ## On a drive that it never saw
 
-{drive} of CamVid, {frames} frames, by weights that left that drive out. They are not those that ship but the nearest kin that is left, by a shorter training: {blind_epochs} from ImageNet, without the drive; the shipped ones had those above, in stages. Pictures at {pixels} pixels.
+{drive} of CamVid, {frames} frames, by weights that left that drive out. They are not those that ship but the nearest kin that is left, by a shorter training: {blind_epochs} epochs from ImageNet, without the drive; the shipped ones had those above, in stages. Pictures at {pixels} pixels.
 
 11-class mIoU **{miou11:.3f}**; accuracy over 32 codes without Void {acc32:.3f}.
 
@@ -86,8 +86,7 @@ def seeds(card: dict) -> str:
 
 def blind_epochs(recipe: list[str]) -> str:
     "How long the training was of the weights that left a drive out: the last line of the recipe that does."
-    found = [re.search(r"--epochs (\d+)", line) for line in recipe if "--holdout" in line]
-    return f"{found[-1][1]} epochs" if found and found[-1] else "some hours"
+    return re.findall(r"--holdout .*--epochs (\d+)", "\n".join(recipe))[-1]
 
 
 def all_categories(metrics: dict) -> str:

@@ -13,8 +13,8 @@ import argparse
 import json
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import product
 from datetime import date
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -45,6 +45,9 @@ class World:
         self.street = [i for i in unseen if self.drive and i.drive == self.drive]
         self.near = [i for i in unseen if self.photographs and i.kind in ("fashion", "voc", "coco")]
 
+    @property
+    def name(self): return self.drive or "photographs"
+
     def __str__(self):
         blind = f"blind to {self.drive} ({len(self.street)} frames of it)" if self.drive else "what ships"
         return f"{self.file.parent.name}/{self.file.name} {blind}" + f" ({len(self.near)} kept-aside pictures)"*bool(self.near)
@@ -62,17 +65,6 @@ def measured(
     asked = {c: items for c, items in there.items() if len(items) >= max(FEW, 1/ALPHAS[name])} | ({"Animal": animals} if animals else {})
     people = {where: cover_losses(net, items, PEOPLE, margin) for where, items in (("far", world.street), ("near", world.near)) if items}
     return people, {c: cover_losses(net, items, {c}, margin)[0] for c, items in asked.items()}
-
-
-def named(
-    found: list[dict[str, tuple]],  # of each world, what it says of the people far and near
-    worlds: list[World],            # these
-) -> dict[str, tuple]:
-    "All of them together; the first to speak of far or near is called that, and the next has its drive's name besides."
-    said: dict[str, tuple] = {}
-    for people, world in zip(found, worlds):
-        said |= {f"{where} {world.drive}" if where in said else where: x for where, x in people.items()}
-    return said
 
 
 def strictest(
@@ -98,16 +90,16 @@ def main() -> None:
     for k, (dial, alpha) in enumerate(ALPHAS.items()):
         margin = DIALS[dial].margin
         parts, each = zip(*answers[k::len(ALPHAS)])
-        people = named(parts, worlds)
-        for where, (x, other) in people.items():  # 15_calibrate draws the first drive's
+        people = {f"{where} {w.name}": x for w, part in zip(worlds, parts) for where, x in part.items()}
+        for where, (x, other) in people.items():
             found["curves"][f"{where}, margin {margin:g}"] = [{"tau": t, "recall": 1 - lost, "other_covered": o} for t, lost, o in zip(TAUS, x.mean(0), other)]
         losses = strictest(each, alpha)
         lowest = min((x for x, _ in people.values()), key=lambda x: conformal_tau(x, alpha) or 0)
         said = {c: min(t, said.get(c, 1.)) for c, t in settings({**losses, "people": lowest}, alpha).items()}  # no setting covers less than the last
-        found["settings"][dial] = {"alpha": alpha, "margin": margin, "tau": said, **{f"people_{k.replace(' ', '_')}": conformal_tau(x, alpha) for k, (x, _) in people.items()},
-            "asked": {w.drive or "photographs": {c: conformal_tau(x, alpha) for c, x in of.items()} for w, of in zip(worlds, each)},
-            "counted": {**{f"people_{k.replace(' ', '_')}": len(x) for k, (x, _) in people.items()}, **{c: len(x) for c, x in losses.items()}},
-            "bounds": {f"people_{k.replace(' ', '_')}": risk_bound(x) for k, (x, _) in people.items()}}
+        found["settings"][dial] = {"alpha": alpha, "margin": margin, "tau": said, "people": {k: conformal_tau(x, alpha) for k, (x, _) in people.items()},
+            "asked": {w.name: {c: conformal_tau(x, alpha) for c, x in of.items()} for w, of in zip(worlds, each)},
+            "counted": {**{k: len(x) for k, (x, _) in people.items()}, **{c: len(x) for c, x in losses.items()}},
+            "bounds": {k: risk_bound(x) for k, (x, _) in people.items()}}
         print(dial, margin, said, {k: conformal_tau(x, alpha) for k, (x, _) in people.items()}, flush=True)
     found = json.loads(json.dumps(found, default=lambda x: x.tolist() if isinstance(x, np.ndarray) else float(x)))
     path = ROOT/"cards"/"metrics.json"

@@ -133,6 +133,7 @@ def beside(name: str, shipped: OnnxSegmenter, rev: str) -> dict:
         former = OnnxSegmenter(file)
         now, then = zip(*((predict_ms(shipped, size), predict_ms(former, size)) for _ in range(5)))
     noted_then = json.loads(at_commit(rev, "cards/metrics.json"))[name]
+    rev = subprocess.run(["git", "rev-parse", "--short", rev], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
     return {"commit": rev, "size": f"{size[1]}x{size[0]}", "ms": statistics.median(now), "former_ms": statistics.median(then), "former_ms_then": noted_then["predict_ms"][f"{size[1]}x{size[0]}"], "then": noted_then["date"]}
 
 
@@ -186,6 +187,7 @@ def main() -> None:
     p.add_argument("--only-labels", action="store_true", help="judge the labels of the blind weights anew, and stop")
     p.add_argument("--only-blind", action="store_true", help="write runs/blind/NAME.onnx, for cards/dial.py, and stop")
     a = p.parse_args()
+    if a.beside and not a.only_times: p.error("--beside goes with --only-times")
     if a.only_times: return retimed(a.name, a.beside)
     if a.only_animals: return only_animals(a.name, a.drive)
     if a.only_labels: return relabelled(a.name, a.drive)
