@@ -2,13 +2,13 @@
 from configparser import ConfigParser
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import find_packages, setup
 from setuptools.command.build_py import build_py
 
 config = ConfigParser(delimiters=["="], interpolation=None)
 config.read("settings.ini", encoding="utf-8")
 cfg = config["DEFAULT"]
-LIVE = "nbs/live.ipynb"  # the one source of the live notebook; a wheel carries a copy as static/live.ipynb
+LIVE = "nbs/live.ipynb"  # the one source of the live notebook; a wheel carries a copy as live/static/live.ipynb
 
 
 def lines(key: str) -> list[str]:
@@ -24,7 +24,7 @@ class BuildPy(build_py):
 
     def run(self) -> None:
         super().run()
-        if not self.editable_mode: self.copy_file(LIVE, f"{self.build_lib}/{cfg['lib_name']}/static/live.ipynb")
+        if not self.editable_mode: self.copy_file(LIVE, f"{self.build_lib}/{cfg['lib_name']}/live/static/live.ipynb")
 
 
 setup(
@@ -37,8 +37,8 @@ setup(
     license_expression=cfg["license"],
     license_files=["LICENSE", "NOTICE", "camredact/weights/LICENSE"],
     python_requires=f">={cfg['min_python']}",
-    packages=[cfg["lib_name"]],
-    package_data={cfg["lib_name"]: ["static/*", "weights/*"]},
+    packages=find_packages(include=[f"{cfg['lib_name']}*"]),
+    package_data={cfg["lib_name"]: ["live/static/*", "weights/*"]},
     install_requires=lines("requirements"),
     extras_require={key.removesuffix("_requirements"): lines(key) for key in cfg if key.endswith("_requirements")},
     entry_points={"console_scripts": lines("console_scripts")},

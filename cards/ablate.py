@@ -23,12 +23,12 @@ from ship import rounded
 from timm.utils import ModelEmaV3
 from torch import nn
 
-from camredact.categories import CODES, PRESETS
-from camredact.data import ROW, ZoomCrop, camvid_items, find_shared, people_items, row_table, shrink, split_items, street_loaders
-from camredact.export import RedactGraph, TorchSegmenter
-from camredact.metrics import GROUPS11
-from camredact.paste import Paste, cutouts
-from camredact.train import ConvBlock, fast_learner, load_network, people_scores, street_scores
+from camredact.core.categories import CODES, PRESETS
+from camredact.train.data import ROW, ZoomCrop, camvid_items, find_shared, people_items, row_table, shrink, split_items, street_loaders
+from camredact.train.export import RedactGraph, TorchSegmenter
+from camredact.train.metrics import GROUPS11
+from camredact.train.paste import Paste, cutouts
+from camredact.train.recipes import ConvBlock, fast_learner, load_network, people_scores, street_scores
 
 ROOT = Path(__file__).parents[1]
 RARE = [[ROW[n] for n in names] for names in (("Pedestrian", "Child", "11 pedestrian"), ("Bicyclist", "MotorcycleScooter", "11 bicyclist"),

@@ -124,7 +124,7 @@ def model_card(name: str, scores: dict, card: dict) -> str:
 def data_card(metrics: dict) -> str:
     "The Markdown about the data: what the licence file of the weights says, and how each category of CamVid is found."
     return ("# What the models learned from\n\nMade from `camredact/weights/LICENSE` by `cards/cards.py`. No picture of any set is in the package.\n\n"
-        "Every label of another set is read as a *set* of CamVid's 32 codes (`nbs/10_data.ipynb`), so that one network learns from all of them. "
+        "Every label of another set is read as a *set* of CamVid's 32 codes (`nbs/train/data.ipynb`), so that one network learns from all of them. "
         "A tenth of each people set, chosen by a hash of the name, is kept aside and never trained on; a CamVid drive (0006R0, or 0016E5) is left out of each training that is measured on it.\n\n```\n"
         + (WEIGHTS/"LICENSE").read_text(encoding="utf-8").strip() + "\n```\n" + all_categories(metrics))
 

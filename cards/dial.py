@@ -4,7 +4,7 @@ Each drive has weights of its own, which left it out. People: the frames of each
 photographs, each by itself, and the lowest threshold is taken. Animals: the kept pictures that hold any. No training saw
 the kept tenth, so what ships may be asked about it (--near); else the weights of each drive are. Other categories: each
 drive's frames with 32 classes; again the lowest. The result goes to cards/metrics.json ("dial"); the thresholds in
-nbs/01_redact are these, and a test in nbs/15_calibrate compares them.
+nbs/core/redact are these, and a test in nbs/train/calibrate compares them.
 
 example: python cards/dial.py --drive 0006R0=runs/blind/fast.onnx
          python cards/dial.py --drive 0006R0=runs/blind/fast.onnx --drive 0016E5=runs/blind16/fast.onnx --near runs/ships/fast.onnx
@@ -22,11 +22,11 @@ import numpy as np
 from eval_cards import drive_and_file
 from ship import rounded
 
-from camredact.calibrate import ALPHAS, LEAST, TAUS, conformal_tau, cover_losses, risk_bound, settings
-from camredact.categories import CODES, PEOPLE, VOID
-from camredact.data import ROW, camvid_items, find_shared, people_items, rows_of, split_items
-from camredact.redact import DIALS
-from camredact.segment import OnnxSegmenter
+from camredact.train.calibrate import ALPHAS, LEAST, TAUS, conformal_tau, cover_losses, risk_bound, settings
+from camredact.core.categories import CODES, PEOPLE, VOID
+from camredact.train.data import ROW, camvid_items, find_shared, people_items, rows_of, split_items
+from camredact.core.redact import DIALS
+from camredact.core.segment import OnnxSegmenter
 
 ROOT = Path(__file__).parents[1]
 FEW = 10  # frames that must hold a category

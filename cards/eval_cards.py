@@ -1,4 +1,4 @@
-"""Every category on the drives that the weights never saw, into cards/metrics.json ("by_category"), by `camredact.evaluate`.
+"""Every category on the drives that the weights never saw, into cards/metrics.json ("by_category"), by `camredact.train.evaluate`.
 
 For each of the 32 codes IoU, precision and recall with their intervals, and for people what is covered. A drive is
 judged by weights that left it out; absent categories are null. The official test is not here: others measure it.
@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 
 from ship import rounded
 
-from camredact.categories import CODES
-from camredact.data import find_shared, split_names
-from camredact.evaluate import RATIOS, evaluate
-from camredact.segment import load
+from camredact.core.categories import CODES
+from camredact.train.data import find_shared, split_names
+from camredact.train.evaluate import RATIOS, evaluate
+from camredact.core.segment import load
 
 ROOT = Path(__file__).parents[1]
 PEOPLE = ("recall", "over_cover", "other_covered", "missed", "f2")

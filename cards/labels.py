@@ -1,6 +1,6 @@
-"""What it is worth to name the likeliest label with care: each step of `camredact.metrics.label_map`, on drives that the weights never saw.
+"""What it is worth to name the likeliest label with care: each step of `camredact.train.metrics.label_map`, on drives that the weights never saw.
 
-Nothing that is covered hangs on it. The figures go to cards/metrics.json ("labels"); 11_metrics shows them.
+Nothing that is covered hangs on it. The figures go to cards/metrics.json ("labels"); train/metrics shows them.
 
 example: python cards/labels.py --blind 0016E5=runs/blind16/fast.onnx --recipe "what these weights learned from"
 """
@@ -16,11 +16,11 @@ from fastprogress import progress_bar
 from PIL import Image
 from ship import rounded
 
-from camredact.categories import CODES, VOID
-from camredact.data import Item, camvid_items, find_shared
-from camredact.metrics import MAP11, VOID11, SegScore, label_map
-from camredact.segment import OnnxSegmenter
-from camredact.train import probs_at, read_rgb
+from camredact.core.categories import CODES, VOID
+from camredact.train.data import Item, camvid_items, find_shared
+from camredact.train.metrics import MAP11, VOID11, SegScore, label_map
+from camredact.core.segment import OnnxSegmenter
+from camredact.train.recipes import probs_at, read_rgb
 
 ROOT = Path(__file__).parents[1]
 STEPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {

@@ -10,8 +10,8 @@ from datetime import date
 from importlib.resources import files
 from pathlib import Path
 
-from camredact.leaktest import Redactor, command, leaktest, read_picture
-from camredact.planting import CLIPS, PHOTOS
+from camredact.leaktest.checks import Redactor, command, leaktest, read_picture
+from camredact.leaktest.plant import CLIPS, PHOTOS
 
 ROOT = Path(__file__).parents[1]
 OWN = str(Path(sys.executable).with_name("camredact"))

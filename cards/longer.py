@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 from eval_cards import judged
 from ship import looked_at, rounded, sample_of
 
-from camredact.data import camvid_items, find_shared, people_items, split_items
-from camredact.export import export_onnx, quantise
-from camredact.segment import OnnxSegmenter
-from camredact.train import BUDGETS, LOOKS, load_network, people_scores
+from camredact.train.data import camvid_items, find_shared, people_items, split_items
+from camredact.train.export import export_onnx, quantise
+from camredact.core.segment import OnnxSegmenter
+from camredact.train.recipes import BUDGETS, LOOKS, load_network, people_scores
 
 ROOT = Path(__file__).parents[1]
 

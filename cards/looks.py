@@ -2,7 +2,7 @@
 
 The same weights, in single precision, on what they never saw: people far away by weights that left a drive out, people near
 and animals by what ships (got back by cards/recover.py), on the kept tenth of the photographs. The figures go to
-cards/metrics.json ("looks"); 13_export shows them.
+cards/metrics.json ("looks"); train/export shows them.
 
 example: python cards/looks.py --blind 0016E5=runs/b16/fast.pth --shipped runs/recovered/fast.pth
 """
@@ -19,12 +19,12 @@ from ablate import Trial
 from eval_cards import drive_and_file
 from ship import rounded
 
-from camredact.calibrate import cover_losses
-from camredact.categories import PEOPLE
-from camredact.data import ROW, Item, camvid_items, find_shared, people_items, rows_of, split_items
-from camredact.export import RedactGraph
-from camredact.redact import DEFAULT_DIAL, DIALS
-from camredact.train import BUDGETS, LOOKS, load_network
+from camredact.train.calibrate import cover_losses
+from camredact.core.categories import PEOPLE
+from camredact.train.data import ROW, Item, camvid_items, find_shared, people_items, rows_of, split_items
+from camredact.train.export import RedactGraph
+from camredact.core.redact import DEFAULT_DIAL, DIALS
+from camredact.train.recipes import BUDGETS, LOOKS, load_network
 
 ROOT = Path(__file__).parents[1]
 RECALLS = (.93, .95, .97)

@@ -22,10 +22,10 @@ import cv2
 import numpy as np
 from ship import rounded
 
-from camredact.streets import draw_clip, draw_street
+from camredact.streets.street import draw_clip, draw_street
 
 ROOT = Path(__file__).parents[1]
-OURS = [sys.executable, "-c", "import sys; from camredact.cli import main; sys.exit(main())"]
+OURS = [sys.executable, "-c", "import sys; from camredact.app.cli import main; sys.exit(main())"]
 CLIPS = {"640x480": (480, 640, 150), "1920x1080": (1080, 1920, 45)}  # height, width, frames
 
 

@@ -2,7 +2,7 @@
 
 Each network gets the same short training from ImageNet, on all but 0006R0, is brought to eight bits, as what ships is, and
 is judged at several sizes: looking once, as `fast` looks, and as `accurate` looks. The times are taken at the end, one network after the other and all
-over again, so that a busy moment hits all alike. The figures go to cards/metrics.json; 13_export draws them.
+over again, so that a busy moment hits all alike. The figures go to cards/metrics.json; train/export draws them.
 
 example: python cards/pareto.py --steps 600
          python cards/pareto.py --only-times
@@ -17,12 +17,12 @@ from ablate import shorten
 from fastai.torch_core import set_seed
 from ship import looked_at, rounded
 
-from camredact.categories import PRESETS
-from camredact.data import camvid_items, find_shared, people_items, shrink, split_items, street_loaders
-from camredact.export import export_onnx, predict_ms, quantise
-from camredact.paste import Paste, cutouts
-from camredact.segment import OnnxSegmenter, model_size
-from camredact.train import LOOKS, fast_learner, street_scores
+from camredact.core.categories import PRESETS
+from camredact.train.data import camvid_items, find_shared, people_items, shrink, split_items, street_loaders
+from camredact.train.export import export_onnx, predict_ms, quantise
+from camredact.train.paste import Paste, cutouts
+from camredact.core.segment import OnnxSegmenter, model_size
+from camredact.train.recipes import LOOKS, fast_learner, street_scores
 
 ROOT = Path(__file__).parents[1]
 OUT = ROOT/"runs"/"pareto"

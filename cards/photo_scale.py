@@ -16,11 +16,11 @@ import cv2
 import numpy as np
 from ship import rounded
 
-from camredact.data import camvid_items, find_shared, split_names
-from camredact.media import Eye, eye_of, photo_matte
-from camredact.redact import fit_matte
-from camredact.segment import STILL_BUDGET, OnnxSegmenter
-from camredact.train import people_truth, read_rgb
+from camredact.train.data import camvid_items, find_shared, split_names
+from camredact.media.clip import Eye, eye_of, photo_matte
+from camredact.core.redact import fit_matte
+from camredact.core.segment import STILL_BUDGET, OnnxSegmenter
+from camredact.train.recipes import people_truth, read_rgb
 
 ROOT = Path(__file__).parents[1]
 HEIGHTS = (8, 20, 40, 80, 1 << 30)  # pixels, in the single frame
@@ -75,7 +75,7 @@ def main() -> None:
     ways = {way: [judge(found, n, way, eye) for n in (1, 2, 4)] for way in WAYS}
     for way, rows in ways.items(): print(way, rows, flush=True)
     how = (f"cards/photo_scale.py; {len(found)} frames of CamVid's drive {a.drive} (every second of those with 32 labels, 960x720), put together 1, 4 and 16 to a picture, "
-        "by weights of `fast` that never saw the drive; preset no people, dial cautious; people as camredact.train.people_truth has them; missed: pieces at least 20 pixels tall, "
+        "by weights of `fast` that never saw the drive; preset no people, dial cautious; people as camredact.train.recipes.people_truth has them; missed: pieces at least 20 pixels tall, "
         "less than half covered; seconds on two busy cores, the order of magnitude only")
     path = ROOT/"cards"/"metrics.json"
     known = json.loads(path.read_text(encoding="utf-8"))

@@ -17,11 +17,11 @@ from ablate import shorten
 from fastai.torch_core import set_seed
 from ship import rounded
 
-from camredact.data import Item, camvid_items, find_shared, shrink, split_items, split_names, street_loaders
-from camredact.evaluate import Judge, clips, find_frames
-from camredact.export import TorchSegmenter
-from camredact.metrics import PEOPLE_WEIGHT
-from camredact.train import fast_learner, save_learner
+from camredact.train.data import Item, camvid_items, find_shared, shrink, split_items, split_names, street_loaders
+from camredact.train.evaluate import Judge, clips, find_frames
+from camredact.train.export import TorchSegmenter
+from camredact.train.metrics import PEOPLE_WEIGHT
+from camredact.train.recipes import fast_learner, save_learner
 
 ROOT = Path(__file__).parents[1]
 DRIVE = "0006R0"

@@ -18,9 +18,9 @@ import torch
 from onnx.numpy_helper import to_array
 from torch import nn
 
-from camredact.categories import CODES
-from camredact.data import find_shared, split_items, street_loaders
-from camredact.train import BUDGETS, FastNet, find_items
+from camredact.core.categories import CODES
+from camredact.train.data import find_shared, split_items, street_loaders
+from camredact.train.recipes import BUDGETS, FastNet, find_items
 
 WEIGHTS = Path(__file__).parents[1]/"camredact"/"weights"
 

@@ -15,9 +15,9 @@ from ablate import Trial
 from fastai.vision.all import create_unet_model
 from ship import rounded
 
-from camredact.categories import CODES
-from camredact.export import TorchSegmenter, predict_ms
-from camredact.train import SEED_ARCHS, _cut
+from camredact.core.categories import CODES
+from camredact.train.export import TorchSegmenter, predict_ms
+from camredact.train.recipes import SEED_ARCHS, _cut
 
 ROOT = Path(__file__).parents[1]
 

@@ -26,13 +26,13 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from camredact.categories import PRESETS
-from camredact.data import ROW, UNKNOWN, Item, camvid_items, find_shared, people_items, rows_of, split_items
-from camredact.export import TorchSegmenter, compare, export_onnx, predict_ms, quantise, ship
-from camredact.metrics import CoverScore
-from camredact.redact import DEFAULT_DIAL, DIALS, hide_weights
-from camredact.segment import OnnxSegmenter, Segmenter, look_size
-from camredact.train import BUDGETS, LOOKS, dial_curve, load_network, matte_at, mean_learner, people_scores, read_rgb, street_scores
+from camredact.core.categories import PRESETS
+from camredact.train.data import ROW, UNKNOWN, Item, camvid_items, find_shared, people_items, rows_of, split_items
+from camredact.train.export import TorchSegmenter, compare, export_onnx, predict_ms, quantise, ship
+from camredact.train.metrics import CoverScore
+from camredact.core.redact import DEFAULT_DIAL, DIALS, hide_weights
+from camredact.core.segment import OnnxSegmenter, Segmenter, look_size
+from camredact.train.recipes import BUDGETS, LOOKS, dial_curve, load_network, matte_at, mean_learner, people_scores, read_rgb, street_scores
 
 ROOT = Path(__file__).parents[1]
 BLIND = ROOT/"runs"/"blind"  # where the browser tests look for weights that never saw the drive

@@ -16,17 +16,17 @@ import cv2
 import numpy as np
 from ship import rounded
 
-from camredact.categories import CODES, PEOPLE, PRESETS
-from camredact.data import camvid_items, find_shared, split_names
-from camredact.media import WAYS, Temporal, eye_of
-from camredact.metrics import CoverScore, slips
-from camredact.redact import DIALS, fit_matte, unite
-from camredact.segment import OnnxSegmenter, load
-from camredact.streets import draw_clip
-from camredact.train import people_truth, read_rgb
+from camredact.core.categories import CODES, PEOPLE, PRESETS
+from camredact.train.data import camvid_items, find_shared, split_names
+from camredact.media.clip import WAYS, Temporal, eye_of
+from camredact.train.metrics import CoverScore, slips
+from camredact.core.redact import DIALS, fit_matte, unite
+from camredact.core.segment import OnnxSegmenter, load
+from camredact.streets.street import draw_clip
+from camredact.train.recipes import people_truth, read_rgb
 
 ROOT = Path(__file__).parents[1]
-HOW = ("cards/slips.py; the preset no people, mattes of single frames at the model's budget, then the temporal step of camredact.media, whose HINT was "
+HOW = ("cards/slips.py; the preset no people, mattes of single frames at the model's budget, then the temporal step of camredact.media.clip, whose HINT was "
        "chosen on these frames of 0016E5; weights blind to that drive, in eight bits, of a short training: "
        "camredact train --holdout 0016E5 --weight 30 --epochs 8 --size 288 384 --side 960 --zoom .8 3; drawn streets by what ships; live: the mattes that the dial holds, "
        "and the next one's where it looks ahead")

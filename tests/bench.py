@@ -39,9 +39,9 @@ BARS = [  # what is measured, where in the figures, the bar, whether more is bet
     ("decode + matte + encode ms, 320x240", ("kernel", "320x240", "rest"), 6, False)]
 
 CAMERA = """
-from camredact.categories import PRESETS
-from camredact.stream import Session
-from camredact.widget import Camera
+from camredact.core.categories import PRESETS
+from camredact.live.session import Session
+from camredact.live.widget import Camera
 {session}
 cam = Camera({arguments}hidden=PRESETS["no cars"])
 spent, submit = [], cam.session.submit
@@ -67,7 +67,7 @@ import io, time
 import numpy as np
 from ipywebrtc import CameraStream, ImageRecorder
 from PIL import Image
-from camredact.streets import read_stamp
+from camredact.streets.street import read_stamp
 camera = CameraStream(constraints={{"audio": False, "video": {{"width": {w}, "height": {h}}}}})
 recorder, numbers = ImageRecorder(stream=camera, format="jpeg"), []
 def keep(change):
@@ -100,7 +100,7 @@ SOCKETS = """(() => {
 
 def pictures(w: int, h: int, n: int = 300) -> tuple[str, list[np.ndarray]]:
     "What the camera shows, and its name: CamVid's longest drive, or a synthetic street."
-    from camredact.streets import draw_clip
+    from camredact.streets.street import draw_clip
     paths = sorted(CAMVID.glob(f"{DRIVE}_*.jpg"))[:n]
     if not paths: return "synthetic street", [s.picture for s in draw_clip(1, n//2, h, w, fps=FPS)]
     scaled = (cv2.resize(cv2.imread(str(p))[..., ::-1], (w, h), interpolation=cv2.INTER_AREA) for p in paths)
@@ -109,7 +109,7 @@ def pictures(w: int, h: int, n: int = 300) -> tuple[str, list[np.ndarray]]:
 
 def film(folder: Path, w: int, h: int) -> tuple[Path, str, int]:
     "Writes the camera's film: its path, what it shows, and its length in frames."
-    from camredact.streets import stamp, write_mjpeg
+    from camredact.streets.street import stamp, write_mjpeg
     name, shots = pictures(w, h)
     path = folder / f"{w}x{h}.mjpeg"
     write_mjpeg(path, [stamp(p, i) for i, p in enumerate(shots)], FPS)
@@ -184,7 +184,7 @@ def recorder(lab: Studio, w: int, h: int, seconds: float) -> float:
 
 def loaded(model: str) -> Any:
     "The segmenter in this process."
-    from camredact.segment import load
+    from camredact.core.segment import load
     if model != "double": return load(model)
     space: dict[str, Any] = {"Session": lambda **kw: None}
     exec(DOUBLE, space)
@@ -193,7 +193,7 @@ def loaded(model: str) -> Any:
 
 def jpegs(segmenter: Any, w: int, h: int) -> Iterator[bytes]:
     "The frames as the page would send them."
-    from camredact.segment import model_size
+    from camredact.core.segment import model_size
     mh, mw = model_size(h, w, min(segmenter.budget, w*h))
     for picture in pictures(w, h, 150)[1]:
         picture = cv2.resize(picture, (mw, mh), interpolation=cv2.INTER_AREA)
@@ -204,9 +204,9 @@ def kernel(model: str, w: int, h: int) -> dict:
     "What a frame costs the kernel with nothing else going on: one frame after the other through a Session."
     from queue import Queue
 
-    from camredact.categories import PRESETS
-    from camredact.redact import DEFAULT_DIAL, hide_weights
-    from camredact.stream import Session
+    from camredact.core.categories import PRESETS
+    from camredact.core.redact import DEFAULT_DIAL, hide_weights
+    from camredact.live.session import Session
     segmenter, answers = loaded(model), Queue()
     weights = hide_weights(PRESETS["no cars"]).tolist()
     spent = []
@@ -234,8 +234,8 @@ def p50(segmenter: Any, rgb: np.ndarray, weights: np.ndarray, times: int = 100) 
 def engines(path: str, w: int = 320, h: int = 256) -> dict:
     "Median ms of one prediction with every engine that this machine has."
     import onnxruntime
-    from camredact import segment
-    from camredact.redact import hide_weights
+    from camredact.core import segment
+    from camredact.core.redact import hide_weights
     file = segment.bundled(path)[0] if path in segment.models() else path
     rgb = np.random.default_rng(0).integers(0, 255, (h, w, 3), np.uint8)
     weights, found = hide_weights(["Car"]), {}

@@ -8,10 +8,10 @@ from threading import Timer
 import cv2
 import numpy as np
 
-from camredact.categories import CODES
-from camredact.redact import visible_png
-from camredact.stream import Reply, Session
-from camredact.streets import read_stamp
+from camredact.core.categories import CODES
+from camredact.core.redact import visible_png
+from camredact.live.session import Reply, Session
+from camredact.streets.street import read_stamp
 
 CAR, ROAD, SKY, VOID = (CODES.index(c) for c in ("Car", "Road", "Sky", "Void"))
 STRIPES = 8  # a frame's number mod 8 is the stripe that it covers

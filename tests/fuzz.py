@@ -175,8 +175,8 @@ def cleaned(data: bytes) -> bool:
     "Whether a clip came of it; one that shows what is hidden fails here, and so does an error of several lines."
     from tempfile import TemporaryDirectory
 
-    from camredact.media import BadClip, Reader, redact_clip
-    from camredact.redact import checkerboard
+    from camredact.media.clip import BadClip, Reader, redact_clip
+    from camredact.core.redact import checkerboard
     with TemporaryDirectory() as folder:
         source, out = Path(folder)/"in", Path(folder)/"out.mp4"
         source.write_bytes(data)
@@ -231,9 +231,9 @@ def child(pipe: Connection) -> None:
     "Takes seeds, gives what became of their files; ends when it gets None."
     from queue import Queue
 
-    from camredact.redact import hide_weights
-    from camredact.segment import FRAME_PIXELS, STILL_FORMATS, STILL_PIXELS, BadPicture, decode
-    from camredact.stream import Session
+    from camredact.core.redact import hide_weights
+    from camredact.core.segment import FRAME_PIXELS, STILL_FORMATS, STILL_PIXELS, BadPicture, decode
+    from camredact.live.session import Session
     answers: Queue = Queue()
     message = {"kind": "frame", "page": "p", "weights": hide_weights(["Car"]).tolist(), "bar": 0, "dial": "precise", "model": "even"}
     with Session(load=lambda name: Even(), models=["even"]) as session:

@@ -183,7 +183,7 @@ class Server:
         root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         return [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", "--ip=127.0.0.1",
             f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
-            f"--ServerApp.root_dir={self.root}", "--ServerApp.kernel_websocket_connection_class=camredact.server.PromptConnection", *root, *self.more]
+            f"--ServerApp.root_dir={self.root}", "--ServerApp.kernel_websocket_connection_class=camredact.app.lab.PromptConnection", *root, *self.more]
 
     def _env(self, build: Path | None, more: dict[str, str]) -> dict[str, str]:
         own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
@@ -358,7 +358,7 @@ class Recording:
     @staticmethod
     def number(sample: dict, key: str = "stamp") -> int | None:
         "The number of the frame that a canvas (`stamp`: the redacted one, `raw`) showed; None where it cannot be read."
-        from camredact.streets import read_stamp
+        from camredact.streets.street import read_stamp
         corner = Recording.corner(sample, key)
         if corner is None: return None
         whole = np.zeros((8*corner.shape[0], 4*corner.shape[1], 3), np.uint8)  # the picture whose corner this is

@@ -42,8 +42,8 @@ ROOT = HERE.parent
 WIDE_OPEN = "upload=12 << 20, rate=1e9, burst=1e9, each=64, places=64, seats_each=16, frames=1e9"  # limits that a bench does not meet
 SERVER = """
 import sys
-from camredact.guard import LOCAL, Limits
-from camredact.service import listen, make_app, serve
+from camredact.serve.guard import LOCAL, Limits
+from camredact.serve.service import listen, make_app, serve
 {setup}
 app = make_app({load}, {models}, Limits({limits}), token={token!r}, hosts=LOCAL)
 sock = listen("127.0.0.1", {port})
@@ -80,8 +80,8 @@ Server(uvicorn.Config(app, log_level="error", access_log=False)).run(sockets=[so
 FASTAI = """
 import torch
 from fastai.vision.all import CrossEntropyLossFlat, DataBlock, ImageBlock, Learner, MaskBlock, PILImage, Resize, ResizeMethod, noop
-from camredact.categories import CODES
-from camredact.train import load_network
+from camredact.core.categories import CODES
+from camredact.train.recipes import load_network
 
 class Whole(torch.nn.Module):
     def __init__(self, net): super().__init__(); self.net = net
@@ -97,7 +97,7 @@ def predictions(picture):
     with learn.no_bar(), learn.no_logging(): return learn.predict(PILImage.create(picture))[1].numpy()
 """
 OPENVINO = """
-from camredact.segment import load
+from camredact.core.segment import load
 segmenter = load("fast", "openvino")
 
 def predictions(picture):
@@ -165,7 +165,7 @@ class Running:
 
 def street(h: int, w: int) -> bytes:
     "A drawn street as a JPEG."
-    from camredact.streets import draw_street
+    from camredact.streets.street import draw_street
     out = io.BytesIO()
     Image.fromarray(cv2.resize(draw_street(7, 480, 640).picture, (w, h), interpolation=cv2.INTER_AREA)).save(out, "JPEG", quality=85)
     return out.getvalue()
@@ -235,9 +235,9 @@ async def pound(port: int, clients: int, seconds: float, data: bytes) -> dict:
 
 def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) -> dict:
     "The model alone, called by as many threads in turn."
-    from camredact.redact import hide_weights
-    from camredact.segment import STILL_BUDGET, look_size
-    from camredact.service import InTurn
+    from camredact.core.redact import hide_weights
+    from camredact.core.segment import STILL_BUDGET, look_size
+    from camredact.serve.service import InTurn
     model, weights, took = InTurn(load()), hide_weights(["Car"]), []
     rgb = np.random.default_rng(0).integers(0, 256, (*look_size(h, w, max(model.budget, STILL_BUDGET)), 3), dtype=np.uint8)
     model.score(rgb, weights)
@@ -254,8 +254,8 @@ def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) 
 
 def learner(path: str | None) -> str | None:
     "The .pth that the shipped model was exported from: the one given, or the one in runs/ whose probabilities are nearest, if eight bits explain the rest."
-    from camredact.export import TorchSegmenter
-    from camredact.segment import load
+    from camredact.train.export import TorchSegmenter
+    from camredact.core.segment import load
     rgb, wanted = cv2.imdecode(np.frombuffer(street(256, 320), np.uint8), cv2.IMREAD_COLOR_RGB), load("fast")
     found = {}
     for p in [Path(path)] if path else sorted((ROOT / "runs").glob("*/*.pth")):
@@ -267,7 +267,7 @@ def learner(path: str | None) -> str | None:
 
 def old_code(network: str, h: int, w: int, path: str | None = None) -> str:
     "The program of the camera of 2020, for pictures of that size: its network, `FASTAI` or `OPENVINO`, looks at as many pixels as ours."
-    from camredact.segment import STILL_BUDGET, card, cores, look_size
+    from camredact.core.segment import STILL_BUDGET, card, cores, look_size
     known = {"size": tuple(map(int, look_size(h, w, max(card("fast")["budget"], STILL_BUDGET)))), "path": path, "threads": cores()}
     return OLD.format(network=network.format(**known), **known)
 
@@ -276,13 +276,13 @@ def stills(h: int, w: int, seconds: float, counts: list[int], path: str | None) 
     "Every server, with 1, 4 and 16 clients; and the model alone."
     from importlib.util import find_spec
 
-    from camredact.segment import load
+    from camredact.core.segment import load
     data = request("/redact?categories=5,22,27", *form(street(h, w)))
     found: dict[str, Any] = {"picture": f"{w} x {h}"}
     path, openvino = learner(path), find_spec("openvino")
     absent = "skipped: OpenVINO is not installed: pip install 'camredact[openvino]'"
     for name, engine in {"onnxruntime": "auto", **({"openvino": "openvino"} if openvino else {})}.items():
-        with Running(f"lambda name: load(name, {engine!r})", "()", WIDE_OPEN, "from camredact.segment import load") as server:
+        with Running(f"lambda name: load(name, {engine!r})", "()", WIDE_OPEN, "from camredact.core.segment import load") as server:
             found[name] = {n: alone(pound(server.port, n, seconds, data)) for n in counts}
         found[f"bare {name}"] = {n: bare(lambda engine=engine: load("fast", engine), h, w, n, seconds) for n in counts}
     if not openvino: found["openvino"] = absent
@@ -300,9 +300,9 @@ async def watch(port: int, clients: int, seconds: float, rate: float = 15.) -> l
     "Frames a second that each of some live cameras is answered, with two under way and a camera of `rate` frames."
     from websockets.asyncio.client import connect
 
-    from camredact.redact import hide_weights
-    from camredact.segment import card, model_size
-    from camredact.service import pack, unpack
+    from camredact.core.redact import hide_weights
+    from camredact.core.segment import card, model_size
+    from camredact.serve.service import pack, unpack
     h, w = model_size(480, 640, card("fast")["budget"])
     jpeg, weights = street(h, w), hide_weights(["Car"]).tolist()
     async def one(k: int) -> float:
@@ -330,7 +330,7 @@ async def watch(port: int, clients: int, seconds: float, rate: float = 15.) -> l
 def live(seconds: float, most: int = 16, least: float = 5.) -> dict:
     "How many live cameras get `least` frames a second each."
     found: dict[str, Any] = {}
-    with Running("load", "()", WIDE_OPEN, "from camredact.segment import load") as server:
+    with Running("load", "()", WIDE_OPEN, "from camredact.core.segment import load") as server:
         for n in (1, 2, 4, 6, 8, 12, most):
             fps = alone(watch(server.port, n, seconds))
             found[n] = {"least_fps": round(min(fps), 2), "mean_fps": round(fmean(fps), 2)}
@@ -397,7 +397,7 @@ def hostile(n: int, first: int = 0, clients: int = 8) -> dict:
 def start() -> dict:
     "Seconds from the command to the first redacted picture."
     data = request("/redact?categories=5", *form(street(300, 300)))
-    with Running("load", "()", "", "from camredact.segment import load") as server:
+    with Running("load", "()", "", "from camredact.core.segment import load") as server:
         status, _, _ = alone(ask(server.port, data))
         assert status == 200, status
         return {"to_first_answer_s": round(time.perf_counter() - server.began, 2)}
@@ -437,7 +437,7 @@ def needed() -> list[str]:
     return [line.replace(" ", "") for line in (ROOT / "settings.ini").read_text().splitlines() if re.search(pattern, line)]
 
 
-ISOLATED = "import sys; sys.path.insert(0, sys.argv.pop(1)); from camredact.cli import main; sys.exit(main(['serve', '--port', '0']))"
+ISOLATED = "import sys; sys.path.insert(0, sys.argv.pop(1)); from camredact.app.cli import main; sys.exit(main(['serve', '--port', '0']))"
 
 
 def picture_from(folder: Path) -> float:
@@ -477,7 +477,7 @@ def memory(minutes: float) -> dict:
     "Growth of the server's memory while four clients ask and two cameras watch, after a minute's start."
     samples: list[tuple[float, float]] = []
     data = request("/redact?categories=5", *form(street(300, 300)))
-    with Running("load", "()", WIDE_OPEN, "from camredact.segment import load") as server:
+    with Running("load", "()", WIDE_OPEN, "from camredact.core.segment import load") as server:
         watched, began = psutil.Process(server.process.pid), time.perf_counter()
         async def sample() -> None:
             while time.perf_counter() - began < 60*minutes:
@@ -538,9 +538,9 @@ def page(seconds: float) -> dict:
     from lab import launch
     from playwright.sync_api import sync_playwright
 
-    from camredact.streets import draw_clip, write_mjpeg
+    from camredact.streets.street import draw_clip, write_mjpeg
     found = {}
-    with tempfile.TemporaryDirectory() as folder, Running("load", "()", "", "from camredact.segment import load") as server, sync_playwright() as p:
+    with tempfile.TemporaryDirectory() as folder, Running("load", "()", "", "from camredact.core.segment import load") as server, sync_playwright() as p:
         browser = launch(p, write_mjpeg(Path(folder) / "street.mjpeg", [s.picture for s in draw_clip(3, 45, 480, 640, fps=15)], 30))
         for added, stalls in ((0, False), (20, False), (80, False), (200, False), (20, True)):
             with proxy(server.port, added, stalls) as port:

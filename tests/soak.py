@@ -28,7 +28,7 @@ from conftest import draw_film  # noqa: E402
 from lab import CHROMIUM, FAR, FLAGS, Server, Tab, end, write_notebook  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
-CELLS = ["from camredact.widget import Camera\ncam = Camera(preset='no people')", "cam"]
+CELLS = ["from camredact.live.widget import Camera\ncam = Camera(preset='no people')", "cam"]
 WARM_UP = .1  # the share of the samples at the beginning that the slopes leave out
 MOST = {"kernel_mb": 50, "browser_mb": 200, "age_ms": 50}  # slopes in an hour that are let pass
 

@@ -29,8 +29,8 @@ CAR_ROWS = slice(int(BASE*HIGH) + 1, HIGH - 1)
 CAP_MS = 2500                            # the page's longest freshness, and some time to notice
 
 SETUP = """
-from camredact.stream import Session
-from camredact.widget import Camera
+from camredact.live.session import Session
+from camredact.live.widget import Camera
 from doubles import Film, Stripes
 double = {double}
 cam = Camera(session=Session(load=lambda name: double, models=["double"]), model="double", hidden={hidden}, dial="precise")
@@ -116,8 +116,8 @@ def checkered(picture: np.ndarray) -> np.ndarray:
 
 
 def test_cars_are_covered_and_nothing_else_changes(lab: Studio, film: dict[str, Any]) -> None:
-    from camredact.categories import CODES, PRESETS
-    from camredact.streets import read_stamp
+    from camredact.core.categories import CODES, PRESETS
+    from camredact.streets.street import read_stamp
     tab = start(lab, "cars", f"Film({str(film['known'])!r})", PRESETS["no cars"])
     hidden = [CODES.index(c) for c in PRESETS["no cars"]]
     seen, raw, ious = {}, {}, []
@@ -240,7 +240,7 @@ def told(tab: Tab, expression: str) -> None:
 
 
 def test_the_panel_does_what_it_says(lab: Studio) -> None:
-    from camredact.categories import CODES, PRESETS
+    from camredact.core.categories import CODES, PRESETS
     tab = start(lab, "panel")
     boxes = tab.js("() => [...document.querySelectorAll('.camredact fieldset input[name=hide]')].map(e => e.value)")
     assert sorted(boxes) == sorted(CODES)
@@ -265,7 +265,7 @@ def test_the_panel_does_what_it_says(lab: Studio) -> None:
 
 def differs_from_checkerboard(picture: np.ndarray, top: float = BAND, end: float = BASE) -> float:
     "How far a band of the picture, by default the sky of `Stripes`, is from the checkerboard, in grey levels."
-    from camredact.redact import checkerboard
+    from camredact.core.redact import checkerboard
     h, w = picture.shape[:2]
     band = slice(round(top*h) + 8, round(end*h) - 8)
     return float(np.abs(picture[band].astype(int) - checkerboard(h, w)[band]).mean())
@@ -357,7 +357,7 @@ def test_a_long_running_cell_does_not_stop_the_picture(lab: Studio, kernel: int)
 
 def shipped() -> str:
     "The name of the shipped model; skips where it is not there."
-    from camredact.segment import models
+    from camredact.core.segment import models
     if "fast" not in models(): pytest.skip("the shipped weights are not there: camredact/weights/fast.onnx")
     return "fast"
 
@@ -381,7 +381,7 @@ CARS = ("Car", "SUVPickupTruck", "Truck_Bus")
 def drive(folder: Path, name: str) -> tuple[Path, np.ndarray]:
     "The drive's labelled frames as a camera at 320x240, and their labels uint8[n,240,320]."
     import cv2
-    from camredact.streets import stamp, write_mjpeg
+    from camredact.streets.street import stamp, write_mjpeg
     paths = [p for p in sorted((CAMVID / "images").glob(f"{name}_*.jpg")) if (CAMVID / "labels" / f"{p.stem}_P.png").exists()]
     pictures = [cv2.resize(cv2.imread(str(p))[..., ::-1], (320, 240), interpolation=cv2.INTER_AREA) for p in paths]
     labels = [np.asarray(Image.open(CAMVID / "labels" / f"{p.stem}_P.png").resize((320, 240), Image.Resampling.NEAREST)) for p in paths]
@@ -389,15 +389,15 @@ def drive(folder: Path, name: str) -> tuple[Path, np.ndarray]:
 
 
 def test_cars_of_a_drive_that_the_model_never_saw(server: Any, playwright: Any, tmp_path: Path) -> None:
-    from camredact.categories import CODES
-    from camredact.streets import read_stamp
+    from camredact.core.categories import CODES
+    from camredact.streets.street import read_stamp
     weights = Path(os.environ.get("CAMREDACT_UNSEEN", ROOT / "runs" / "blind" / "fast.onnx"))
     if not CAMVID.exists(): pytest.skip("the CamVid frames are not there: ../shared/data/camvid")
     if not weights.exists(): pytest.skip(f"no weights that never saw {UNSEEN}: CAMREDACT_UNSEEN=PATH.onnx")
     camera, labels = drive(tmp_path, UNSEEN)
     studio, hidden = Studio(server, launch(playwright, camera)), [CODES.index(c) for c in CARS]
     try:
-        tab = studio.open("drive.ipynb", [f"from camredact.widget import Camera\ncam = Camera(model={str(weights)!r}, hidden={CARS!r}, dial='precise')", "cam"])
+        tab = studio.open("drive.ipynb", [f"from camredact.live.widget import Camera\ncam = Camera(model={str(weights)!r}, hidden={CARS!r}, dial='precise')", "cam"])
         tab.run_all()
         tab.wait_state("live")
         seen, until = {}, time.monotonic() + 120

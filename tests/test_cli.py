@@ -17,8 +17,9 @@ import psutil
 import pytest
 from PIL import Image
 
-from camredact import cli, media
-from camredact.segment import models
+from camredact.app import cli
+from camredact.media.clip import clip as media
+from camredact.core.segment import models
 
 COMMAND = [str(Path(sys.executable).with_name("camredact"))]
 needs_weights = pytest.mark.skipif(not models(), reason="no weights in camredact/weights")
@@ -145,7 +146,7 @@ def test_help_has_an_example(args: list[str]) -> None:
 @needs_weights
 def test_photos_and_clips(tmp_path: Path) -> None:
     "One bad file does not stop the others, and is named; nothing is written over; status 0, 1, 2."
-    from camredact.streets import draw_street
+    from camredact.streets.street import draw_street
     from PIL import Image
     Image.fromarray(draw_street(1, 120, 160).picture).save(tmp_path/"good.png")
     (tmp_path/"bad.jpg").write_text("no picture")

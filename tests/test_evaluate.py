@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camredact.categories import CODES, PEOPLE, PRESETS
-from camredact.data import find_shared
-from camredact.metrics import CODES11
-from camredact.evaluate import HIDES, Judge, Scores, alike, evaluate, find_frames, main
-from camredact.redact import DIALS, hide_weights
-from camredact.segment import score_picture
+from camredact.core.categories import CODES, PEOPLE, PRESETS
+from camredact.train.data import find_shared
+from camredact.train.metrics import CODES11
+from camredact.train.evaluate import HIDES, Judge, Scores, alike, evaluate, find_frames, main
+from camredact.core.redact import DIALS, hide_weights
+from camredact.core.segment import score_picture
 
 SHARED = find_shared(Path(__file__).parent)
 
@@ -149,7 +149,7 @@ def test_camvid_frames_have_every_figure(tmp_path: Path) -> None:
 
 def evaluate_bundled(data: Path, split: Path) -> dict:
     "The figures of `fast`."
-    from camredact.segment import load
+    from camredact.core.segment import load
     return evaluate(load("fast"), data, split)
 
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from camredact.redact import hide_weights
-from camredact.stream import ECHO, Session
+from camredact.core.redact import hide_weights
+from camredact.live.session import ECHO, Session
 
 SIZE = (32, 64)  # height and width of every frame
 TIMES = int(os.environ.get("CAMREDACT_FAULTS", 1))

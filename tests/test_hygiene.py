@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -18,7 +19,10 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOKS = sorted(p for p in (ROOT/"nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
-MODULES = sorted(p for p in (ROOT/"camredact").glob("*.py") if not p.name.startswith("_"))
+MODULES = sorted(p for p in (ROOT/"camredact").glob("*/*.py") if not p.name.startswith("_"))
+# Which rooms a room may import, at the top of a file or inside a function. Nobody imports app.
+ROOMS = {"core": set(), "streets": {"core"}, "leaktest": set(), "live": {"core"}, "media": {"core"}, "train": {"core"}, "serve": {"core", "live"}}
+ROOMS["app"] = set(ROOMS)
 LARGEST = 400_000  # bytes of a notebook
 WEIGHTS = 40_000_000  # bytes of all weights together
 TEXT = {".py", ".ipynb", ".md", ".js", ".mjs", ".css", ".ini", ".toml", ".json", ".yaml", ".yml", ".txt", ""}
@@ -50,20 +54,42 @@ def tracked() -> list[Path]:
     return [ROOT/name for name in names if (ROOT/name).is_file() and (ROOT/name).suffix in TEXT]
 
 
+def name_of(path: Path) -> str:
+    "A module's name below the package, as `core.redact`."
+    return ".".join(path.relative_to(ROOT/"camredact").with_suffix("").parts)
+
+
 def test_one_notebook_one_module() -> None:
-    "Two notebooks with one `default_exp` would overwrite each other in silence."
+    "Two notebooks with one `default_exp` would overwrite each other in silence. A module lies where its notebook lies."
     modules = Counter(filter(None, map(exports, NOTEBOOKS)))
     assert max(modules.values()) == 1, modules
-    assert set(modules) == {p.stem for p in MODULES}, "a module without a notebook, or one that was not exported"
+    assert set(modules) == {name_of(p) for p in MODULES}, "a module without a notebook, or one that was not exported"
+    for path in filter(exports, NOTEBOOKS): assert exports(path).replace(".", "/") == str(path.relative_to(ROOT/"nbs").with_suffix(""))
 
 
-def test_the_runtime_imports_no_training() -> None:
-    "Modules of 0x notebooks import modules of 0x notebooks; imports inside functions are lazy, and allowed."
-    layer = {exports(p): p.name[0] for p in NOTEBOOKS if exports(p)}
-    for path in MODULES:
-        for node in ast.parse(path.read_text(encoding="utf-8")).body:
-            if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module:
-                assert layer[node.module] <= layer[path.stem], f"{path.stem} imports {node.module}"
+def imported(path: Path) -> Iterator[str]:
+    "Names of our own modules that a module imports, anywhere in it, by statement or by `import_module`."
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = ".".join([*package[:len(package) - node.level + 1], *([node.module] if node.module else [])])
+            yield from [base] if node.module and base.count(".") > 1 else [f"{base}.{alias.name}" for alias in node.names]
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
+            yield from re.findall(r"camredact[.\w]+", ast.unparse(node.args[0]))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
+def test_rooms_import_in_one_direction(path: Path) -> None:
+    room = path.parent.name
+    for name in imported(path):
+        other = name.split(".")[1]
+        assert other == room or other in ROOMS[room], f"{name_of(path)} imports {name}: {room} may import {sorted(ROOMS[room])}"
+
+
+def test_no_import_circle() -> None:
+    "No chain of imports leads back, lazy ones included."
+    graph = {name_of(p): {n.removeprefix("camredact.") for n in imported(p)} for p in MODULES}
+    TopologicalSorter(graph).prepare()
 
 
 IMPORT = """import importlib, sys
@@ -74,16 +100,16 @@ for name in sys.argv[1:]:
 print(*sorted({"torch", "fastai"} & set(sys.modules)))"""
 
 
-@pytest.mark.parametrize("layer", "01")
-def test_names_in_all_import_in_a_fresh_process(layer: str) -> None:
+@pytest.mark.parametrize("train", [False, True], ids=["runtime", "train"])
+def test_names_in_all_import_in_a_fresh_process(train: bool) -> None:
     "Every name that a module offers is there; and the runtime never imports torch or fastai."
-    names = [exports(p) for p in NOTEBOOKS if exports(p) and p.name[0] == layer]
+    names = [name_of(p) for p in MODULES if (p.parent.name == "train") == train]
     done = subprocess.run([sys.executable, "-c", IMPORT, *names], capture_output=True, text=True, cwd="/", timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    if layer == "0": assert done.stdout.split() == [], f"the runtime imports {done.stdout}"
+    if not train: assert done.stdout.split() == [], f"the runtime imports {done.stdout}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", MODULES, ids=name_of)
 def test_no_star_imports_and_no_file(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
@@ -192,7 +218,7 @@ def test_figures_in_notebooks_are_measured(path: Path) -> None:
 
 def test_the_cells_with_figures_are_found() -> None:
     "Where figures are known to stand, so that none slips out of the test above."
-    assert {"03_stream", "11_metrics", "05_media", "06_service", "12_train", "13_export", "index", "evaluation", "failures"} <= {p.stem for p in FIGURES}
+    assert {"session", "metrics", "clip", "service", "recipes", "export", "index", "evaluation", "failures"} <= {p.stem for p in FIGURES}
 
 
 def test_weights_are_small_and_whole() -> None:
@@ -206,7 +232,7 @@ def test_weights_are_small_and_whole() -> None:
         assert card["name"] == model.stem and card["file"] == model.name
 
 
-@pytest.mark.parametrize("name", ["failures.ipynb", "14_evaluate.ipynb"])
+@pytest.mark.parametrize("name", ["failures.ipynb", "evaluate.ipynb"])
 def test_outputs_are_of_the_weights_that_ship(name: str) -> None:
     "Where a notebook shows what the bundled model says, it names the weights that it asked."
     path = next(p for p in NOTEBOOKS if p.name == name)

@@ -24,10 +24,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import ExifTags, Image
 
-from camredact import leaktest as lt
-from camredact import planting as pl
-from camredact.redact import redact, redacted_png
-from camredact.segment import load, models, redact_still
+from camredact.leaktest.checks import checks as lt
+from camredact.leaktest.checks import plant as pl
+from camredact.core.redact import redact, redacted_png
+from camredact.core.segment import load, models, redact_still
 
 COMMAND = str(Path(sys.executable).with_name("camredact"))
 BOX = (60, 100, 180, 220)  # top, left, bottom, right: what the doubles cover
@@ -303,7 +303,7 @@ def test_camredact_itself() -> None:
 def test_the_runtime_writes_no_files_of_its_own(tmp_path: Path) -> None:
     "ONNX Runtime 1.29 and later keep a session's number in a file, and report their use, unless told not to before they are imported."
     env = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")} | dict.fromkeys(("TMPDIR", "HOME", "XDG_CACHE_HOME"), str(tmp_path))
-    subprocess.run([sys.executable, "-c", "from camredact.segment import load; load()"], env=env, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", "from camredact.core.segment import load; load()"], env=env, check=True, timeout=120)
     assert [p.name for p in tmp_path.rglob("*")] == []
 
 
@@ -419,7 +419,7 @@ def test_every_check_of_clips_has_caught_something() -> None:
 @pytest.mark.parametrize("suffix", [None, ".mp4", ".mkv", ".webm"])
 def test_a_careful_clip_is_clean(suffix: str | None) -> None:
     def webm(source: Path, out: Path) -> None:
-        from camredact.streets import write_webm
+        from camredact.streets.street import write_webm
         write_webm(out, [redact(np.ascontiguousarray(p), box_matte(p.shape)) for p in pl.frames(source)[..., :3]], 10)
     rows = lt.leaktest(webm if suffix == ".webm" else recodes(), pl.CLIPS, suffix, PICTURE)
     assert set(verdicts(rows).values()) == {lt.CLEAN}, "\n".join(map(str, rows))

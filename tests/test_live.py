@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.browser, needs_weights]
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "Three seconds of a drawn street, small enough for a slow network."
-    from camredact.streets import draw_clip, write_webm
+    from camredact.streets.street import draw_clip, write_webm
     return write_webm(tmp_path_factory.mktemp("clip") / "street.webm", draw_clip(3, 45, 96, 128, fps=15), 15)
 
 
@@ -53,8 +53,8 @@ def test_a_clip_plays_stops_and_starts_again(playwright: Any, clip: Path, tmp_pa
 @pytest.fixture(scope="module")
 def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "A learner of the 2020 recipe, trained on two batches of drawn streets."
-    from camredact.data import camvid_items, street_loaders, write_streets
-    from camredact.train import StopAfter, save_learner, seed_learner
+    from camredact.train.data import camvid_items, street_loaders, write_streets
+    from camredact.train.recipes import StopAfter, save_learner, seed_learner
     folder = tmp_path_factory.mktemp("learner")
     items = camvid_items(write_streets(folder / "streets", n=8, size=(120, 160)))
     learn = seed_learner(street_loaders(items[:6], items[6:], size=(64, 96), bs=2), "resnet18", pretrained=False)

@@ -20,16 +20,16 @@ from doubles import BASE, SPOIL, STRIPES
 from lab import FAR, Recording, Server, Studio, Tab, launch
 from test_browser import HIGH, WIDE, is_open, own_frames, record_until
 
-from camredact.redact import checkerboard
-from camredact.streets import read_stamp
+from camredact.core.redact import checkerboard
+from camredact.streets.street import read_stamp
 
 pytestmark = pytest.mark.browser
 
 CAP = 2000 + 100  # ms: the page's longest freshness, and what it may take to notice
 ROOT = Path(__file__).parents[1]
 SETUP = """
-from camredact.stream import Session
-from camredact.widget import Camera
+from camredact.live.session import Session
+from camredact.live.widget import Camera
 from doubles import Stripes, spoil
 double, other = Stripes(), Stripes(shift=4)
 cam = Camera(session=Session(load=lambda name: other if name == "other" else double, models=["double", "other"]), model="double", hidden=["Car"], dial="precise")

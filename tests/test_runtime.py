@@ -14,10 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from camredact.categories import CODES
-from camredact.redact import DIALS, checkerboard, fit_matte, hide_weights, matte, redact, redacted_png, unite, visible_png
-from camredact.segment import BadPicture, FRAME_PIXELS, STILL_FORMATS, STILL_PIXELS, decode, model_size
-from camredact.stream import HOLD_GAP, MAX_PAGES, Hold, Session
+from camredact.core.categories import CODES
+from camredact.core.redact import DIALS, checkerboard, fit_matte, hide_weights, matte, redact, redacted_png, unite, visible_png
+from camredact.core.segment import BadPicture, FRAME_PIXELS, STILL_FORMATS, STILL_PIXELS, decode, model_size
+from camredact.live.session import HOLD_GAP, MAX_PAGES, Hold, Session
 
 ROOT = Path(__file__).parent.parent
 settings.register_profile("runtime", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -26,38 +26,26 @@ settings.load_profile("runtime")
 
 # ---- layers
 
-def modules_of(layer):
-    "Names of the modules whose notebooks begin with `layer`, exported already."
-    for nb in sorted((ROOT/"nbs").glob(f"{layer}*_*.ipynb")):
-        text = "".join("".join(c["source"]) + "\n" for c in json.loads(nb.read_text(encoding="utf8"))["cells"] if c["cell_type"] == "code")
-        for line in text.splitlines():
-            if line.startswith("#| default_exp"): yield line.split()[-1]
-
-
+RUNTIME = [".".join(p.relative_to(ROOT/"camredact").with_suffix("").parts) for p in sorted((ROOT/"camredact").glob("*/*.py"))
+    if p.name[0] != "_" and p.parent.name != "train"]
 HEAVY = ("torch", "torchvision", "fastai", "timm", "onnx", "openvino", "matplotlib")
 
 
-@pytest.mark.parametrize("name", list(modules_of("0")))
+@pytest.mark.parametrize("name", RUNTIME)
 def test_runtime_imports_nothing_heavy(name):
     "A fresh process imports one module of the runtime: no training framework comes along, and no module of training."
     code = f"import sys, json, camredact.{name}; print(json.dumps([m for m in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=False, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    unwanted = {*HEAVY, *(f"camredact.{m}" for m in modules_of("1"))}.intersection(json.loads(done.stdout.splitlines()[-1]))
-    assert not unwanted
-
-
-def test_one_notebook_one_module():
-    names = [*modules_of("0"), *modules_of("1")]
-    assert [n for n, k in Counter(names).items() if k > 1] == []
-    assert {"redact", "segment", "stream"} <= set(names)
+    loaded = json.loads(done.stdout.splitlines()[-1])
+    assert not {*HEAVY, "camredact.train"}.intersection(loaded)
 
 
 @pytest.mark.skipif(not find_spec("torch"), reason="torch is not installed")
 def test_load_of_a_pth_without_torch_says_how_to_mend(tmp_path):
     (tmp_path/"learner.pth").write_bytes(b"")
     code = f"""
-import importlib.util, camredact.segment as s
+import importlib.util, camredact.core.segment as s
 s.find_spec = lambda name: None if name == "torch" else importlib.util.find_spec(name)
 try: s.load({str(tmp_path/'learner.pth')!r})
 except s.NoWeights as e: print(e)

@@ -14,12 +14,12 @@ import pytest
 from ipywebrtc import CameraStream, ImageStream
 from traitlets import TraitError
 
-from camredact import widget
-from camredact.categories import CODES, PRESETS, UNCERTAIN_BAR, UnknownCategory
-from camredact.redact import hide_weights
-from camredact.segment import NoWeights
-from camredact.stream import Session
-from camredact.widget import Camera, UnknownName
+from camredact.live import widget
+from camredact.core.categories import CODES, PRESETS, UNCERTAIN_BAR, UnknownCategory
+from camredact.core.redact import hide_weights
+from camredact.core.segment import NoWeights
+from camredact.live.session import Session
+from camredact.live.widget import Camera, UnknownName
 
 NOTEBOOK = Path(__file__).parents[1]/"nbs"/"live.ipynb"
 
@@ -165,7 +165,7 @@ def test_closing_ends_the_comms_and_leaves_a_lent_session_alone(session: Session
 
 
 def test_the_page_is_one_file_without_dependencies() -> None:
-    page = (files("camredact")/"static"/"camera.js").read_text(encoding="utf-8")
+    page = (files("camredact")/"live"/"static"/"camera.js").read_text(encoding="utf-8")
     assert not re.search(r"^\s*import\b|\bimport\(|\brequire\(|https?://(?!127)", page, re.M)
     assert page.count("export default") == 1
     assert Camera._esm and Camera._css
@@ -198,12 +198,12 @@ def test_start_asks_again_where_it_failed(camera: Camera) -> None:
 
 
 def test_a_path_is_sent_as_many_pixels_as_its_file_says() -> None:
-    from camredact.segment import card, models, weights_folder
-    from camredact.widget import budget_of
+    from camredact.core.segment import card, models, weights_folder
+    from camredact.live.widget import budget_of
     if "fast" not in models(): pytest.skip("no weights in camredact/weights")
     assert budget_of(str(weights_folder()/"fast.onnx")) == budget_of("fast") == card("fast")["budget"]
 
 
 def test_commands_and_widget_play_the_same_kinds_of_clip() -> None:
-    from camredact import cli
+    from camredact.app import cli
     assert set(cli.PLAYABLE) == set(widget.PLAYABLE)

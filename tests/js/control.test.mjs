@@ -1,7 +1,7 @@
 // The camera and the traits: opening, stopping, choosing, recording.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { Control, Loop, Source, WORDS, jupyterStreams } from "../../camredact/static/camera.js";
+import { Control, Loop, Source, WORDS, jupyterStreams } from "../../camredact/live/static/camera.js";
 import { TRAITS, Model, Platform, seen, settle, stream, widget } from "./doubles.mjs";
 
 test("a view starts the camera, and the first matte shows", async () => {

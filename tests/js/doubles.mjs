@@ -1,7 +1,7 @@
 // Doubles of a browser, for the real loop: canvases whose pixels can be counted, a clock that only goes when told to,
 // a camera, and a kernel at the other end that answers as it is asked to.
 import { deflateSync, inflateSync } from "node:zlib";
-import { Control, Loop } from "../../camredact/static/camera.js";
+import { Control, Loop } from "../../camredact/live/static/camera.js";
 
 // ------------------------------------------------------------------------------------------------------------ pixels
 

@@ -1,7 +1,7 @@
 // The loop, with its protections: each test takes one reason to cover, and looks at the pixels.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { Loop, MAX_AGE, SILENCE, WORDS } from "../../camredact/static/camera.js";
+import { Loop, MAX_AGE, SILENCE, WORDS } from "../../camredact/live/static/camera.js";
 import { CHOICE, Canvas, Kernel, OTHER, camera, decode, png, seen, settle, stage } from "./doubles.mjs";
 
 const all = (pixels, number, n = 32 * 32) => pixels.length === n && pixels.every(p => p[2] === number);

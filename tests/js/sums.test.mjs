@@ -2,7 +2,7 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import * as cam from "../../camredact/static/camera.js";
+import * as cam from "../../camredact/live/static/camera.js";
 
 test("the model's size is the one in the table that Python is tested with too", () => {
   const { cases } = JSON.parse(readFileSync(new URL("../sizes.json", import.meta.url)));
