@@ -212,7 +212,7 @@ class Live:
 
 
 @needs_weights
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_live_for_real(tmp_path: Path, how: int) -> None:
     live = Live(tmp_path, "--source", str(write_clip(tmp_path/"street.webm", "libvpx")))
     try:
