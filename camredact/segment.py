@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['FRAME_PIXELS', 'STILL_PIXELS', 'STILL_FORMATS', 'PASSES', 'MARKER', 'DEFAULT_BUDGET', 'ENGINES', 'STILL_BUDGET',
            'BadPicture', 'NoWeights', 'decode', 'model_size', 'Segmenter', 'check_input', 'look_size', 'score_picture',
-           'cores', 'OnnxSegmenter', 'OpenVinoSegmenter', 'weights_folder', 'models', 'card', 'bundled', 'load',
-           'redact_still']
+           'cores', 'OnnxSegmenter', 'OpenVinoSegmenter', 'weights_folder', 'models', 'card', 'bundled', 'offers',
+           'load', 'redact_still']
 
 # %% ../nbs/02_segment.ipynb #bd32cefb
 import json
@@ -17,6 +17,7 @@ from hashlib import sha256
 from importlib.resources import files
 from importlib.util import find_spec
 from io import BytesIO
+from itertools import chain, count
 from math import floor, sqrt
 from pathlib import Path
 from typing import Protocol
@@ -330,6 +331,17 @@ def bundled(
     path = (folder or weights_folder())/f"{name}.onnx"
     if sha256(path.read_bytes()).hexdigest() != about["sha256"]: raise NoWeights(f"the weights {name!r} are corrupted: reinstall camredact")
     return path, about
+
+# %% ../nbs/02_segment.ipynb #5b1c7a91
+def offers(
+    models: Iterable[str | os.PathLike],  # bundled names, and paths of others
+) -> dict[str, str]:                      # names, each with the model that it stands for
+    "What pages call each model: a path's stem, with a number where that is taken."
+    names: dict[str, str] = {}
+    for model in dict.fromkeys(map(str, models)):
+        stem = Path(model).stem if Path(model).suffix in (".onnx", ".pth") else model
+        names[next(n for n in chain([stem], (f"{stem}-{i}" for i in count(2))) if n not in names)] = model
+    return names
 
 # %% ../nbs/02_segment.ipynb #a228638c
 ENGINES = ("auto", "onnxruntime", "openvino", "torch")

@@ -231,11 +231,10 @@ def child(pipe: Connection) -> None:
     "Takes seeds, gives what became of their files; ends when it gets None."
     from queue import Queue
 
-    from camredact.redact import hide_weights
     from camredact.segment import FRAME_PIXELS, STILL_FORMATS, STILL_PIXELS, BadPicture, decode
-    from camredact.stream import Session
+    from camredact.stream import PROTOCOL, Session
     answers: Queue = Queue()
-    message = {"kind": "frame", "page": "p", "weights": hide_weights(["Car"]).tolist(), "bar": 0, "dial": "precise", "model": "even"}
+    message = {"kind": "frame", "protocol": PROTOCOL, "page": "p", "hidden": ["Car"], "bar": 0, "dial": "precise", "model": "even"}
     with Session(load=lambda name: Even(), models=["even"]) as session:
         while (seed := pipe.recv()) is not None:
             name, data = made(seed)

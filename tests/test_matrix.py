@@ -97,7 +97,7 @@ ROWS = [
     Row("kernel killed", kill, run_again, ("failed", "late"), "run the notebook again|take longer"),
     *[Row(f"matte {how}", python(f"spoil(cam.session, {how!r})"), python("spoil(cam.session, None)"), ("late", "failed"), WAITS[how]) for how in WAITS],
     *[Row(f"mattes {how}", python(f"spoil(cam.session, {how!r})")) for how in ("out of order", "duplicated")],
-    Row("unknown category", python("cam._trait_values['hidden'] = ('Carr',); cam.send_state('hidden')"), python("cam.hidden = ['Sky']; cam.hidden = ['Car']"), ("failed",), "unknown category Carr"),
+    Row("unknown category", python("cam._trait_values['hidden'] = ('Carr',); cam.send_state('hidden')"), python("cam.hidden = ['Sky']; cam.hidden = ['Car']"), ("failed",), "unknown category 'Carr'"),
     Row("camera denied", denied("NotAllowedError"), allowed, ("failed",), "not allowed"),
     Row("camera absent", denied("NotFoundError"), allowed, ("failed",), "No camera"),
     Row("camera ended", page(ENDED), lambda tab: tab.press("start"), ("failed",), "The camera ended"),

@@ -16,9 +16,9 @@ from traitlets import TraitError
 
 from camredact import widget
 from camredact.categories import CODES, PRESETS, UNCERTAIN_BAR, UnknownCategory
-from camredact.redact import hide_weights
+from camredact.redact import DIALS
 from camredact.segment import NoWeights
-from camredact.stream import Session
+from camredact.stream import PROTOCOL, Session
 from camredact.widget import Camera, UnknownName
 
 NOTEBOOK = Path(__file__).parents[1]/"nbs"/"live.ipynb"
@@ -59,7 +59,7 @@ class Page:
     def ask(self, **changes: Any) -> tuple[dict, list[bytes], Any]:
         "The answer to one frame of 64 x 64 pixels."
         jpeg = cv2.imencode(".jpg", np.full((64, 64, 3), 128, np.uint8))[1].tobytes()
-        message = {"kind": "frame", "page": "p", "id": 1, "weights": hide_weights(["Car"]).tolist(), "bar": 0, "dial": "precise", "model": "flat"}
+        message = {"kind": "frame", "protocol": PROTOCOL, "page": "p", "id": 1, "hidden": ["Car"], "bar": 0, "dial": "precise", "model": "flat"}
         self.frames._handle_custom_msg({**message, **changes}, [memoryview(jpeg)])
         assert self.came.acquire(timeout=20), "no answer"
         return self.answers[-1]
@@ -77,7 +77,7 @@ def test_a_frame_is_answered_in_the_context_it_came_in(camera: Camera) -> None:
     assert context == "here"
 
 
-@pytest.mark.parametrize("changes", [{"model": "/etc/passwd"}, {"weights": [1]}, {"dial": "x"}, {"bar": -1}, {"kind": "toggle"}])
+@pytest.mark.parametrize("changes", [{"model": "/etc/passwd"}, {"hidden": ["Carr"]}, {"hidden": "Car"}, {"weights": [1]}, {"protocol": 1}, {"dial": "x"}, {"bar": -1}, {"kind": "toggle"}])
 def test_a_frame_that_makes_no_sense_is_answered_with_an_error(camera: Camera, changes: dict) -> None:
     answer, buffers, _ = Page(camera).ask(**changes)
     assert answer["error"] and not buffers
@@ -136,6 +136,43 @@ def test_what_the_page_sends_is_checked_like_what_python_sets(camera: Camera) ->
     assert camera.hidden == ("Sky",)
 
 
+TABLES = {"codes": list(CODES)[::-1], "dials": {"cautious": {"tau": [1e9]*32, "margin": 0, "hold": 0}}, "presets": {"no people": {"hidden": ["Sky"], "bar": 0}},
+    "colours": {}, "groups": [], "models": ["/etc/passwd"], "budgets": {"flat": 1}}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_are_set_neither_by_python_nor_by_a_page(camera: Camera, table: str) -> None:
+    before = (getattr(camera, table), camera.hidden)
+    with pytest.raises(TraitError, match="cannot be set"): setattr(camera, table, TABLES[table])
+    with pytest.raises(TraitError, match="cannot be set"): camera.set_state({table: TABLES[table]})
+    with pytest.raises(TraitError, match="cannot be set"): camera.set_state({"hidden": [], table: TABLES[table]})
+    getattr(camera, table).clear()  # of a copy
+    assert (getattr(camera, table), camera.hidden) == (camera.get_state()[table], camera.hidden) == before
+
+
+def test_the_kernel_knows_what_the_names_mean(camera: Camera) -> None:
+    "Whatever a page sends beside the names, a car is hidden where cars are: by this program's own thresholds, margin and hold."
+    page = Page(camera)
+    for dial in DIALS:
+        answer, (png,), _ = page.ask(dial=dial, hidden=["Sky", "Car", "Sky"])
+        assert answer["hidden"] == ["Car", "Sky"] and not cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED).any()
+        for more in ({"weights": [0.]*32}, {"margin": 0}, {"hold": 0}, {"tau": [1e9]*32}, {"codes": list(CODES)[::-1]}):
+            answer, buffers, _ = page.ask(dial=dial, **more)
+            assert next(iter(more)) in answer["error"] and not buffers
+
+
+def test_pages_of_another_version_are_told_to_reload(camera: Camera) -> None:
+    page, old = Page(camera), {"hidden": None, "weights": [5.]*32}
+    for protocol in (None, 1, 3, "2"):
+        answer, buffers, _ = page.ask(**old, protocol=protocol)
+        assert "reload the page" in answer["error"] and answer["protocol"] == PROTOCOL and not buffers
+
+
+def test_page_and_kernel_are_of_one_protocol() -> None:
+    text = (files("camredact")/"static"/"camera.js").read_text(encoding="utf-8")
+    assert int(re.search(r"export const PROTOCOL = (\d+);", text)[1]) == PROTOCOL
+
+
 def test_unknown_arguments_are_refused_with_near_misses(session: Session) -> None:
     with pytest.raises(TypeError, match="unknown argument 'pre_set': did you mean preset"): Camera(session=session, pre_set="no cars")
     with pytest.raises(UnknownName, match="did you mean no cars"): Camera(session=session, preset="nocars")
@@ -151,7 +188,8 @@ def test_without_weights_there_is_no_camera() -> None:
 def test_a_model_of_ones_own_is_offered(tmp_path: Path) -> None:
     mine = str(tmp_path/"mine.onnx")
     camera = Camera(model=mine, models=[tmp_path/"second.pth"])
-    assert (camera.model, camera.models[-2:]) == (mine, [str(tmp_path/"second.pth"), mine])
+    assert (camera.model, camera.models[-2:]) == ("mine", ["second", "mine"])
+    assert camera.session.models["mine"] == mine and tmp_path.name not in json.dumps(camera.get_state(), default=str), "the path of a model is in a trait"
     camera.close()
     assert camera.session.state == "stopped"
 

@@ -10,6 +10,7 @@
 
 // ---------------------------------------------------------------------------------------------------------- 1 Sums
 
+export const PROTOCOL = 2;        // the version of what page and kernel say to each other; stream.py has it as well
 export const MAX_AGE = 2000;      // ms: no picture is ever shown for longer, and no answer awaited for longer
 export const MIN_MAX_AGE = 300;   // ms: a fast kernel may still stumble a little
 export const SILENCE = 10000;     // ms without any answer, and waiting becomes failing
@@ -29,19 +30,10 @@ export function modelSize(h, w, budget) {
   return best;
 }
 
-/** What the model's 32 probabilities are weighted with: 1/tau of the hidden categories, 0 of the others. */
-export function hideWeights(hidden, codes, tau) {
-  for (const code of hidden) if (!codes.includes(code)) throw new RangeError(`unknown category ${code}`);
-  const weights = codes.map((code, i) => hidden.includes(code) ? 1 / tau[i] : 0);
-  const sound = weights.every((w, i) => Number.isFinite(w) && (w > 0) === hidden.includes(codes[i]));
-  if (!sound) throw new RangeError("a threshold is not a positive number");
-  return weights;
-}
-
 /** Whether two choices (or a choice and an answer's echo of one) are the same in everything that shapes a matte. */
 export function sameChoice(a, b) {
   return !!a && !!b && a.bar === b.bar && a.dial === b.dial && a.model === b.model &&
-    Array.isArray(a.weights) && a.weights.length === b.weights?.length && a.weights.every((w, i) => w === b.weights[i]);
+    Array.isArray(a.hidden) && a.hidden.length === b.hidden?.length && a.hidden.every((name, i) => name === b.hidden[i]);
 }
 
 /** The name of the preset that `hidden` and `bar` amount to, or "custom". */
@@ -174,6 +166,7 @@ export const WORDS = {
   late: "Covered: the mattes take longer than a picture may be old.",
   frame: "Covered: the camera gives no new picture.",
   altered: "this browser alters what a page reads from a canvas. Allow canvas access for this page, then Start.",
+  version: "the kernel runs another version of camredact: restart it, run the notebook again and reload this page.",
   silent: "No answer from the kernel: run the notebook again.",
   closed: "The kernel behind this camera is gone: run the notebook again.",
   ended: "The camera ended: it was unplugged, or another program took it. Start asks for it again.",
@@ -243,17 +236,14 @@ export class Loop {
     this.halt();
   }
 
-  /** What to hide from now on; null where that cannot be said. Covered at once, until a matte of this choice comes. */
+  /** What to hide from now on. Covered at once, until a matte of this choice comes. */
   choose(choice, words = "") {
     if (sameChoice(choice, this.choice)) { this.liveWords = words; return; }
-    if (choice?.model !== this.choice?.model) this.forget();
+    if (choice.model !== this.choice?.model) this.forget();
     this.choice = choice;
     this.liveWords = words;
     this.drop();
-    if (!choice) this.cover("failed", words);
-    else if (this.video) this.cover("late", this.platform.hidden() ? WORDS.hidden : WORDS.choice);
-    else if (this.words === this.mistake) this.cover("idle", WORDS.idle);
-    this.mistake = choice ? undefined : words;
+    if (this.video) this.cover("late", this.platform.hidden() ? WORDS.hidden : WORDS.choice);
   }
 
   /** The clock went back, which a browser's never should: whatever it timed is worth nothing. */
@@ -307,7 +297,7 @@ export class Loop {
       frame.sent = platform.now();
       this.asked ??= frame.sent;
       this.counts.sent++;
-      this.transport.send({ kind: "frame", page: this.page, id: frame.id, ...frame.choice }, [jpeg]);
+      this.transport.send({ kind: "frame", protocol: PROTOCOL, page: this.page, id: frame.id, ...frame.choice }, [jpeg]);
     } catch (error) {
       if (this.settle(frame)) this.fail(error);
     }
@@ -323,6 +313,7 @@ export class Loop {
     if (!frame?.sent) return void this.counts.refused++;
     this.settle(frame, true);
     try {
+      if (answer.protocol !== PROTOCOL) throw new Error(WORDS.version);
       if (answer.dropped) return void this.counts.dropped++;
       if (answer.error) throw new Error(answer.error);
       const why = refusal(answer, buffers, frame, this.choice);
@@ -584,7 +575,7 @@ export class Control {
   constructor({ model, loop, streams, platform }) {
     Object.assign(this, { model, loop, platform, views: new Set(), recorder: null, opening: false, published: {} });
     this.source = new Source({ streams, platform, ended: () => this.rest("failed", WORDS.ended) });
-    for (const name of ["hidden", "bar", "dial", "model", "codes", "dials", "presets"]) model.on(`change:${name}`, () => this.read());
+    for (const name of ["hidden", "bar", "dial", "model"]) model.on(`change:${name}`, () => this.read());
     model.on("change:look_ahead", () => this.look());
     model.on("change:running", () => model.get("running") ? this.views.size && this.start() : this.stop());
     model.on("change:camera", () => { if (this.busy) this.start(); });
@@ -603,17 +594,10 @@ export class Control {
     if (!this.loop.closed) this.model.save_changes();
   }
 
-  /** Makes the loop's choice from the traits. */
+  /** Makes the loop's choice from the traits: names, in the order in which the kernel says them back. */
   read() {
-    const get = name => this.model.get(name), hidden = get("hidden");
-    try {
-      const dial = get("dials")[get("dial")];
-      if (!dial) throw new RangeError(`unknown dial ${get("dial")}`);
-      const choice = { weights: hideWeights(hidden, get("codes"), dial.tau), bar: get("bar"), dial: get("dial"), model: get("model") };
-      this.loop.choose(choice, liveWords(hidden, choice.bar, get("presets"), get("codes").length));
-    } catch (error) {
-      this.loop.choose(null, `Covered: ${error.message}`);
-    }
+    const [hidden, bar, dial, model] = ["hidden", "bar", "dial", "model"].map(name => this.model.get(name));
+    this.loop.choose({ hidden: [...hidden].sort(), bar, dial, model }, liveWords(hidden, bar, this.model.get("presets"), this.model.get("codes").length));
   }
 
   look() { this.loop.lookAhead = !!this.model.get("look_ahead"); }
@@ -897,8 +881,8 @@ export function view(control, el) {
     rawBox.checked = !!get("show_raw");
     const own = name === "custom" ? [["custom", hidden.size || get("bar") ? "custom" : "nothing"]] : [];
     fill(preset, [...own, ...Object.keys(presets).map(n => [n, n])], name);
-    fill(dial, Object.keys(get("dials")).map(n => [n, n]), get("dial"));
-    fill(network, get("models").map(n => [n, n.split(/[\\/]/).at(-1)]), get("model"));
+    fill(dial, get("dials").map(n => [n, n]), get("dial"));
+    fill(network, get("models").map(n => [n, n]), get("model"));
   };
   let known = null;  // once a camera was allowed, the browser tells the names of all
   const cameras = async () => fill(camera, await control.platform.cameras(get("clip")), get("camera"));
@@ -910,7 +894,7 @@ export function view(control, el) {
   };
 
   const rawToo = () => { choice(); paintRaw(); };
-  const changes = { hidden: choice, bar: choice, dial: choice, model: choice, models: choice, show_raw: rawToo, look_ahead: choice, camera: cameras, clip: cameras };
+  const changes = { hidden: choice, bar: choice, dial: choice, model: choice, show_raw: rawToo, look_ahead: choice, camera: cameras, clip: cameras };
   for (const [name, follow] of Object.entries(changes)) model.on(`change:${name}`, follow);
   const unwatch = control.platform.onCameras(cameras);
   choice(); cameras(); paint(); paintRaw(); state(); figures();

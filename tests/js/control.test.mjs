@@ -23,7 +23,7 @@ test("a click covers before its handler returns, and is told to Python", async (
     assert.deepEqual([seen(w.loop.screen), w.loop.words], [[], WORDS.choice]);
     assert.ok(w.model.saved > saved);
   }
-  assert.deepEqual([w.model.get("hidden"), w.model.get("preset"), w.loop.choice.weights], [["Sky", "Tree"], "custom", [0, 2, 4]]);
+  assert.deepEqual([w.model.get("hidden"), w.model.get("preset"), w.loop.choice.hidden], [["Sky", "Tree"], "custom", ["Sky", "Tree"]]);
 });
 
 test("the name of the preset follows the boxes", async () => {
@@ -34,18 +34,16 @@ test("the name of the preset follows the boxes", async () => {
   assert.equal(w.model.get("preset"), "no cars");
 });
 
-test("Python chooses: covered, and followed; a name that the page does not know covers and says so", async () => {
+test("Python chooses: covered, and followed; names are sent in the order in which they come back", async () => {
   const w = await widget();
   await w.round();
   w.model.set("hidden", []);
-  assert.deepEqual([seen(w.loop.screen), w.loop.choice.weights], [[], [0, 0, 0]]);
+  assert.deepEqual([seen(w.loop.screen), w.loop.choice.hidden], [[], []]);
   await w.round();
   assert.equal(w.loop.words, "Live. Nothing is hidden: the whole picture shows.");
-  w.model.set("hidden", ["Carr"]);
-  assert.deepEqual([seen(w.loop.screen), w.loop.state, w.loop.words], [[], "failed", "Covered: unknown category Carr"]);
-  w.model.set("hidden", ["Car"]);
-  w.model.set("dial", "paranoid");
-  assert.equal(w.loop.words, "Covered: unknown dial paranoid");
+  w.model.set("hidden", ["Tree", "SUVPickupTruck", "Sky"]);
+  await w.round();
+  assert.deepEqual([w.loop.state, w.kernel.sent.at(-1).message.hidden], ["live", ["SUVPickupTruck", "Sky", "Tree"]]);
 });
 
 test("Stop stops every track, covers, and Start asks again", async () => {

@@ -166,8 +166,8 @@ export class Kernel {
   }
 }
 
-export const CHOICE = { weights: [5, 0, 0], bar: 0, dial: "cautious", model: "fast" };
-export const OTHER = { ...CHOICE, weights: [0, 5, 0] };
+export const CHOICE = { hidden: ["Car"], bar: 0, dial: "cautious", model: "fast" };
+export const OTHER = { ...CHOICE, hidden: ["Sky"] };
 
 /** A loop that follows a camera and has been told what to hide. `size` is that of the camera. */
 export function stage({ size = [32, 32], budget = 32 * 32 } = {}) {
@@ -206,7 +206,7 @@ export function stream(width = 32, height = 32) {
 
 export const TRAITS = {
   hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, show_raw: true, look_ahead: false, codes: ["Car", "Sky", "Tree"],
-  dials: { cautious: { tau: [.2, .5, .25] } }, presets: { "no cars": { hidden: ["Car"], bar: 0 }, unsure: { hidden: ["Sky"], bar: .5 } },
+  dials: ["precise", "cautious"], presets: { "no cars": { hidden: ["Car"], bar: 0 }, unsure: { hidden: ["Sky"], bar: .5 } },
 };
 
 /** A widget whose camera gives `given` (a stream, an error, or a promise of one), with one view. */

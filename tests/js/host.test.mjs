@@ -52,7 +52,7 @@ async function live(more = {}) {
 
 test("frames go out and mattes come in over a socket", async () => {
   const s = await live(), [message] = await s.round();
-  assert.deepEqual([message.kind, message.page, message.id, message.weights], ["frame", s.loop.page, 1, CHOICE.weights]);
+  assert.deepEqual([message.kind, message.page, message.id, message.hidden], ["frame", s.loop.page, 1, CHOICE.hidden]);
   assert.deepEqual([s.loop.state, s.pixels().length], ["live", 32 * 32]);
 });
 

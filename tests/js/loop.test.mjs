@@ -1,7 +1,7 @@
 // The loop, with its protections: each test takes one reason to cover, and looks at the pixels.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { Loop, MAX_AGE, SILENCE, WORDS } from "../../camredact/static/camera.js";
+import { Loop, MAX_AGE, PROTOCOL, SILENCE, WORDS } from "../../camredact/static/camera.js";
 import { CHOICE, Canvas, Kernel, OTHER, camera, decode, png, seen, settle, stage } from "./doubles.mjs";
 
 const all = (pixels, number, n = 32 * 32) => pixels.length === n && pixels.every(p => p[2] === number);
@@ -33,7 +33,7 @@ test("a frame's own matte for the choice of now reveals that frame", async () =>
 
 test("what is sent says page, id and choice", async () => {
   const s = stage(), { message, buffers } = await s.shoot();
-  assert.deepEqual(message, { kind: "frame", page: "page 1", id: 1, ...CHOICE });
+  assert.deepEqual(message, { kind: "frame", protocol: PROTOCOL, page: "page 1", id: 1, ...CHOICE });
   assert.equal(buffers.length, 1);
 });
 
@@ -75,9 +75,13 @@ const WRONG = {  // what may be wrong with an answer: changes to it, then its bu
   "an unknown id": [{ id: 77 }, undefined, false],
   "an id of another type": [{ id: "2" }, undefined, false],
   "a dropped frame": [{ dropped: true }, undefined, false],
-  "other weights": [{ weights: OTHER.weights }],
-  "fewer weights": [{ weights: [5, 0] }],
-  "no weights": [{ weights: undefined }],
+  "another thing hidden": [{ hidden: OTHER.hidden }],
+  "nothing hidden": [{ hidden: [] }],
+  "more hidden": [{ hidden: ["Car", "Sky"] }],
+  "nothing said of what is hidden": [{ hidden: undefined }],
+  "weights, as before": [{ hidden: undefined, weights: [5, 0, 0] }],
+  "another protocol": [{ protocol: 1 }],
+  "no protocol": [{ protocol: undefined }],
   "another bar": [{ bar: .5 }],
   "another dial": [{ dial: "precise" }],
   "another model": [{ model: "accurate" }],
@@ -141,7 +145,7 @@ test("covered from the click on, until a matte that was asked for after it", asy
   s.loop.choose(OTHER, "Live.");
   await s.round();
   assert.equal(s.loop.state, "live");
-  assert.deepEqual(s.kernel.sent.at(-1).message.weights, OTHER.weights);
+  assert.deepEqual(s.kernel.sent.at(-1).message.hidden, OTHER.hidden);
 });
 
 test("a click while the matte is being decoded", async () => {
@@ -156,15 +160,12 @@ test("a click while the matte is being decoded", async () => {
   assert.equal(s.platform.open.size, 0);
 });
 
-test("a choice that cannot be made covers, and nothing is sent", async () => {
-  const s = stage();
-  await s.round();
-  const before = await s.shoot();
-  s.loop.choose(null, "Covered: unknown category Carr");
-  await s.kernel.reply(before);
-  await s.shoot();
-  covered(s, "failed", "unknown category Carr");
-  assert.equal(s.kernel.sent.at(-1), before);
+test("a kernel of another version is refused in words, whatever it says", async () => {
+  for (const protocol of [undefined, 1, 3, "2"]) for (const more of [{}, { dropped: true }, { error: "weights must be a list of 32 numbers" }]) {
+    const s = stage();
+    await s.kernel.reply(await s.shoot(), { protocol, ...more });
+    covered(s, "failed", WORDS.version);
+  }
 });
 
 test("another model: covered, and paced afresh", async () => {
