@@ -705,6 +705,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                   'camredact.stream.Session.__exit__': ('stream.html#session.__exit__', 'camredact/stream.py'),
                                   'camredact.stream.Session.__init__': ('stream.html#session.__init__', 'camredact/stream.py'),
                                   'camredact.stream.Session._fail': ('stream.html#session._fail', 'camredact/stream.py'),
+                                  'camredact.stream.Session._one': ('stream.html#session._one', 'camredact/stream.py'),
                                   'camredact.stream.Session._work': ('stream.html#session._work', 'camredact/stream.py'),
                                   'camredact.stream.Session.leave': ('stream.html#session.leave', 'camredact/stream.py'),
                                   'camredact.stream.Session.state': ('stream.html#session.state', 'camredact/stream.py'),

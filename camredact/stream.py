@@ -310,15 +310,21 @@ class Session:
 
     def _work(self) -> None:
         "The worker thread: nothing that a frame does can end it."
-        while frame := self._room.take():
-            self._busy = frame
-            while self._gone: self._pipeline.hold.forget(self._gone.popleft())
-            try: result, buffers = self._pipeline.run(frame.message, frame.data)
-            except BaseException as e: result, buffers = self._fail(frame, e), []  # a thread has nobody above it
-            if self._room.closed: result, buffers = {"error": STOPPED}, []
-            self._busy = None
-            with self._lock: self._tally.add(result, frame.arrived, self.clock())
-            frame.answer(result, buffers)
+        while self._one(): pass  # while it waits, nothing here holds a frame
+
+    def _one(self) -> bool:  # False: the room is closed
+        "Wait for a frame and answer it."
+        frame = self._room.take()
+        if not frame: return False
+        self._busy = frame
+        while self._gone: self._pipeline.hold.forget(self._gone.popleft())
+        try: result, buffers = self._pipeline.run(frame.message, frame.data)
+        except BaseException as e: result, buffers = self._fail(frame, e), []  # a thread has nobody above it
+        if self._room.closed: result, buffers = {"error": STOPPED}, []
+        self._busy = None
+        with self._lock: self._tally.add(result, frame.arrived, self.clock())
+        frame.answer(result, buffers)
+        return True
 
     def _fail(self, frame: Frame, e: BaseException) -> dict:  # the answer
         "Forget what was held for the page, and say what happened."

@@ -1,8 +1,10 @@
 "The camera's Python side, without a browser; the page's side is in tests/js, both together in test_browser.py."
 import contextvars
+import gc
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -171,6 +173,13 @@ def test_pages_of_another_version_are_told_to_reload(camera: Camera) -> None:
 def test_page_and_kernel_are_of_one_protocol() -> None:
     text = (files("camredact")/"static"/"camera.js").read_text(encoding="utf-8")
     assert int(re.search(r"export const PROTOCOL = (\d+);", text)[1]) == PROTOCOL
+
+
+def test_the_kernel_keeps_no_raw_frame_after_its_answer(camera: Camera) -> None:
+    Page(camera).ask()
+    until = time.monotonic() + 5
+    while (kept := [o for o in gc.get_objects() if type(o).__name__ == "Frame" and o.data]) and time.monotonic() < until: time.sleep(.02)
+    assert not kept, "a raw frame is kept"
 
 
 def test_unknown_arguments_are_refused_with_near_misses(session: Session) -> None:

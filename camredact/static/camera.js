@@ -167,6 +167,7 @@ export const WORDS = {
   frame: "Covered: the camera gives no new picture.",
   altered: "this browser alters what a page reads from a canvas. Allow canvas access for this page, then Start.",
   version: "the kernel runs another version of camredact: restart it, run the notebook again and reload this page.",
+  away: "Jupyter has lost its connection to the kernel.",
   silent: "No answer from the kernel: run the notebook again.",
   closed: "The kernel behind this camera is gone: run the notebook again.",
   ended: "The camera ended: it was unplugged, or another program took it. Start asks for it again.",
@@ -175,8 +176,10 @@ export const WORDS = {
 const RECENT = 2000, KEPT = 40, PAUSE = 500;  // ms for rates, answers for means, ms to wait after a refused answer
 const QUICK = 50, NOTICE = 5000;              // ms of work for which three frames may be under way, ms that a notice is said
 
-/** Sends frames, and shows those whose matte comes back. `transport` is {send(message, buffers), onMessage(callback),
-    close()}; `platform` is the browser, or a test's double of it; `budgetOf(model)` says how many pixels a model takes. */
+/** Sends frames, and shows those whose matte comes back. `transport` is {ready(), send(message, buffers),
+    onMessage(callback), drop(), close()}: `ready` says whether a frame would leave at once, and throws words where it could
+    not leave at all; `drop` throws away what waits. `platform` is the browser, or a test's double of it; `budgetOf(model)`
+    says how many pixels a model takes. */
 export class Loop {
   constructor({ transport, platform, budgetOf = () => BUDGET }) {
     Object.assign(this, { transport, platform, budgetOf });
@@ -189,6 +192,7 @@ export class Loop {
     this.held = null;              // the picture that waits, with its own matte
     this.interval = 0;             // ms from the picture that waited last to the one that it waited for
     this.turn = this.last = this.shownId = 0;
+    this.unanswered = 0;           // frames that were sent since the last answer
     this.counts = { shown: 0, dropped: 0, refused: 0, sent: 0 };
     this.forget();
     for (const name of ["checker", "stage", "mask", "sender", "probe"]) this[name] = platform.canvas(640, 480, name);
@@ -209,15 +213,18 @@ export class Loop {
     this.video = video;
     this.since = this.newest = this.platform.now();
     this.asked = this.honest = undefined;
+    this.unanswered = 0;
     this.fit(video.videoWidth || 640, video.videoHeight || 480);
     this.unfollow = this.platform.frames(video, () => this.frame());
     this.watch();
     this.cover("late", this.platform.hidden() ? WORDS.hidden : WORDS.waiting);
   }
 
-  /** Covers and lets the video go. */
+  /** Covers and lets the video go, with all that is raw: what waits to be sent, and what was drawn for it. */
   halt(state, words) {
     this.unfollow?.();
+    if (this.video) this.transport.drop();
+    resize(this.sender, 1, 1);
     this.platform.clearTimeout(this.watching);
     this.video = this.unfollow = null;
     this.rawTimes = [];
@@ -267,8 +274,22 @@ export class Loop {
     this.newest = now;
     this.rawTimes.push(now);
     const asks = this.choice && !this.platform.hidden() && now >= this.pausedUntil;
-    if (asks && this.pending.size < inFlight(summary(this.answers).mean, summary(this.works).mean)) this.send(now);
+    if (asks && this.hasPlace(now)) this.send(now);
     else this.notify("raw");
+  }
+
+  /** Whether one more frame may be under way. Where nothing is answered, each waits twice as long as the one before:
+      frames may lie anywhere between page and kernel, and nobody can call them back. */
+  hasPlace(now) {
+    const places = inFlight(summary(this.answers).mean, summary(this.works).mean);
+    if (this.pending.size >= places || !this.open()) return false;
+    return this.unanswered < places || now - this.tried >= MAX_AGE * 2 ** (this.unanswered - places);
+  }
+
+  /** Whether a frame would leave at once; covered where the way is shut. */
+  open() {
+    try { return this.transport.ready(); }
+    catch (error) { this.fail(error); return false; }
   }
 
   /** Keeps the frame as it is, and sends it at the model's size. Its place is given back when it is answered or late. */
@@ -294,8 +315,10 @@ export class Loop {
       c.drawImage(frame.picture, 0, 0, frame.width, frame.height);
       const jpeg = await platform.encode(this.sender);
       if (!this.pending.has(frame.id)) return;
-      frame.sent = platform.now();
+      if (!this.transport.ready()) return void this.settle(frame);
+      frame.sent = this.tried = platform.now();
       this.asked ??= frame.sent;
+      this.unanswered++;
       this.counts.sent++;
       this.transport.send({ kind: "frame", protocol: PROTOCOL, page: this.page, id: frame.id, ...frame.choice }, [jpeg]);
     } catch (error) {
@@ -308,6 +331,7 @@ export class Loop {
     const { platform } = this;
     if (answer?.kind !== "matte" || answer.page !== this.page) return;
     this.asked = undefined;
+    this.unanswered = 0;
     const frame = this.pending.get(answer.id);
     let ready = { frame };
     if (!frame?.sent) return void this.counts.refused++;
@@ -377,6 +401,7 @@ export class Loop {
   /** Something went wrong that may pass: covered, and asked again after a while. */
   fail(error) {
     this.pausedUntil = this.platform.now() + PAUSE;
+    this.unanswered = 0;
     this.drop();
     this.cover("failed", `Covered: ${error?.message || error}`);
   }
@@ -419,7 +444,7 @@ export class Loop {
   /** Starts the figures afresh: another model, another pace. */
   forget() {
     Object.assign(this, { answers: [], works: [], predicts: [], shownTimes: [], rawTimes: [] });
-    Object.assign(this, { since: this.platform.now(), pausedUntil: -Infinity, asked: undefined });
+    Object.assign(this, { since: this.platform.now(), pausedUntil: -Infinity, tried: -Infinity, asked: undefined });
   }
 
   measure(frame, answer) {
@@ -1014,14 +1039,21 @@ async function modelOf(model, trait) {
   return typeof ref === "string" ? model.widget_manager.get_model(ref.slice("IPY_MODEL_".length)) : null;
 }
 
-/** Frames and mattes over a comm of their own: the widget `frames` writes on it only to answer. */
+/** Frames and mattes over a comm of their own: the widget `frames` writes on it only to answer. While JupyterLab is not
+    connected it would keep whatever it is given, without end, and send it all afterwards: so it is given nothing. */
 export function commTransport(frames) {
   let callback = () => {};
   const listen = (message, buffers) => callback(message, buffers);
   frames.on("msg:custom", listen);
   return {
+    ready() {
+      const status = frames.widget_manager?.kernel?.connectionStatus ?? "connected";  // not everybody tells
+      if (status !== "connected") throw new Error(WORDS.away);
+      return true;
+    },
     send: (message, buffers) => frames.send(message, undefined, buffers),
     onMessage: f => { callback = f; },
+    drop() {},  // nothing waits here
     close: () => frames.off("msg:custom", listen),
   };
 }
@@ -1065,7 +1097,7 @@ const controls = new Map();  // by the reference of its frames widget, which no 
 async function initialize({ model, signal }) {
   const platform = browserPlatform(), key = model.get("frames");
   const frames = await modelOf(model, "frames").catch(() => null);
-  const nowhere = { send() {}, onMessage() {}, close() {} };
+  const nowhere = { ready: () => false, send() {}, onMessage() {}, drop() {}, close() {} };
   const loop = new Loop({ transport: frames ? commTransport(frames) : nowhere, platform,
     budgetOf: name => model.get("budgets")[name] ?? BUDGET });
   const look = () => frames?.comm_live || loop.close();

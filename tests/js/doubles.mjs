@@ -148,7 +148,9 @@ export function camera(width = 32, height = 32) { return { videoWidth: width, vi
 
 /** The other end: keeps what was sent, and answers when told to. */
 export class Kernel {
-  constructor() { this.sent = []; this.open = true; }
+  constructor() { this.sent = []; this.open = true; this.full = false; this.dropped = 0; }
+  ready() { if (!this.open) throw new Error("the channel is closed"); return !this.full; }
+  drop() { this.dropped++; }
   send(message, buffers) { if (!this.open) throw new Error("the channel is closed"); this.sent.push({ message, buffers }); }
   onMessage(f) { this.callback = f; }
   close() { this.open = false; }
