@@ -184,6 +184,7 @@ class Camera(AnyWidget):
     model = OneOf("models").tag(sync=True)
     camera = Unicode("default").tag(sync=True)  # default, user (front), environment (back), clip, or a device of the browser's
     running = Bool(True).tag(sync=True)
+    just_run = Bool().tag(sync=True, to_json=lambda _, camera: camera.comm is None)  # true in the message that opens the comm, and in no other
     show_raw = Bool(True).tag(sync=True)
     look_ahead = Bool(False).tag(sync=True)  # whether a picture waits for the next one's matte, and hides what that hides as well
 
@@ -240,10 +241,18 @@ class Camera(AnyWidget):
         with self.hold_sync(), self.hold_trait_notifications():
             self.hidden, self.bar = (PRESET_TABLE[change.new][key] for key in ("hidden", "bar"))
 
+    @observe("running")
+    def _ask_pages(self, change: dict) -> None:
+        if change.new and "running" not in self._property_lock: self.send({"kind": "start"})  # not where a page's Start set it
+
+    def _repr_mimebundle_(self, **kw: Any) -> dict:
+        if self.running: self.start()
+        return super()._repr_mimebundle_(**kw)
+
     def start(self) -> None:
         "Ask for the picture, in every page that shows this camera; again where it failed."
-        if self.state in ("failed", "stopped"): self.running = False
-        self.running = True
+        if self.running: self.send({"kind": "start"})
+        self.running = True  # of a change the pages are told anyway
 
     def stop(self) -> None:
         "Cover the picture and let the camera go."

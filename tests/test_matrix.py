@@ -223,11 +223,28 @@ def test_a_notebook_opened_again(lab: Studio, results: dict) -> None:
     tab.page.reload()
     tab.ready()
     tab.wait("() => !!document.querySelector('.camredact-redacted')")
+    tab.page.wait_for_timeout(4000)  # a span of time is what is tested
+    assert tab.js("() => window.__constraints.length") == 0, "the camera was switched on without a click"
+    assert tab.hooks()["state"] == "idle" and "Press Start" in tab.text()
     tab.record((WIDE, HIGH))
+    tab.press("start")
     tab.wait_state("live")
     tab.wait_shown(10)
     assert len(own_frames(tab.recording())) >= 5
     results["notebook opened again"] = {"back": "live"}
+
+
+def test_a_cell_that_starts_the_camera_again_does_so_after_a_reload(lab: Studio) -> None:
+    tab = lab.open("shown.ipynb", [SETUP, "cam"])
+    tab.run_all()
+    tab.wait_shown(5)
+    tab.save()
+    tab.page.reload()
+    tab.ready()
+    tab.wait("() => !!document.querySelector('.camredact-redacted')")
+    tab.execute("cam.start()")
+    tab.wait_state("live")
+    tab.wait_shown(3)
 
 
 def test_a_busy_kernel_without_subshells_covers(playwright: Any, film: dict, results: dict, tmp_path: Path) -> None:

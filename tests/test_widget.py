@@ -47,6 +47,9 @@ def camera(session: Session) -> Iterator[Camera]:
     camera.close()
 
 
+real = Camera.get_state
+
+
 class Page:
     "The page's end of the frames' channel."
 
@@ -233,15 +236,22 @@ def test_the_live_notebook_takes_what_the_command_chose(monkeypatch: pytest.Monk
     names["camera"].close()
 
 
-def test_start_asks_again_where_it_failed(camera: Camera) -> None:
-    seen: list[bool] = []
-    camera.observe(lambda change: seen.append(change.new), "running")
-    camera.set_state({"state": "live"})
-    camera.start()
-    assert seen == []  # it runs: nothing flickers
-    camera.set_state({"state": "failed"})
-    camera.start()
-    assert seen == [False, True]
+def test_only_the_message_that_opens_the_comm_says_that_a_cell_was_run(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = []
+    monkeypatch.setattr(Camera, "get_state", lambda self, *a, **kw: states.append(real(self, *a, **kw)) or states[-1])
+    camera = Camera(session=session)
+    assert [s["just_run"] for s in states if "just_run" in s] == [True]
+    for state in (camera.get_state(), camera.get_state(drop_defaults=True), camera.get_state("running")): assert not state.get("just_run"), "just_run"
+    camera.close()
+
+
+def test_start_asks_the_pages_that_are_there(camera: Camera) -> None:
+    said: list[dict] = []
+    camera.send = lambda message, buffers=None: said.append(message)
+    for change in (camera.start, camera.stop, camera.start, lambda: camera._repr_mimebundle_()): change()
+    assert said == [{"kind": "start"}]*3
+    for running in (False, True): camera.set_state({"running": running})  # Stop and Start, in a page
+    assert said == [{"kind": "start"}]*3 and camera.running
 
 
 def test_a_path_is_sent_as_many_pixels_as_its_file_says() -> None:

@@ -158,7 +158,7 @@ function resize(canvas, width, height) {
 // ------------------------------------------------------------------------------------------------------ 3 The loop
 
 export const WORDS = {
-  idle: "Not started.",
+  idle: "Not started. Press Start.",
   stopped: "Stopped. The camera is off.",
   waiting: "Covered until the first matte.",
   choice: "Covered until the first matte of the new choice.",
@@ -598,11 +598,13 @@ export function liveWords(hidden, bar, presets, total) {
 /** Ties the widget's traits to the loop and the source, and counts the views. `model` has get, set, on, save_changes. */
 export class Control {
   constructor({ model, loop, streams, platform }) {
-    Object.assign(this, { model, loop, platform, views: new Set(), recorder: null, opening: false, published: {} });
+    Object.assign(this, { model, loop, platform, views: new Set(), recorder: null, opening: false });
+    this.wanted = !!model.get("just_run");  // a cell was run, or Start was pressed, in this page: nothing else opens a camera
     this.source = new Source({ streams, platform, ended: () => this.rest("failed", WORDS.ended) });
     for (const name of ["hidden", "bar", "dial", "model"]) model.on(`change:${name}`, () => this.read());
     model.on("change:look_ahead", () => this.look());
-    model.on("change:running", () => model.get("running") ? this.views.size && this.start() : this.stop());
+    model.on("change:running", () => model.get("running") || this.stop(true));
+    model.on("msg:custom", message => message?.kind === "start" && this.begin());
     model.on("change:camera", () => { if (this.busy) this.start(); });
     if (platform.recall("raw") === "off") this.set({ show_raw: false });
     loop.listeners.add(what => this.heard(what));
@@ -673,22 +675,32 @@ export class Control {
     this.loop.halt(state, words);
   }
 
-  stop() {
+  /** Python asks for the picture: a cell was run. */
+  begin() {
+    this.wanted = true;
+    if (this.views.size && !this.busy) this.start();
+  }
+
+  /** Lets the source go, `forGood` until somebody asks for it again. */
+  stop(forGood = false) {
+    if (forGood) this.wanted = false;
     this.rest("stopped", WORDS.stopped);
     this.finish();
   }
 
   /** Start and Stop as pressed: Python hears of it, and Start tries again where it failed. */
   press(on) {
-    if (!!this.model.get("running") !== on) this.set({ running: on });
-    else if (on) this.start();
-    else this.stop();
+    const changes = !!this.model.get("running") !== on;
+    this.wanted = on;
+    if (changes) this.set({ running: on });
+    if (on) this.start();
+    else if (!changes) this.stop();
   }
 
   attach(view) {
     this.views.add(view);
     this.platform.clearTimeout(this.leaving);
-    if (this.model.get("running") && !this.busy && this.views.size === 1) this.start();
+    if (this.wanted && this.model.get("running") && !this.busy && this.views.size === 1) this.start();
   }
 
   /** Without a view nobody can see that the camera is on: so it is not, unless the view only moved. */

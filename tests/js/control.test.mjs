@@ -60,6 +60,50 @@ test("Stop stops every track, covers, and Start asks again", async () => {
   assert.equal(w.loop.state, "live");
 });
 
+test("a page that is loaded again switches no camera on, whatever `running` says, until Start is pressed in it", async () => {
+  for (const just_run of [false, undefined]) {
+    const w = await widget({ traits: { just_run } });
+    w.model.set("camera", "user");
+    w.control.attach(() => {});
+    w.model.set("running", false);
+    w.model.set("running", true);  // Start, in another page
+    await w.platform.pass(3000);
+    assert.deepEqual([w.streams.asked, w.loop.video, seen(w.loop.screen)], [[], null, []]);
+    w.control.press(true);
+    await settle();
+    await w.round();
+    assert.deepEqual([w.streams.asked, w.loop.state], [["user"], "live"]);
+  }
+});
+
+test("loaded again, the page says what to press", async () => {
+  const w = await widget({ traits: { just_run: false } });
+  assert.deepEqual([w.loop.state, w.loop.words], ["idle", WORDS.idle]);
+  assert.match(w.loop.words, /Press Start/);
+});
+
+test("Stop in another page stops this one, and Start there does not start it", async () => {
+  const w = await widget();
+  await w.round();
+  w.model.set("running", false);
+  assert.deepEqual([w.streams.last.track.stopped, w.loop.state], [true, "stopped"]);
+  w.model.set("running", true);
+  w.control.attach(() => {});
+  await settle();
+  assert.deepEqual([w.streams.asked.length, w.loop.video], [1, null]);
+});
+
+test("a cell that is run starts the camera, in a view that is there or comes", async () => {
+  for (const attach of [true, false]) {
+    const w = await widget({ traits: { just_run: false }, attach });
+    w.model.say({ kind: "else" });
+    w.model.say({ kind: "start" });
+    if (!attach) w.control.attach(w.view);
+    await settle();
+    assert.equal(w.streams.asked.length, 1);
+  }
+});
+
 test("a permission that comes after Stop opens nothing", async () => {
   let allow;
   const w = await widget({ given: () => new Promise(yes => { allow = () => yes(stream()); }) });

@@ -192,6 +192,7 @@ export class Model {
   get(name) { return this.traits[name]; }
   on(name, f) { (this.listeners[name] ??= []).push(f); }
   save_changes() { this.saved++; }
+  say(message) { for (const f of this.listeners["msg:custom"] ?? []) f(message, []); }
   set(name, value) {
     if (JSON.stringify(this.traits[name]) === JSON.stringify(value)) return;
     this.traits[name] = value;
@@ -207,7 +208,7 @@ export function stream(width = 32, height = 32) {
 }
 
 export const TRAITS = {
-  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, show_raw: true, look_ahead: false, codes: ["Car", "Sky", "Tree"],
+  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, just_run: true, show_raw: true, look_ahead: false, codes: ["Car", "Sky", "Tree"],
   dials: ["precise", "cautious"], presets: { "no cars": { hidden: ["Car"], bar: 0 }, unsure: { hidden: ["Sky"], bar: .5 } },
 };
 
