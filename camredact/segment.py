@@ -25,7 +25,7 @@ import cv2
 import numpy as np
 import onnxruntime as ort
 from PIL import Image, ImageOps
-from .categories import PRESETS
+from .categories import CODES, PRESETS
 from .redact import DEFAULT_DIAL, DIALS, fit_matte, hide_weights, matte, redact
 
 # %% ../nbs/02_segment.ipynb #fda27e22
@@ -208,6 +208,19 @@ def _providers() -> list[str]:
     if "CUDAExecutionProvider" in there: ort.preload_dlls()  # CUDA's libraries come as pip packages, where no loader looks
     return [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in there]
 
+def _open(
+    path: str | os.PathLike,     # the .onnx file
+    threads: int | None,         # None: the cores, at most four
+    providers: Sequence[str],    # of ONNX Runtime
+) -> ort.InferenceSession:
+    "The file as a network; raises `NoWeights` where it is none, or does not note that its categories come in our order."
+    try: session = ort.InferenceSession(os.fspath(path), _options(threads), providers=list(providers))
+    except Exception as e: raise NoWeights(f"{path} cannot be read as a model: reinstall camredact, or export it again") from e
+    _check_graph(path, [i.name for i in session.get_inputs()], [o.name for o in session.get_outputs()])
+    codes = session.get_modelmeta().custom_metadata_map.get("codes")
+    if codes != ",".join(CODES): raise NoWeights(f"{path} {'names its categories in another order' if codes else 'does not note the order of its categories'}, and would cover other things than it is told to: export it with camredact.export")
+    return session
+
 class OnnxSegmenter:
     "A `Segmenter` that runs an ONNX file, on the CPU or, where onnxruntime-gpu is installed, on CUDA."
     def __init__(
@@ -218,12 +231,9 @@ class OnnxSegmenter:
         name: str | None = None,                  # None: the file's own
         budget: int | None = None,                # None: the file's note, else `DEFAULT_BUDGET`
     ):
-        providers = list(providers or _providers())
-        try: self.session = ort.InferenceSession(os.fspath(path), _options(threads), providers=providers)
-        except Exception as e: raise NoWeights(f"{path} cannot be read as a model: reinstall camredact, or export it again") from e
+        self.session = _open(path, threads, providers or _providers())
         notes = self.session.get_modelmeta().custom_metadata_map
         self.name, self.budget = name or Path(path).stem, int(budget or notes.get("budget", DEFAULT_BUDGET))
-        _check_graph(path, [i.name for i in self.session.get_inputs()], [o.name for o in self.session.get_outputs()])
 
     def score(
         self,
@@ -263,10 +273,10 @@ class OpenVinoSegmenter:
     ):
         if not find_spec("openvino"): raise NoWeights("OpenVINO is not installed: pip install 'camredact[openvino]'")
         import openvino
+        _open(path, 1, ["CPUExecutionProvider"])  # OpenVINO does not hand out the file's notes
         settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads or min(cores(), 4)}
         try: self.compiled = openvino.Core().compile_model(os.fspath(path), "CPU", settings)
         except Exception as e: raise NoWeights(f"{path} cannot be read as a model: reinstall camredact, or export it again") from e
-        _check_graph(path, [i.any_name for i in self.compiled.inputs], [o.any_name for o in self.compiled.outputs])
         self.name, self.budget, self.request = name or Path(path).stem, int(budget or DEFAULT_BUDGET), self.compiled.create_infer_request()
 
     def _run(self, rgb: np.ndarray, weights: np.ndarray, *names: str) -> tuple[np.ndarray, ...]:
