@@ -7,9 +7,9 @@ __all__ = ['PLAYABLE', 'QUIET', 'CLIP_SUFFIXES', 'ELSEWHERE', 'BadInput', 'Parse
            'is_learner', 'check_learner', 'checkout', 'live_notebook', 'private_folder', 'code_of', 'private_copy',
            'serve_clip', 'version_of', 'counted', 'demo_clip', 'source_url', 'is_free', 'choose_port', 'has_display',
            'tunnel', 'cameras', 'directions', 'lab_arguments', 'serve', 'live', 'train', 'evaluate', 'bench', 'doctor',
-           'scan', 'check_certificate', 'service', 'leaktest', 'end_tidily', 'chosen', 'photo', 'clips_of', 'clip',
-           'add_live', 'add_doctor', 'add_scan', 'add_serve', 'add_leaktest', 'add_choice', 'add_photo', 'add_clip',
-           'add_elsewhere', 'parser', 'run', 'main']
+           'scan', 'check_certificate', 'service', 'leaktest', 'end_tidily', 'hidden_words', 'chosen', 'photo',
+           'clips_of', 'clip', 'add_live', 'add_doctor', 'add_scan', 'add_serve', 'add_leaktest', 'add_choice',
+           'add_photo', 'add_clip', 'add_elsewhere', 'parser', 'check_options', 'parsed', 'run', 'main']
 
 # %% ../nbs/07_cli.ipynb #8001d024
 import argparse
@@ -431,6 +431,13 @@ def end_tidily() -> None:
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) != signal.SIG_IGN: signal.signal(number, lambda n, _: sys.exit(128 + n))
 
+def hidden_words(
+    hide: str,  # as --hide has it: a preset, or names
+) -> str:
+    "What was hidden, for the closing line."
+    from camredact.categories import PRESETS
+    return hide if hide in PRESETS else ", ".join(sorted(n.strip() for n in hide.split(",") if n.strip()))
+
 def chosen(
     args: argparse.Namespace,  # hide, dial, model, style, overwrite
 ) -> dict:
@@ -465,7 +472,7 @@ def photo(
         kinds = media.left_out(source, args.out)
         if kinds: print(f"camredact: {source}: {sum(kinds.values())} files are no photos and were left out ({', '.join(f'{n} {k}' for k, n in kinds.items())})", file=sys.stderr)
     for path, text in done.failed.items(): print(f"camredact: {path}: {text}", file=sys.stderr)
-    print(f"{len(done.written)} of {len(done.written) + len(done.failed)} photos written")
+    print(f"{len(done.written)} of {len(done.written) + len(done.failed)} photos written; hidden: {hidden_words(args.hide)}")
     return int(bool(done.failed))
 
 # %% ../nbs/07_cli.ipynb #9750c20e
@@ -516,7 +523,7 @@ def _one_clip(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         done = media.redact_clip(source, out, keep_audio=args.keep_audio, preview=args.preview, way=args.neighbours, **more)
-    print(done)
+    print(f"{done}; hidden: {hidden_words(args.hide)}")
     return int(bool(done.failed or done.unread or done.cut))
 
 # %% ../nbs/07_cli.ipynb #21f67049
@@ -652,15 +659,40 @@ def parser() -> Parser:
     for add in (add_live, add_serve, add_photo, add_clip, add_doctor, add_scan, add_leaktest, add_elsewhere): add(commands)
     return p
 
+# %% ../nbs/07_cli.ipynb #5b1c7aa3
+def check_options(
+    argv: Sequence[str],  # what comes before a bare --
+) -> None:
+    "Raises `BadInput` for an option that is also a file here: a pattern such as * may have meant the file."
+    for word in argv:
+        if word.startswith("-") and os.path.lexists(word):
+            raise BadInput(f"{word} is an option and the name of a file here: write ./{word} for the file, or name files after --")
+
+# %% ../nbs/07_cli.ipynb #5b1c7aa4
+def parsed(
+    argv: Sequence[str],   # what comes before a bare --
+    extra: Sequence[str],  # what comes after it: files, or what is meant for another program
+) -> argparse.Namespace:
+    "The arguments of a command; raises `BadInput`."
+    try: args, given = parser().parse_args(argv), list(extra)
+    except BadInput:
+        if not extra: raise
+        args, given = parser().parse_args([*argv, "--", *extra]), []  # the files may all come after it
+    files = next((name for name in ("sources", "paths") if hasattr(args, name)), None)
+    if files: setattr(args, files, [*getattr(args, files), *map(Path, given)])
+    elif given and args.command not in ("live", "leaktest"): raise BadInput(f"{args.command} takes nothing after --")
+    args.extra = given
+    return args
+
 # %% ../nbs/07_cli.ipynb #2c701785
 def run(
     argv: Sequence[str],  # without the program's name
 ) -> int:
     "Does what the command line says; raises `BadInput`."
     argv, extra = (argv[:argv.index("--")], argv[argv.index("--") + 1:]) if "--" in argv else (argv, [])
+    check_options(argv)
     if argv and argv[0] in ELSEWHERE: return ELSEWHERE[argv[0]]([*argv[1:], *extra])
-    args = parser().parse_args(argv)
-    args.extra = extra
+    args = parsed(argv, extra)
     return args.run(args)
 
 # %% ../nbs/07_cli.ipynb #56e8605c
