@@ -20,7 +20,7 @@ from camredact import widget
 from camredact.categories import CODES, PRESETS, UNCERTAIN_BAR, UnknownCategory
 from camredact.redact import DIALS
 from camredact.segment import NoWeights
-from camredact.stream import PROTOCOL, Session
+from camredact.stream import PROTOCOL, Frame, Session
 from camredact.widget import Camera, UnknownName
 
 NOTEBOOK = Path(__file__).parents[1]/"nbs"/"live.ipynb"
@@ -181,7 +181,7 @@ def test_page_and_kernel_are_of_one_protocol() -> None:
 def test_the_kernel_keeps_no_raw_frame_after_its_answer(camera: Camera) -> None:
     Page(camera).ask()
     until = time.monotonic() + 5
-    while (kept := [o for o in gc.get_objects() if type(o).__name__ == "Frame" and o.data]) and time.monotonic() < until: time.sleep(.02)
+    while (kept := [o for o in gc.get_objects() if type(o) is Frame and o.data]) and time.monotonic() < until: time.sleep(.02)
     assert not kept, "a raw frame is kept"
 
 
