@@ -102,6 +102,8 @@ ROWS = [
     Row("camera absent", denied("NotFoundError"), allowed, ("failed",), "No camera"),
     Row("camera ended", page(ENDED), lambda tab: tab.press("start"), ("failed",), "The camera ended"),
     Row("camera switched", lambda tab: tab.choose("camera", "user")),
+    Row("connection lost", page("() => Object.defineProperty(window.jupyterapp.shell.currentWidget.sessionContext.session.kernel, 'connectionStatus', { get: () => 'connecting', configurable: true })"),
+        page("async () => { const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session; delete kernel.connectionStatus; await kernel.reconnect() }"), ("failed",), "lost its connection"),
     Row("page hidden", look_away(True), look_away(False), ("late",), "not in view"),
     Row("no memory to paint", page("() => { document.querySelector('.camredact-redacted').getContext('2d').drawImage = () => { throw new Error('no memory') } }"),
         page("() => { delete document.querySelector('.camredact-redacted').getContext('2d').drawImage }"), ("failed",), "cannot be painted"),

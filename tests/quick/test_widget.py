@@ -20,7 +20,7 @@ from camredact.live import widget
 from camredact.core.categories import BARS, CODES, PRESETS, InputError
 from camredact.core.redact import DIALS
 from camredact.core.segment import NoWeights
-from camredact.live.session import PROTOCOL, Session
+from camredact.live.session import PROTOCOL, Frame, Session
 from camredact.live.widget import Camera, UnknownName
 
 NOTEBOOK = Path(__file__).parents[2]/"nbs"/"live.ipynb"
@@ -181,7 +181,7 @@ def test_page_and_kernel_are_of_one_protocol() -> None:
 def test_the_kernel_keeps_no_raw_frame_after_its_answer(camera: Camera) -> None:
     Page(camera).ask()
     until = time.monotonic() + 5
-    while (kept := [o for o in gc.get_objects() if type(o).__name__ == "Frame" and o.data]) and time.monotonic() < until: time.sleep(.02)
+    while (kept := [o for o in gc.get_objects() if type(o) is Frame and o.data]) and time.monotonic() < until: time.sleep(.02)
     assert not kept, "a raw frame is kept"
 
 
