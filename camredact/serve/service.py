@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['NOTHING', 'NUMBER', 'DETAILS', 'ONE', 'WORDS', 'QUERY', 'STEPS', 'Write', 'HEAD', 'HANDS', 'PROBLEMS', 'DESCRIBED',
-           'PICTURE', 'FORM', 'router', 'PIECE', 'PROTOCOL', 'PUBLIC', 'PAGE', 'KINDS', 'ICON', 'STUCK', 'HEAD_S',
-           'HEAD_BYTES', 'CONNECTIONS', 'code_of', 'hidden_of', 'Ask', 'check_query', 'asked', 'matte_png', 'still',
-           'AtOnce', 'InTurn', 'one_more', 'frame_pixels', 'Service', 'pack', 'unpack', 'Client', 'Problem', 'InPieces',
-           'hidden_words', 'answer', 'redact_picture', 'mask_picture', 'health', 'ready', 'tables', 'budget_of',
-           'categories', 'live', 'sender', 'operation_html', 'docs_html', 'docs', 'life', 'refuse', 'make_app',
-           'directions', 'exposed', 'listen', 'Connection', 'Server', 'serve']
+           'PICTURE', 'FORM', 'router', 'PIECE', 'PROTOCOL', 'STATIC', 'PAGE', 'PUBLIC', 'KINDS', 'ICON', 'STUCK',
+           'HEAD_S', 'HEAD_BYTES', 'CONNECTIONS', 'code_of', 'hidden_of', 'Ask', 'check_query', 'asked', 'matte_png',
+           'still', 'AtOnce', 'InTurn', 'one_more', 'frame_pixels', 'Service', 'pack', 'unpack', 'Client', 'Problem',
+           'InPieces', 'hidden_words', 'answer', 'redact_picture', 'mask_picture', 'health', 'ready', 'tables',
+           'budget_of', 'categories', 'live', 'sender', 'operation_html', 'docs_html', 'docs', 'life', 'refuse',
+           'make_app', 'directions', 'exposed', 'listen', 'Connection', 'Server', 'serve']
 
 # %% ../../nbs/serve/service.ipynb #3d1edfe0
 import asyncio
@@ -547,8 +547,9 @@ async def live(
         except (RuntimeError, TimeoutError, WebSocketDisconnect): pass  # it is gone, or does not read
 
 # %% ../../nbs/serve/service.ipynb #0e5658d4
-PUBLIC = ("/", "/host.js", "/host.css", "/camera.js", "/camera.css", "/icon.svg", "/docs", "/openapi.json", "/health", "/ready")  # these need no token
-PAGE = {"/": "index.html", "/host.js": "host.js", "/host.css": "host.css", "/camera.js": "camera.js", "/camera.css": "camera.css"}
+STATIC = files("camredact")/"live"/"static"
+PAGE = {"/": "index.html", **{f"/{file.name}": file.name for file in STATIC.iterdir() if file.name.endswith((".js", ".css"))}}
+PUBLIC = (*PAGE, "/icon.svg", "/docs", "/openapi.json", "/health", "/ready")  # these need no token
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 ICON = ("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 4 4'><path fill='#dbdbdb' d='M0 0h4v4H0z'/>"
     "<path fill='#6d6d6d' d='M0 0h1v1H0zM2 0h1v1H2zM1 1h1v1H1zM3 1h1v1H3zM0 2h1v1H0zM2 2h1v1H2zM1 3h1v1H1zM3 3h1v1H3z'/></svg>")
@@ -563,7 +564,7 @@ def sender(
 
 router.add_api_route("/icon.svg", sender(ICON, "image/svg+xml"), include_in_schema=False)
 for path, name in PAGE.items():
-    router.add_api_route(path, sender((files("camredact")/"live"/"static"/name).read_bytes(), KINDS[Path(name).suffix]), include_in_schema=False)
+    router.add_api_route(path, sender((STATIC/name).read_bytes(), KINDS[Path(name).suffix]), include_in_schema=False)
 
 # %% ../../nbs/serve/service.ipynb #ce721af6
 def operation_html(

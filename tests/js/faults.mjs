@@ -280,39 +280,3 @@ export async function campaign(times, first = 1) {
   console.error = log;
   return result;
 }
-
-// --------------------------------------------------------------------------------------------------- for the notebook
-
-const STEP = 50;  // ms
-
-/** What goes wrong in a story, from 1 s to 4 s: what is done at its beginning and its end, and how frames are answered meanwhile. */
-const STORIES = {
-  "the kernel falls silent": [null, w => w.reply(w.kernel.sent.at(-1)), () => {}],
-  "the model raises": [null, null, (w, frame) => w.kernel.reply(frame, { error: "it broke" })],
-  "mattes of another page": [null, null, (w, frame) => w.kernel.reply(frame, { page: "another" })],
-  "the page is hidden": [w => w.void(() => w.platform.look(true)), w => w.void(() => w.platform.look(false))],
-  "the camera is unplugged": [w => w.void(() => w.streams.last.track.dispatchEvent(new Event("ended"))), w => w.void(() => w.control.press(true))],
-  "the channel closes": [w => w.void(() => w.loop.close()), null],
-};
-
-/** A story in steps of STEP ms: its state, and whether anything is seen. */
-async function tell([breaks, mends, answer]) {
-  const w = await new World(3).open(), steps = [];
-  for (let t = 0; t < 7000; t += STEP) {
-    if (t === 1000) await breaks?.(w);
-    if (t === 4000) await mends?.(w);
-    const frame = await w.shoot();
-    await w.pass(STEP);
-    if (frame && answer && t >= 1000 && t < 4000) await answer(w, frame);
-    else await w.reply(frame);
-    steps.push([w.loop.state, seen(w.loop.screen).length > 0]);
-  }
-  return steps;
-}
-
-/** All stories, by what goes wrong. */
-export async function stories() {
-  const told = {};
-  for (const [name, story] of Object.entries(STORIES)) told[name] = await tell(story);
-  return told;
-}

@@ -295,9 +295,9 @@ where: contextvars.ContextVar[str] = contextvars.ContextVar("where", default="")
 def by_widget() -> Iterator[Callable]:
     "The way of the notebook's widget."
     from camredact.live.session import Session
-    from camredact.live.widget import Frames
+    from camredact.live.widget import FrameChannel
     with Session(load=lambda name: Stripes(), models=["stripes"]) as session:
-        frames, came, said = Frames(session), threading.Semaphore(0), []
+        frames, came, said = FrameChannel(session), threading.Semaphore(0), []
         frames.send = lambda message, buffers=None: (said.append((message, list(buffers or []))), came.release())
         def ask(message: Any, buffers: list[bytes]) -> tuple[dict, list[bytes]]:
             frames._handle_custom_msg(message, [memoryview(b) for b in buffers])
