@@ -155,7 +155,8 @@ class Mailbox:
         with self.change:
             if self.closed: raise InputError(STOPPED)
             replaced = self.frames.get(page)
-            if not replaced and len(self.frames) >= MAX_PAGES: raise InputError(f"{MAX_PAGES} pages are waiting: close some")
+            full = len(self.frames) >= MAX_PAGES
+            if full and not replaced: raise InputError(f"{MAX_PAGES} pages are waiting: close some")
             self.frames[page] = frame
             self.change.notify()
         return replaced

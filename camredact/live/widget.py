@@ -193,7 +193,8 @@ class Camera(AnyWidget):
         mine = [model] if PurePath(model or "").suffix in SUFFIXES else []
         self._own = session is None
         self.session = session or Session(load=self._load, models=[*map(str, models), *map(str, mine)])
-        if not self.session.models: raise NoWeights("there are no weights to run: reinstall camredact, or pass model=\"PATH.onnx\"")
+        if not self.session.models:
+            raise NoWeights('there are no weights to run: reinstall camredact, or pass model="PATH.onnx"')
         names = {path: name for name, path in self.session.models.items()}
         hide = PRESET_TABLE[choose("preset", preset, PRESET_TABLE)] if hidden is None else {"hidden": hidden}
         super().__init__(**streams_of(source), frames=FrameChannel(self.session), dial=dial,

@@ -53,9 +53,11 @@ export function browserPlatform() {
       setTimeout(() => URL.revokeObjectURL(href), 60000);
     },
     async cameras(clip) {
-      const devices = await media?.enumerateDevices() ?? [], first = clip ? [["clip", "Clip"]] : [];
-      const known = devices.filter(d => d.kind === "videoinput" && d.deviceId && d.label).map(d => [d.deviceId, d.label]);
-      return [...first, ["default", "Default camera"], ["user", "Front camera"], ["environment", "Back camera"], ...known];
+      const all = [["default", "Default camera"], ["user", "Front camera"], ["environment", "Back camera"]];
+      if (clip) all.unshift(["clip", "Clip"]);
+      for (const { kind, deviceId, label } of await media?.enumerateDevices() ?? [])
+        if (kind === "videoinput" && deviceId && label) all.push([deviceId, label]);
+      return all;
     },
     onCameras(f) {
       media?.addEventListener("devicechange", f);
@@ -103,7 +105,7 @@ export const PATIENCE = 10000;  // ms for a stream that is there to give its fir
 
 export function stopTracks(stream) { for (const track of stream?.getTracks() ?? []) track.stop(); }
 
-/** What to ask the browser for: never sound. `wanted` is "default", "user" (front), "environment" (back) or a device. */
+/** What to ask the browser for, never sound: "default", "user" (front), "environment" (back) or a device. */
 export function constraintsFor(wanted, video = true) {
   if (wanted === "default") return { audio: false, video };
   const more = ["user", "environment"].includes(wanted) ? { facingMode: wanted } : { deviceId: { exact: wanted } };
@@ -115,8 +117,8 @@ export function sourceWords(error, { hostname = "HOST", port = "8888" } = {}) {
   port ||= "80";  // which an address does not spell out
   const said = {
     Insecure: `Browsers give a camera only to pages on https, localhost or 127.0.0.1, and this page is on ${hostname}. `
-      + `On your own machine run: ssh -L ${port}:127.0.0.1:${port} ${hostname}, and open this page at 127.0.0.1:${port}; `
-      + "or serve Jupyter over https.",
+      + `On your own machine run: ssh -L ${port}:127.0.0.1:${port} ${hostname}, and open this page at `
+      + `127.0.0.1:${port}; or serve Jupyter over https.`,
     NotAllowedError: "The camera was not allowed. Allow it beside the browser's address bar, then Start.",
     NotFoundError: "No camera was found. Plug one in, or choose another source, then Start. Without any: "
       + 'camredact live --source demo plays a drawn street, Camera("/files/clip.webm") a clip beside the notebook.',
@@ -137,7 +139,7 @@ export class Source {
     Object.assign(this, { streams, platform, ended, epoch: 0, stream: null });
   }
 
-  /** The playing video; undefined where Stop, or another choice, came in between. Rejects with what the browser says. */
+  /** The playing video; undefined where Stop, or another source, came in between. Rejects with the browser's error. */
   async open(wanted) {
     this.close();
     const epoch = this.epoch, stale = () => epoch !== this.epoch;

@@ -30,11 +30,11 @@ export function liveWords(hidden, bar, presets, total) {
   return `Live. Hidden${preset === "custom" ? "" : ` (${preset})`}: ${names}${unsure}.`;
 }
 
-/** Ties the widget's traits to the loop and the source, and counts the views. `model` is {get, set, on, save_changes}. */
+/** Ties the widget's traits to the loop and the source; counts the views. `model` has get, set, on, save_changes. */
 export class Control {
   constructor({ model, loop, streams, platform }) {
     Object.assign(this, { model, loop, platform, views: new Set(), recorder: null, opening: false });
-    this.wanted = !!model.get("just_run");  // a cell was run, or Start pressed, in this page: nothing else opens a camera
+    this.wanted = !!model.get("just_run");  // a cell was run or Start pressed in this page: nothing else opens a camera
     this.source = new Source({ streams, platform, ended: () => this.closeSource("failed", WORDS.ended) });
     for (const name of ["hidden", "bar", "dial", "model"]) model.on(`change:${name}`, () => this.read());
     model.on("change:look_ahead", () => this.look());

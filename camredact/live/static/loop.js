@@ -147,9 +147,9 @@ export class Loop {
   }
 
   /** Nothing can be asked or answered any more. */
-  close(words = WORDS.closed) {
+  close() {
     if (this.closed) return;
-    this.closed = words;
+    this.closed = WORDS.closed;
     this.transport.close();
     this.unwatch();
     this.unfollow();
@@ -201,7 +201,7 @@ export class Loop {
     catch (error) { this.fail(error); return false; }
   }
 
-  /** Keeps the frame as it is, and sends it at the model's size. Its place is free again when it is answered or late. */
+  /** Keeps the frame as it is, and sends it at the model's size. Its place is free once it is answered, or late. */
   async send(now) {
     const { platform } = this, frame = { id: ++this.last, at: now, epoch: this.epoch, choice: this.choice };
     this.pending.set(frame.id, frame);

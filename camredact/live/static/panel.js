@@ -9,28 +9,33 @@ const PANEL = `
     <figure><canvas class="camredact-raw" role="img" aria-label="the raw picture"></canvas>
       <figcaption><b>raw</b><span class="camredact-rate"></span></figcaption></figure>
   </div>
-  <div class="camredact-said"><span class="camredact-dot" aria-hidden="true"></span><span role="status" aria-live="polite"></span></div>
+  <div class="camredact-said">
+    <span class="camredact-dot" aria-hidden="true"></span><span role="status" aria-live="polite"></span></div>
   <div class="camredact-bar">
     <button type="button" name="start" title="Ask for the camera and go">Start</button>
     <button type="button" name="stop" title="Cover the picture and switch the camera off">Stop</button>
     <button type="button" name="snapshot" title="Save the redacted picture as a PNG">Snapshot</button>
-    <button type="button" name="record" title="Record the redacted picture; press again to save the film">Record</button>
-    <label class="camredact-option" title="The picture as the camera gives it. It never leaves this page and the kernel.">
+    <button type="button" name="record" title="Record the redacted picture; press again to save it">Record</button>
+    <label class="camredact-option" title="The camera's own picture. It never leaves this page and the kernel.">
       <input type="checkbox" name="raw">raw picture</label>
     <span class="camredact-answer"></span>
   </div>
   <div class="camredact-menus">
-    <label class="camredact-menu"><span>Preset</span><select name="preset" title="A set of categories to hide"></select></label>
+    <label class="camredact-menu"><span>Preset</span>
+      <select name="preset" title="A set of categories to hide"></select></label>
     <label class="camredact-menu"><span>Dial</span>
       <select name="dial" title="Cautious covers more than it must, precise may miss some"></select></label>
-    <label class="camredact-menu"><span>Model</span><select name="model" title="The network that looks at each frame"></select></label>
-    <label class="camredact-menu"><span>Camera</span><select name="camera" title="Where the picture comes from"></select></label>
+    <label class="camredact-menu"><span>Model</span>
+      <select name="model" title="The network that looks at each frame"></select></label>
+    <label class="camredact-menu"><span>Camera</span>
+      <select name="camera" title="Where the picture comes from"></select></label>
   </div>
   <div class="camredact-kinds" role="group" aria-label="Categories to hide"></div>
   <div class="camredact-more">
     <label class="camredact-option" title="Cover as well wherever the best of the 32 probabilities is low">
       <input type="checkbox" name="uncertain">also hide what the model is unsure of</label>
-    <label class="camredact-option" title="A picture waits for the next one's matte, and hides what that hides as well: it comes a picture later, and a slow machine may stay covered">
+    <label class="camredact-option"
+      title="Delays the picture by one frame, and also covers what the next frame's matte covers">
       <input type="checkbox" name="ahead">look one picture ahead</label>
   </div>`;
 
@@ -46,7 +51,8 @@ function group([title, codes], colours) {
   const boxes = codes.map(code => {
     const chip = h("span", { className: "camredact-chip" });
     chip.style.background = `rgb(${colours[code]})`;
-    return h("label", { title: code }, h("input", { type: "checkbox", name: "hide", value: code }), chip, h("span", {}, label(code)));
+    const box = h("input", { type: "checkbox", name: "hide", value: code });
+    return h("label", { title: code }, box, chip, h("span", {}, label(code)));
   });
   return h("fieldset", {}, h("legend", {}, h("label", { title: `All of: ${title}` }, all, title)), ...boxes);
 }
@@ -86,7 +92,7 @@ export function view(control, el) {
   };
   root.addEventListener("change", e => changed[e.target.name]?.(e.target));
   root.addEventListener("click", e => pressed[e.target.name]?.());
-  // JupyterLab's plain keys (arrows move between cells, letters edit them) are not meant for a box or menu with the focus.
+  // JupyterLab's plain keys (arrows move between cells, letters edit them) are not meant for a focused box or menu.
   const keys = e => root.contains(e.target)
     && e.target.toggleAttribute("data-lm-suppress-shortcuts", !(e.ctrlKey || e.metaKey || e.altKey));
   window.addEventListener("keydown", keys, true);
@@ -131,7 +137,8 @@ export function view(control, el) {
     part("record").setAttribute("aria-pressed", String(!!control.recorder));
   };
   const choice = () => {
-    const hidden = new Set(get("hidden")), presets = get("presets"), name = presetOf(get("hidden"), get("bar"), presets);
+    const hidden = new Set(get("hidden")), presets = get("presets");
+    const name = presetOf([...hidden], get("bar"), presets);
     for (const box of all("[name=hide]")) box.checked = hidden.has(box.value);
     for (const box of all("[name=group]")) {
       const codes = groups.get(box.value), n = codes.filter(c => hidden.has(c)).length;

@@ -15,7 +15,7 @@ export function checkerboard(canvas) {
 /** How often a mask must be eroded before it is scaled from `mask` to `native` pixels without smoothing.
 
     Scaling without smoothing gives a pixel the value of the one mask pixel under its centre. Where sides are whole
-    multiples, that is the only mask pixel that it touches. Elsewhere it may touch neighbours: they must be visible too. */
+    multiples, that is the only mask pixel that it touches. Elsewhere it may touch neighbours: those must show too. */
 export function erosions(mask, native) {
   return native % mask === 0 ? 0 : Math.max(1, Math.ceil(mask / native / 2));
 }
