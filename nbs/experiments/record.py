@@ -106,21 +106,56 @@ def find(
     return found[0]
 
 
-def table(
-    rows: Iterable[dict],                                # of a result
-    columns: dict[str, str | Callable[[dict], object]],  # titles, and of which column or how a cell is written
+Column = str | Callable[[dict], object]  # its name, or how its cell is written
+
+
+def percent(
+    key: str,  # of a column
+) -> Column:
+    "A cell that says a share in percent."
+    return lambda row: "" if row.get(key) is None else f"{row[key]:.1%}"
+
+
+def ratio(
+    part: str,   # column of how many
+    whole: str,  # column of how many there are
+) -> Column:
+    "A cell that says `3 of 8`."
+    return lambda row: f"{row[part]:,} of {row[whole]:,}"
+
+
+def said(
+    value: object,  # of a cell
 ) -> str:
-    "A Markdown table: floats with three places, null as nothing."
-    cell = lambda value: "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
-    lines = [[cell(row.get(c) if isinstance(c, str) else c(row)) for c in columns.values()] for row in rows]
+    "A value in words: shares with three places, larger figures with three digits, null as nothing."
+    if isinstance(value, bool) or not isinstance(value, (int, float)): return "" if value is None else str(value)
+    if isinstance(value, int) or abs(value) >= 100: return f"{value:,.0f}"
+    return f"{value:.3f}" if abs(value) < 1 else f"{value:.3g}"
+
+
+def table(
+    rows: Iterable[dict],        # of a result
+    columns: dict[str, Column],  # by their titles
+) -> str:
+    "A Markdown table."
+    lines = [[said(row.get(c) if isinstance(c, str) else c(row)) for c in columns.values()] for row in rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in ([*columns], ["---"]*len(columns), *lines))
 
 
 def about(
     name: str,  # of the measurement
 ) -> str:
-    "How, when, where and by which weights a result was measured, in a sentence of Markdown."
+    "How, when, where and by which weights a result was measured, in Markdown."
     found = read(name)
-    weights = ", ".join(f"`{file}` ({sha or 'its hash was not noted'})" for file, sha in found["weights"].items())
-    return (f"*`results/{name}.json`, {found['date']}, commit {found['commit']}{', ' + found['machine'] if found['machine'] else ''}"
-        f"{'; weights ' + weights if weights else ''}. {found['how']}*")
+    weights = ", ".join(f"`{file}` ({sha or 'hash not noted'})" for file, sha in found["weights"].items())
+    parts = [f"[{name}.json](results/{name}.json)", found["date"], f"commit {found['commit']}", found["machine"], weights]
+    return f"<small>{', '.join(filter(None, parts))}. {found['how']}.</small>"
+
+
+def report(
+    name: str,                       # of the measurement
+    columns: dict[str, Column],      # by their titles
+    rows: list[dict] | None = None,  # which; None: all
+) -> str:
+    "The table of a result and how it was measured, in Markdown."
+    return f"{table(read(name)['rows'] if rows is None else rows, columns)}\n\n{about(name)}"
