@@ -85,15 +85,15 @@ def read(
     return json.loads((RESULTS/f"{name}.json").read_text(encoding="utf-8"))
 
 
-def kept(
+def replaced(
     name: str,         # of the measurement
     rows: list[dict],  # that are new
-    key: str,          # the column that tells rows apart
+    *keys: str,        # the columns that tell rows apart
 ) -> list[dict]:
-    "The new rows behind those recorded ones that they do not replace: for what is measured in parts."
-    new = {row[key] for row in rows}
+    "All recorded rows, the new ones in place of those that they replace: for what is measured in parts."
     old = read(name)["rows"] if (RESULTS/f"{name}.json").exists() else []
-    return [*(row for row in old if row[key] not in new), *rows]
+    found = {tuple(row[key] for key in keys): row for row in [*old, *rows]}
+    return list(found.values())
 
 
 def find(

@@ -1,30 +1,28 @@
 """How quick the commands for photos and clips are, and how much memory they take; deface beside them, on the same files.
 
 Whole commands are timed, from start to exit, each in turn and all over again. The clips are drawn. deface (PyPI) finds
-faces, where camredact covers whole people, so this compares times and nothing else. The figures go to cards/metrics.json.
+faces, where camredact covers whole people, so this compares times and nothing else.
 
-example: python cards/media.py --deface /path/to/its/venv/bin/deface
-         python cards/media.py --only memory
+example: python nbs/experiments/media.py --deface /path/to/its/venv/bin/deface
+         python nbs/experiments/media.py --only memory
 """
 import argparse
-import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
-from ship import rounded
+from record import record, replaced
 
+from camredact.core.segment import weights_folder
 from camredact.streets.street import draw_clip, draw_street
 
-ROOT = Path(__file__).parents[1]
 OURS = [sys.executable, "-c", "import sys; from camredact.app.cli import main; sys.exit(main())"]
 CLIPS = {"640x480": (480, 640, 150), "1920x1080": (1080, 1920, 45)}  # height, width, frames
 
@@ -59,60 +57,57 @@ def run(command: list[str]) -> tuple[float, float]:
     return time.monotonic() - began, most
 
 
-def clips(folder: Path, deface: str | None, rounds: int) -> dict:
+def clips(
+    folder: Path,        # for the files
+    deface: str | None,  # its command
+    rounds: int,         # of all commands in turn
+) -> Iterator[dict]:
     "Frames a second of each command on each clip."
-    found = {}
     for name, (h, w, n) in CLIPS.items():
         clip = write(folder/f"{name}.mp4", (s.picture for s in draw_clip(1, n, h, w)))
         ways = {m: [*OURS, "clip", str(clip), "-o", str(folder/f"{m}.mp4"), "--model", m, "--overwrite"] for m in ("fast", "accurate")}
         if deface: ways["deface"] = [deface, str(clip), "-o", str(folder/"deface.mp4")]
-        taken = {way: [] for way in ways}
-        for _ in range(rounds):
-            for way, command in ways.items(): taken[way].append(run(command)[0])
-        found[name] = {"frames": n, **{way: {"fps": n/statistics.median(t), "seconds": t} for way, t in taken.items()}}
-        print(name, found[name], flush=True)
-    return found
+        taken = [{way: run(command)[0] for way, command in ways.items()} for _ in range(rounds)]
+        for way in ways: yield {"what": f"clip, {name}", "by": way, "files": 1, "frames": n, "a_second": n/statistics.median(t[way] for t in taken), "mb": None}
 
 
-def memory(folder: Path) -> dict:
+def memory(
+    folder: Path,  # for the files
+) -> Iterator[dict]:
     "The most memory that a clip of two minutes and one of twenty took, five frames a second, in MB."
-    lap, found = [s.picture for s in draw_clip(1, 90, 240, 320)], {}
+    lap = [s.picture for s in draw_clip(1, 90, 240, 320)]
     for minutes in (2, 20):
         clip = write(folder/f"{minutes}.mp4", (lap[i % 90] for i in range(5*60*minutes)), 5)
-        seconds, found[f"{minutes} minutes"] = run([*OURS, "clip", str(clip), "-o", str(folder/f"{minutes}.out.mp4")])
-        print(minutes, seconds, found, flush=True)
-    return found
+        mb = run([*OURS, "clip", str(clip), "-o", str(folder/f"{minutes}.out.mp4")])[1]
+        yield {"what": f"clip of {minutes} minutes, 320x240", "by": "fast", "files": 1, "frames": 5*60*minutes, "a_second": None, "mb": mb}
 
 
-def photos(folder: Path, rounds: int) -> dict:
+def photos(
+    folder: Path,  # for the files
+    rounds: int,
+) -> Iterator[dict]:
     "Photos a second, of a camera's size and of a small one; the start of the program counted."
-    found = {}
     for h, w, n in ((720, 960, 20), (3000, 4000, 6)):
         into = folder/f"{w}x{h}"
         into.mkdir()
         for i in range(n): cv2.imwrite(str(into/f"{i}.jpg"), cv2.resize(draw_street(i, 720, 960).picture, (w, h))[..., ::-1])
         taken = [run([*OURS, "photo", str(into), "-o", str(folder/f"out{w}-{k}"), "--format", "jpg"]) for k in range(rounds)]
-        found[f"{w}x{h}"] = {"photos": n, "a_second": n/statistics.median(t for t, _ in taken), "mb": max(m for _, m in taken)}
-        print(w, h, found[f"{w}x{h}"], flush=True)
-    return found
+        yield {"what": f"photos, {w}x{h}", "by": "fast", "files": n, "frames": None, "a_second": n/statistics.median(t for t, _ in taken), "mb": max(m for _, m in taken)}
 
 
 def main() -> None:
-    "Measures what was asked for, and writes."
+    "Measures what was asked for, and records."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--deface", help="its command, in an environment of its own")
     p.add_argument("--rounds", type=int, default=3)
-    p.add_argument("--only", choices=("clips", "memory", "photos"))
+    p.add_argument("--only", choices=("clips", "photos", "memory"), help="one part; the rows of the others stay")
     a = p.parse_args()
-    path = ROOT/"cards"/"metrics.json"
     with tempfile.TemporaryDirectory() as name:
-        folder, parts = Path(name), {}
-        if a.only in (None, "clips"): parts["clips"] = clips(folder, a.deface, a.rounds)
-        if a.only in (None, "photos"): parts["photos"] = photos(folder, a.rounds)
-        if a.only in (None, "memory"): parts["memory_mb"] = memory(folder)
-    known = json.loads(path.read_text(encoding="utf-8"))
-    how = "cards/media.py: whole commands, two cores; drawn clips in H.264 at 15 frames a second; medians of rounds taken in turn; deface 1.5.0 with its defaults; memory is the most that was resident, of clips of five frames a second"
-    path.write_text(json.dumps({**known, "media": {**known.get("media", {}), "date": date.today().isoformat(), "how": how, **rounded(parts)}}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        parts = {"clips": clips(Path(name), a.deface, a.rounds), "photos": photos(Path(name), a.rounds), "memory": memory(Path(name))}
+        rows = [row for part, found in parts.items() if a.only in (None, part) for row in found]
+    for row in rows: print(row)
+    how = "media.py: whole commands; drawn clips in H.264 at 15 frames a second; medians of rounds taken in turn; deface 1.5.0 with its defaults; memory is the most that was resident, of clips of five frames a second"
+    record("media", replaced("media", rows, "what", "by"), how, sorted(weights_folder().glob("*.onnx")))
 
 
 if __name__ == "__main__": main()

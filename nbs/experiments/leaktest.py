@@ -1,19 +1,23 @@
-"""The leak test on this project's commands and on deface, side by side. The verdicts go to cards/metrics.json.
+"""The leak test on this project's commands and on deface, side by side.
 
-example: python cards/leaktest.py --deface ~/deface/bin/deface
+example: python nbs/experiments/leaktest.py --deface ~/deface/bin/deface
 """
 import argparse
-import json
 import subprocess
 import sys
-from datetime import date
 from importlib.resources import files
 from pathlib import Path
 
+from record import record
+
+from camredact.core.segment import weights_folder
 from camredact.leaktest.checks import Redactor, command, leaktest, read_picture
 from camredact.leaktest.plant import CLIPS, PHOTOS
 
-ROOT = Path(__file__).parents[1]
+HOW = ("camredact leaktest, inputs jpg, png, webp, mp4, mkv, outputs of the same kind (clips of camredact as mp4). camredact: `camredact photo {in} -o {out}` and `camredact clip {in} -o {out}` "
+    "with their defaults, on drawn streets. deface (pip install deface, OpenCV backend): `deface {in} -o {out}`, on the portrait that scikit-image ships as astronaut.png (NASA, public domain), "
+    "since it covers real faces. deface leaves notes and sound out unless --keep-metadata or --keep-audio is given; its default cover is a blur, and `--replacewith solid` is there for those who ask. "
+    "A verdict is of these files only: which people or faces a redactor finds is not tested here")
 OWN = str(Path(sys.executable).with_name("camredact"))
 
 
@@ -23,7 +27,7 @@ def column(redactors: list[tuple[Redactor, tuple[str, ...], str | None]], pictur
 
 
 def main() -> None:
-    "Tests, prints, and writes; the words of `how` are those that stand there now."
+    "Tests, prints, and records."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--deface", required=True, metavar="COMMAND", help="the program, from a venv of its own")
     p.add_argument("--portrait", metavar="FILE", help="a face in the public domain (default: scikit-image's astronaut.png)")
@@ -34,10 +38,8 @@ def main() -> None:
     version = subprocess.run([a.deface, "--version"], capture_output=True, text=True, check=True).stdout.split()[-1]
     columns = {"camredact": column(ours), **{f"deface {version} {more}".strip(): column(found, face) for more, found in theirs.items()}}
     for name, found in columns.items(): print(name, found, flush=True)
-    path = ROOT/"cards"/"metrics.json"
-    known = json.loads(path.read_text(encoding="utf-8"))
-    found = {"date": date.today().isoformat(), "how": known["leaktest"]["how"], "columns": columns}
-    path.write_text(json.dumps({**known, "leaktest": found}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    checks = dict.fromkeys(check for found in columns.values() for check in found)
+    record("leaktest", [{"check": c, **{name: found.get(c, "not tested") for name, found in columns.items()}} for c in checks], HOW, [weights_folder()/"fast.onnx"])
 
 
 if __name__ == "__main__": main()
