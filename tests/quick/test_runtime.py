@@ -19,7 +19,7 @@ from camredact.core.redact import DIALS, checkerboard, fit_matte, hide_weights, 
 from camredact.core.segment import BadPicture, FRAME_PIXELS, STILL_FORMATS, STILL_PIXELS, decode, model_size
 from camredact.live.session import HOLD_GAP, MAX_PAGES, Hold, Session
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 settings.register_profile("runtime", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("runtime")
 

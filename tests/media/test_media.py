@@ -19,14 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from camredact.media.clip import clip as media
+from camredact.media import clip as media
 from camredact.core.categories import CODES
 from camredact.media.clip import TICKS, WAYS, BadClip, BadOutput, Clip, Reader, Temporal, box_matte, looks, photo_matte, redact_clip, redact_photo, redact_photos, said_length
 from camredact.core.redact import checkerboard
 from camredact.core.segment import BadPicture, models
 from camredact.streets.street import draw_clip, draw_street, stamp
-from doubles import BASE, STRIPES, Stripes
-from fuzz import Even, made, noise, spoil
+from kit.fakes import BASE, STRIPES, Even, Stripes
+from kit.hostile import made, noise, spoil
 
 SECRET = b"SeCrEt"
 PERSON = CODES.index("Pedestrian")
