@@ -1,4 +1,5 @@
-"""Writes the cards beside the weights: `fast.md` and `accurate.md`, `data.md`, and the five figures in each model's JSON.
+"""Writes the cards beside the weights: `fast.md` and `accurate.md`, `data.md`, and the five figures in each model's
+JSON.
 
 Every figure comes from the records; a test fails where a card says something else.
 
@@ -15,9 +16,13 @@ from record import find, percent, ratio, read, table
 WEIGHTS = Path(__file__).parents[2]/"camredact"/"weights"
 MODEL = """# The model `{name}`
 
-**What it is.** A U-Net in eight bits: an EfficientNet-Lite0 encoder from ImageNet and a light decoder that stops at a quarter of the picture's sides. It sees a picture of at most {budget:,} pixels at {scales}, and averages the logits. Each pixel gets 32 probabilities, one for each category of CamVid. `{file}`, {megabytes:.1f} MB, sha256 `{sha256}`.
+**What it is.** A U-Net in eight bits: an EfficientNet-Lite0 encoder from ImageNet and a light decoder that stops at a
+quarter of the picture's sides. It sees a picture of at most {budget:,} pixels at {scales}, and averages the logits.
+Each pixel gets 32 probabilities, one for each category of CamVid. `{file}`, {megabytes:.1f} MB, sha256 `{sha256}`.
 
-**What it is for.** Covering chosen kinds of things in streets by daylight, live, and people near a camera; research, teaching and art. **Not for** finding or counting persons, nor for any decision about them. It guarantees nothing: look at the result with your own eyes where somebody must not be seen.
+**What it is for.** Covering chosen kinds of things in streets by daylight, live, and people near a camera; research,
+teaching and art. **Not for** finding or counting persons, nor for any decision about them. It guarantees nothing:
+look at the result with your own eyes where somebody must not be seen.
 
 **Terms.** Research data, no open licence: see [LICENSE](LICENSE).
 
@@ -33,11 +38,15 @@ Seed {seed} where a line names no other, commit {commit}. The kept tenth of the 
 
 ## A drive that it never saw
 
-Drive {drive} of CamVid, {frames} frames. What ships has learnt from this drive, so these are the figures of weights that were trained without it, for a shorter time. 11-class mIoU **{miou11:.3f}**; accuracy over 32 codes, without Void, {acc32:.3f}. People (pedestrian, child, bicyclist, motorcycle) with the preset `no people`:
+Drive {drive} of CamVid, {frames} frames. What ships has learnt from this drive, so these are the figures of weights
+that were trained without it, for a shorter time. 11-class mIoU **{miou11:.3f}**; accuracy over 32 codes, without
+Void, {acc32:.3f}. People (pedestrian, child, bicyclist, motorcycle) with the preset `no people`:
 
 {people}
 
-*Missed* is somebody of whom less than half is covered, by height in pixels in a frame of 720. The recipe and the sizes were chosen on this drive and on the kept tenth below, so expect a little less elsewhere. The figures say nothing about other weather, another country, or the night.
+*Missed* is somebody of whom less than half is covered, by height in pixels in a frame of 720. The recipe and the
+sizes were chosen on this drive and on the kept tenth below, so expect a little less elsewhere. The figures say
+nothing about other weather, another country, or the night.
 
 ## Pictures that no training saw
 
@@ -57,13 +66,17 @@ The median of a prediction, on {machine}:
 """
 DATA = """# What the models learned from
 
-No picture of any set is in the package. Every label of another set is read as a *set* of CamVid's 32 codes, so that one network learns from all of them (`nbs/train`). A tenth of each people set, chosen by a hash of the name, is kept aside and was in no training. A drive of CamVid, 0006R0 or 0016E5, is left out of each training that is measured on it.
+No picture of any set is in the package. Every label of another set is read as a *set* of CamVid's 32 codes, so that
+one network learns from all of them (`nbs/train`). A tenth of each people set, chosen by a hash of the name, is kept
+aside and was in no training. A drive of CamVid, 0006R0 or 0016E5, is left out of each training that is measured on
+it.
 
 ```
 {licence}
 ```
 """
-NEAR = {"fashion": "one person each, near", "voc": "photographs", "coco": "photographs", "streets_india": "other streets", "all": "all of them"}
+NEAR = {"fashion": "one person each, near", "voc": "photographs", "coco": "photographs",
+    "streets_india": "other streets", "all": "all of them"}
 DIALS = ("precise", "balanced", "cautious")
 
 
@@ -88,8 +101,10 @@ def figures(
     name = about["name"]
     drive, near = drive_rows(name)[-1], find("weights", model=name, weights="shipped", pictures="voc")
     own = next(ms for size, ms in times(name).items() if math.prod(map(int, size.split("x"))) == about["budget"])
-    return {"unseen_drive_people_covered": drive["recall"], "unseen_drive_missed_40px": ratio("missed_40", "of_40")(drive),
-        "unseen_drive_miou11": find("weights-labels", model=name)["miou11"], "photographs_people_covered": near["recall"], "predict_ms": own}
+    return {"unseen_drive_people_covered": drive["recall"], "unseen_drive_missed_40px": ratio("missed_40",
+        "of_40")(drive),
+        "unseen_drive_miou11": find("weights-labels", model=name)["miou11"],
+            "photographs_people_covered": near["recall"], "predict_ms": own}
 
 
 def scales(
@@ -108,11 +123,19 @@ def model_card(
     near = [find("weights", model=name, weights="shipped", pictures=kind) for kind in NEAR]
     animals = [r for r in read("weights-animals")["rows"] if r["model"] == name]
     half = ratio("under_half", "of_pictures")
-    return MODEL.format(**{**about, "scales": scales(about["scales"]), "recipe": "\n    ".join(about["recipe"])}, **{k: drive[k] for k in ("drive", "frames", "miou11", "acc32")},
-        megabytes=(WEIGHTS/about["file"]).stat().st_size/1e6, nbs="../../nbs/experiments", date=read("weights")["date"], machine=read("weights-times")["machine"],
-        people=table(drive_rows(name), {"dial": "dial", "people's pixels covered": percent("recall"), "covered besides": percent("over_cover"), "missed of 20 px": ratio("missed_20", "of_20"), "of 40 px": ratio("missed_40", "of_40"), "of 80 px": ratio("missed_80", "of_80")}),
-        near=table(near, {"set": "pictures", "what": lambda r: NEAR[r["pictures"]], "pictures": "frames", "people's pixels covered": percent("recall"), "other pixels covered": percent("other_covered"), "pictures with less than half of the people covered": half}),
-        animals=table(animals, {"species": "species", "dial": "dial", "pictures": "frames", "their pixels covered": percent("recall"), "other pixels covered": percent("other_covered"), "pictures with less than half covered": half}),
+    return MODEL.format(**{**about, "scales": scales(about["scales"]), "recipe": "\n    ".join(about["recipe"])},
+        **{k: drive[k] for k in ("drive", "frames", "miou11", "acc32")},
+        megabytes=(WEIGHTS/about["file"]).stat().st_size/1e6, nbs="../../nbs/experiments",
+            date=read("weights")["date"], machine=read("weights-times")["machine"],
+        people=table(drive_rows(name), {"dial": "dial", "people's pixels covered": percent("recall"),
+            "covered besides": percent("over_cover"), "missed of 20 px": ratio("missed_20", "of_20"),
+            "of 40 px": ratio("missed_40", "of_40"), "of 80 px": ratio("missed_80", "of_80")}),
+        near=table(near, {"set": "pictures", "what": lambda r: NEAR[r["pictures"]], "pictures": "frames",
+            "people's pixels covered": percent("recall"), "other pixels covered": percent("other_covered"),
+            "pictures with less than half of the people covered": half}),
+        animals=table(animals, {"species": "species", "dial": "dial", "pictures": "frames",
+            "their pixels covered": percent("recall"), "other pixels covered": percent("other_covered"),
+            "pictures with less than half covered": half}),
         times=table(({"size": size, "ms": ms} for size, ms in times(name).items()), {"picture": "size", "ms": "ms"}))
 
 

@@ -1,9 +1,10 @@
-"""What it is worth to name the likeliest label with care: each step of `label_map`, on drives that the weights never saw.
+"""What it is worth to name the likeliest label with care: each step of `label_map`, on drives that the weights never
+saw.
 
 Nothing that is covered depends on it.
 
-example: python nbs/experiments/labels.py --blind 0016E5=runs/blind16/fast.onnx --recipe "what these weights learned from"
-"""
+example: python nbs/experiments/labels.py --blind 0016E5=runs/blind16/fast.onnx --recipe "what these weights learned
+from""""
 import argparse
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -41,20 +42,24 @@ def judge(
             has32 = frame.dataset == "camvid32"
             eleven[step] += confusion(MAP11[seen], MAP11[labels] if has32 else labels, VOID11 + 1, VOID11)
             if has32: full[step] += confusion(seen, labels, len(CODES), VOID)
-    for step in STEPS: yield {"step": step, "miou11": label_scores(eleven[step])["miou"], "acc32": label_scores(full[step])["accuracy"]}
+    for step in STEPS: yield {"step": step, "miou11": label_scores(eleven[step])["miou"],
+        "acc32": label_scores(full[step])["accuracy"]}
 
 
 def main() -> None:
     "Judges, prints, and records."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--blind", type=drive_and_file, nargs="+", required=True, metavar="DRIVE=FILE", help="weights that never saw a drive")
+    p.add_argument("--blind", type=drive_and_file, nargs="+", required=True, metavar="DRIVE=FILE",
+        help="weights that never saw a drive")
     p.add_argument("--recipe", default="", help="what these weights learned from and how, in words")
     a = p.parse_args()
     camvid = camvid_frames(find_shared(Path(__file__))/"camvid")
     frames = {drive: [f for f in camvid if f.drive == drive] for drive, _ in a.blind}
-    rows = [{"drive": drive, "frames": len(frames[drive]), **row} for drive, file in a.blind for row in judge(OnnxSegmenter(file), frames[drive])]
+    rows = [{"drive": drive, "frames": len(frames[drive]), **row} for drive, file in a.blind
+        for row in judge(OnnxSegmenter(file), frames[drive])]
     for row in rows: print(row)
-    how = f"labels.py: all labelled frames of each drive, by weights that left it out{f' ({a.recipe})' if a.recipe else ''}"
+    recipe = f" ({a.recipe})" if a.recipe else ""
+    how = f"labels.py: all labelled frames of each drive, by weights that left it out{recipe}"
     record("labels", rows, how, [file for _, file in a.blind])
 
 

@@ -1,7 +1,7 @@
 """How quick the commands for photos and clips are, and how much memory they take; deface beside them, on the same files.
 
-Whole commands are timed, from start to exit, each in turn and all over again. The clips are drawn. deface (PyPI) finds
-faces, where camredact covers whole people, so this compares times and nothing else.
+Whole commands are timed, from start to exit, each in turn and all over again. The clips are drawn. deface (PyPI)
+finds faces, where camredact covers whole people, so this compares times and nothing else.
 
 example: python nbs/experiments/media.py --deface /path/to/its/venv/bin/deface
          python nbs/experiments/media.py --only memory
@@ -41,9 +41,10 @@ def write(path: Path, pictures: Iterator[np.ndarray], rate: int = 15) -> Path:
 
 
 def peak(pid: int) -> float:
-    "MB that a process has held at most until now; what a child is said to have held (`ru_maxrss`) counts its parent's, too."
-    try: return next(int(line.split()[1])/1024 for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM"))
-    except (OSError, StopIteration): return 0.  # it has ended
+    "MB that a process has held at most until now; `ru_maxrss` of a child counts its parent's, too."
+    try: lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError: return 0.  # it has ended
+    return next((int(line.split()[1])/1024 for line in lines if line.startswith("VmHWM")), 0.)
 
 
 def run(command: list[str]) -> tuple[float, float]:
@@ -65,10 +66,12 @@ def clips(
     "Frames a second of each command on each clip."
     for name, (h, w, n) in CLIPS.items():
         clip = write(folder/f"{name}.mp4", (s.picture for s in draw_clip(1, n, h, w)))
-        ways = {m: [*OURS, "clip", str(clip), "-o", str(folder/f"{m}.mp4"), "--model", m, "--overwrite"] for m in ("fast", "accurate")}
+        ways = {m: [*OURS, "clip", str(clip), "-o", str(folder/f"{m}.mp4"), "--model", m, "--overwrite"]
+            for m in ("fast", "accurate")}
         if deface: ways["deface"] = [deface, str(clip), "-o", str(folder/"deface.mp4")]
         taken = [{way: run(command)[0] for way, command in ways.items()} for _ in range(rounds)]
-        for way in ways: yield {"what": f"clip, {name}", "by": way, "files": 1, "frames": n, "a_second": n/statistics.median(t[way] for t in taken), "mb": None}
+        for way in ways: yield {"what": f"clip, {name}", "by": way, "files": 1, "frames": n,
+            "a_second": n/statistics.median(t[way] for t in taken), "mb": None}
 
 
 def memory(
@@ -79,7 +82,8 @@ def memory(
     for minutes in (2, 20):
         clip = write(folder/f"{minutes}.mp4", (lap[i % 90] for i in range(5*60*minutes)), 5)
         mb = run([*OURS, "clip", str(clip), "-o", str(folder/f"{minutes}.out.mp4")])[1]
-        yield {"what": f"clip of {minutes} minutes, 320x240", "by": "fast", "files": 1, "frames": 5*60*minutes, "a_second": None, "mb": mb}
+        yield {"what": f"clip of {minutes} minutes, 320x240", "by": "fast", "files": 1, "frames": 5*60*minutes,
+            "a_second": None, "mb": mb}
 
 
 def photos(
@@ -90,9 +94,12 @@ def photos(
     for h, w, n in ((720, 960, 20), (3000, 4000, 6)):
         into = folder/f"{w}x{h}"
         into.mkdir()
-        for i in range(n): cv2.imwrite(str(into/f"{i}.jpg"), cv2.resize(draw_street(i, 720, 960).picture, (w, h))[..., ::-1])
-        taken = [run([*OURS, "photo", str(into), "-o", str(folder/f"out{w}-{k}"), "--format", "jpg"]) for k in range(rounds)]
-        yield {"what": f"photos, {w}x{h}", "by": "fast", "files": n, "frames": None, "a_second": n/statistics.median(t for t, _ in taken), "mb": max(m for _, m in taken)}
+        for i in range(n): cv2.imwrite(str(into/f"{i}.jpg"), cv2.resize(draw_street(i, 720, 960).picture, (w, h))[...,
+            ::-1])
+        taken = [run([*OURS, "photo", str(into), "-o", str(folder/f"out{w}-{k}"), "--format", "jpg"])
+            for k in range(rounds)]
+        yield {"what": f"photos, {w}x{h}", "by": "fast", "files": n, "frames": None,
+            "a_second": n/statistics.median(t for t, _ in taken), "mb": max(m for _, m in taken)}
 
 
 def main() -> None:
@@ -103,10 +110,12 @@ def main() -> None:
     p.add_argument("--only", choices=("clips", "photos", "memory"), help="one part; the rows of the others stay")
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        parts = {"clips": clips(Path(name), a.deface, a.rounds), "photos": photos(Path(name), a.rounds), "memory": memory(Path(name))}
+        parts = {"clips": clips(Path(name), a.deface, a.rounds), "photos": photos(Path(name), a.rounds),
+            "memory": memory(Path(name))}
         rows = [row for part, found in parts.items() if a.only in (None, part) for row in found]
     for row in rows: print(row)
-    how = "media.py: whole commands; drawn clips in H.264 at 15 frames a second; medians of rounds taken in turn; deface 1.5.0 with its defaults; memory is the most that was resident, of clips of five frames a second"
+    how = ("media.py: whole commands; drawn clips in H.264 at 15 frames a second; medians of rounds taken in turn; "
+        "deface 1.5.0 with its defaults; memory is the most that was resident, of clips of five frames a second")
     record("media", replaced("media", rows, "what", "by"), how, sorted(weights_folder().glob("*.onnx")))
 
 

@@ -41,7 +41,8 @@ def labelled(
     "Every second frame of a drive that has 32 labels, at 960x720."
     names = [name for name in split_names("train") if name.startswith(drive)]
     frames = camvid_frames(find_shared(Path(__file__))/"camvid", names)[::2]
-    truths = (cv2.resize(read_truth(f)[0].astype(np.uint8), (960, 720), interpolation=cv2.INTER_NEAREST) for f in frames)
+    truths = (cv2.resize(read_truth(f)[0].astype(np.uint8), (960, 720), interpolation=cv2.INTER_NEAREST)
+        for f in frames)
     return [(cv2.resize(read_rgb(f), (960, 720)), truth > 0) for f, truth in zip(frames, truths)]
 
 
@@ -69,7 +70,8 @@ def judge(
     missed = np.array([*found["missed"].values(), (0, 0)])
     groups = {f"{a}-{b}": pair for a, b, pair in zip(HEIGHTS, (*HEIGHTS[1:], ""), (missed[:-1] - missed[1:]).tolist())}
     parts = {f"{what}_{group}": k for group, pair in groups.items() for what, k in zip(("missed", "of"), pair)}
-    return {"way": way, "smaller": n, "photos": found["frames"], "recall": found["recall"], "missed": missed[1, 0]/missed[1, 1],
+    return {"way": way, "smaller": n, "photos": found["frames"], "recall": found["recall"], "missed": missed[1,
+        0]/missed[1, 1],
         "of": missed[1, 1], "other_covered": found["other_covered"],
         "seconds_a_photo": (time.monotonic() - began)/found["frames"], **parts}
 
@@ -83,8 +85,9 @@ def main() -> None:
     pairs, detector = labelled(a.drive), make_detector(dial="cautious", segmenter=OnnxSegmenter(a.blind))
     rows = [judge(pairs, n, way, detector) for way in WAYS for n in (1, 2, 4)]
     for row in rows: print(row)
-    how = (f"photo_scale.py; {len(pairs)} frames of CamVid's drive {a.drive} (every second of those with 32 labels, 960x720), "
-        "put together 1, 4 and 16 to a picture, by weights that never saw the drive; preset no people, dial cautious; "
+    how = (f"photo_scale.py; {len(pairs)} frames of CamVid's drive {a.drive} (every second of those with 32 labels, "
+        "960x720), put together 1, 4 and 16 to a picture, by weights that never saw the drive; "
+        "preset no people, dial cautious; "
         "missed: somebody at least 20 pixels tall in the single frame of whom less than half is covered")
     record("photo_scale", rows, how, [a.blind])
 

@@ -23,7 +23,7 @@ Value = str | int | float | bool | None
 def plain(
     value: object,  # of a row; numpy's numbers too
 ) -> Value:
-    "The value as JSON has it, floats to four significant digits and NaN as null; raises TypeError where a row is not flat."
+    "The value for JSON: floats with four digits, NaN as null; raises TypeError where a row is not flat."
     if value is None or isinstance(value, (str, bool)): return value
     if isinstance(value, Integral): return int(value)
     if isinstance(value, Real): return None if isnan(value) else float(f"{value:.4g}")
@@ -72,7 +72,7 @@ def record(
     files = {f"{p.parent.name}/{p.name}": sha12(p) for p in map(Path, weights)}
     about = {"how": how, "date": date.today().isoformat(), "commit": commit(), "machine": machine(), "weights": files}
     text = text_of(about, [{key: plain(value) for key, value in row.items()} for row in rows])
-    if (size := len(text.encode())) > LARGEST: raise ValueError(f"{name}: {size} bytes, and {LARGEST} is the most: fewer rows")
+    if (size := len(text.encode())) > LARGEST: raise ValueError(f"{name}: {size} bytes, not {LARGEST}: fewer rows")
     path = RESULTS/f"{name}.json"
     path.write_text(text, encoding="utf-8")
     return path
@@ -148,7 +148,8 @@ def about(
     "How, when, where and by which weights a result was measured, in Markdown."
     found = read(name)
     weights = ", ".join(f"`{file}` ({sha or 'hash not noted'})" for file, sha in found["weights"].items())
-    parts = [f"[{name}.json](results/{name}.json)", found["date"], f"commit {found['commit']}", found["machine"], weights]
+    parts = [f"[{name}.json](results/{name}.json)", found["date"], f"commit {found['commit']}", found["machine"],
+        weights]
     return f"<small>{', '.join(filter(None, parts))}. {found['how']}.</small>"
 
 

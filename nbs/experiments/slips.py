@@ -1,4 +1,5 @@
-"""Who slips: how often somebody who was covered is visible for a frame, with the ways of clips and those of the live camera.
+"""Who slips: how often somebody who was covered is visible for a frame, with the ways of clips and those of the live
+camera.
 
 Two sequences, stated apart: a drive of CamVid once a second and a clip of it fifteen times a second, by weights that
 never saw that drive.
@@ -25,8 +26,8 @@ from camredact.train.metrics import MatteScores, slips
 
 Pair = tuple[np.ndarray, np.ndarray]  # a picture uint8[720,960,3], and where people are, bool[360,480]
 Suspects = list[tuple[np.ndarray, np.ndarray]]  # of each frame the matte, and that of the low threshold
-HOW = ("slips.py; the preset no people, mattes of single frames at the model's budget, then the modes of camredact.media.hysteresis, "
-    "whose low threshold was chosen on these frames of 0016E5; live: the mattes that the dial holds, "
+HOW = ("slips.py; the preset no people, mattes of single frames at the model's budget, then the modes of "
+    "camredact.media.hysteresis, whose low threshold was chosen on these frames of 0016E5; live: the mattes that the dial holds, "
     "and the next one's where it looks ahead")
 
 
@@ -38,7 +39,8 @@ def sequence(
     names = [name for name in split_names("val" if quick else "train") if name.startswith(drive)]
     if not names: return []
     frames = camvid_frames(find_shared(Path(__file__))/"camvid", names)
-    truths = (cv2.resize(read_truth(f)[0].astype(np.uint8), (480, 360), interpolation=cv2.INTER_NEAREST) for f in frames)
+    truths = (cv2.resize(read_truth(f)[0].astype(np.uint8), (480, 360), interpolation=cv2.INTER_NEAREST)
+        for f in frames)
     return [(cv2.resize(read_rgb(f), (960, 720)), truth > 0) for f, truth in zip(frames, truths)]
 
 
@@ -75,20 +77,24 @@ def judge(
         detector = make_detector(PRESETS["no people"], name, net)
         looks = [detector.suspect(rgb) for rgb, _ in pairs]
         ways = {mode: partial(steps, mode=mode) for mode in MODES}
-        if quick: ways |= {f"live{', looking ahead'*on}": partial(live, ahead=on, hold=dial.hold) for on in (False, True)}
+        if quick: ways |= {f"live{', looking ahead'*on}": partial(live, ahead=on, hold=dial.hold) for on in (False,
+            True)}
         for way, mattes in ways.items():
             cover, scores = [fit_matte(m, *t.shape) for m, (_, t) in zip(mattes(pairs, looks), pairs)], MatteScores()
             for matte, (_, truth) in zip(cover, pairs): scores.update(matte, truth)
             lost, of = slips([t for _, t in pairs], cover)
-            yield {"dial": name, "way": way, "slips": lost, "of": of, **{k: scores.compute()[k] for k in ("recall", "over_cover")}}
+            yield {"dial": name, "way": way, "slips": lost, "of": of, **{k: scores.compute()[k] for k in ("recall",
+                "over_cover")}}
 
 
 def main() -> None:
     "Judges, prints, and records."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--blind", type=drive_and_file, nargs="+", required=True, metavar="DRIVE=FILE", help="weights that never saw the drive")
+    p.add_argument("--blind", type=drive_and_file, nargs="+", required=True, metavar="DRIVE=FILE",
+        help="weights that never saw the drive")
     a = p.parse_args()
-    found = {(drive, quick): (sequence(drive, quick), OnnxSegmenter(file)) for drive, file in a.blind for quick in (False, True)}
+    found = {(drive, quick): (sequence(drive, quick), OnnxSegmenter(file)) for drive, file in a.blind
+        for quick in (False, True)}
     rows = [{"frames": drive, "a_second": "15" if quick else "one", "of_frames": len(pairs), **row}
         for (drive, quick), (pairs, net) in found.items() if pairs for row in judge(pairs, net, quick)]
     for row in rows: print(row)
