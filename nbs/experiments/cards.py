@@ -1,5 +1,4 @@
-"""Writes the cards beside the weights: `fast.md` and `accurate.md`, `data.md`, and the five figures in each model's
-JSON.
+"""Writes the cards beside the weights: a page for each model, `data.md`, and the five figures in each model's JSON.
 
 Every figure comes from the records; a test fails where a card says something else.
 

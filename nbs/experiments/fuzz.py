@@ -34,8 +34,8 @@ def main() -> int:
     a = p.parse_args()
     found, how = campaign(a.seconds, a.first), f"fuzz.py --seconds {a.seconds:g} --first {a.first}"
     print(*found["failed"], *by_kind(found["became"]), sep="\n")
-    summary = {"files": found["files"], "failed": len(found["failed"]), **{k: found[k] for k in ("slowest_s",
-        "most_mb")}}
+    figures = {key: found[key] for key in ("slowest_s", "most_mb")}
+    summary = {"files": found["files"], "failed": len(found["failed"]), **figures}
     print(summary)
     if not a.dry:
         record("fuzz", [summary], how)

@@ -1,10 +1,9 @@
-"""What it is worth to name the likeliest label with care: each step of `label_map`, on drives that the weights never
-saw.
+"""What each step of `label_map` is worth, on drives that the weights never saw.
 
 Nothing that is covered depends on it.
 
-example: python nbs/experiments/labels.py --blind 0016E5=runs/blind16/fast.onnx --recipe "what these weights learned
-from""""
+example: python nbs/experiments/labels.py --blind 0016E5=runs/blind16/fast.onnx
+"""
 import argparse
 from collections import defaultdict
 from collections.abc import Callable, Iterator

@@ -142,10 +142,10 @@ def window(tab: Tab, seconds: float, length: int, during: Callable[[], Any] | No
     frames = [n for n, _ in groupby(n for n, _ in shown if n is not None)]
     ages = [(raw - n) % length * 1000 / FPS for n, raw in shown if None not in (n, raw)]
     answers = [ms for at, ms in tab.js("() => window.__answers") if start <= at < end]
-    return {"fps": round((len(frames) - 1) / (end - start) * 1000, 1), "unreadable": round(sum(n is None for n,
-        _ in shown) / max(1, len(shown)), 3),
-        "answer_p50_ms": q(answers, .5), "answer_p95_ms": q(answers, .95), "age_p50_ms": q(ages, .5),
-            "age_p95_ms": q(ages, .95),
+    unread = sum(n is None for n, _ in shown)/max(1, len(shown))
+    return {"fps": round((len(frames) - 1)/(end - start)*1000, 1), "unreadable": round(unread, 3),
+        **{f"answer_p{share}_ms": q(answers, share/100) for share in (50, 95)},
+        **{f"age_p{share}_ms": q(ages, share/100) for share in (50, 95)},
         "widget_answer_ms": q([float(s["answerMs"]) for s in samples if s.get("answerMs")], .5)}
 
 

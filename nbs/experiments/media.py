@@ -1,4 +1,4 @@
-"""How quick the commands for photos and clips are, and how much memory they take; deface beside them, on the same files.
+"""How fast the commands for photos and clips are, and how much memory they take; deface on the same files beside them.
 
 Whole commands are timed, from start to exit, each in turn and all over again. The clips are drawn. deface (PyPI)
 finds faces, where camredact covers whole people, so this compares times and nothing else.

@@ -149,7 +149,7 @@ def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) 
 
 
 def learner(path: str | None) -> str | None:
-    "The .pth that the shipped model was exported from: the one given, or the nearest in runs/, if eight bits explain the rest."
+    "The .pth of the shipped model: the one given or the nearest in runs/, if eight bits explain the rest."
     from camredact.train.network import TorchSegmenter
     rgb, wanted = cv2.imdecode(np.frombuffer(street(256, 320), np.uint8), cv2.IMREAD_COLOR_RGB), load("fast")
     found = {}
@@ -386,7 +386,7 @@ def missed(
             0)) > 10: bad.append(f"{ms} ms, not 10, for all but predict with {n} at once")
     for h in found.get("hostile", []):
         bad += [f"{key}: {h[key]}" for key in ("raw_pixels", "crashes", "5xx_but_503") if h[key]]
-        if 2*h["reached_the_decoder"] < h["requests"]: bad.append(f"{h['reached_the_decoder']} reached the decoder, not half")
+        if 2*(n := h["reached_the_decoder"]) < h["requests"]: bad.append(f"{n} reached the decoder, not half")
     bad += [f"{row['to_first_answer_s']:.2f} s to the first answer, not 3" for row in found.get("start", [])
         if row["to_first_answer_s"] > 3]
     return bad + [f"{row['lint']} lines of the Dockerfile are wrong" for row in found.get("image", []) if row["lint"]]

@@ -1,5 +1,4 @@
-"""Who slips: how often somebody who was covered is visible for a frame, with the ways of clips and those of the live
-camera.
+"""How often somebody who was covered is visible for a frame, with the ways of clips and those of the live camera.
 
 Two sequences, stated apart: a drive of CamVid once a second and a clip of it fifteen times a second, by weights that
 never saw that drive.
@@ -27,8 +26,8 @@ from camredact.train.metrics import MatteScores, slips
 Pair = tuple[np.ndarray, np.ndarray]  # a picture uint8[720,960,3], and where people are, bool[360,480]
 Suspects = list[tuple[np.ndarray, np.ndarray]]  # of each frame the matte, and that of the low threshold
 HOW = ("slips.py; the preset no people, mattes of single frames at the model's budget, then the modes of "
-    "camredact.media.hysteresis, whose low threshold was chosen on these frames of 0016E5; live: the mattes that the dial holds, "
-    "and the next one's where it looks ahead")
+    "camredact.media.hysteresis, whose low threshold was chosen on these frames of 0016E5; "
+    "live: the mattes that the dial holds, and the next one's where it looks ahead")
 
 
 def sequence(
