@@ -56,8 +56,7 @@ service_bench: $(ENV)-dev        ## the service under load, into cards/metrics.j
 train: $(ENV)-dev        ## trains: make train ARGS="--help"
 	.venv/bin/camredact train $(ARGS)
 
-docs: $(ENV)-dev        ## README.md, and a site in _docs/html
-	.venv/bin/python -m pip install -qq -e '.[docs]'
+docs: $(ENV)-dev        ## README.md, and a site in _docs/html; no network, no quarto
 	.venv/bin/python nbs/_docs.py readme site
 
 env: $(ENV)-dev        ## .venv with everything that tests and training need
