@@ -83,7 +83,7 @@ def cell_markdown(
 ) -> list[str]:
     "What the README shows of a cell; links, which are relative to nbs/, become relative to the root."
     source = text(cell["source"])
-    if cell["cell_type"] == "markdown": return [re.sub(r"\]\((?!\w+:|[#/])", "](nbs/", source).replace("](nbs/../", "](").strip()]
+    if cell["cell_type"] == "markdown": return [LINK.sub(r"](nbs/\1", source).replace("](nbs/../", "](").strip()]
     asked, code = directives(source)
     if {"hide", "default_exp"} & set(asked): return []
     parts = [] if asked.get("echo") == "false" else [f"```python\n{code}\n```"]
@@ -96,8 +96,7 @@ def render(
 ) -> tuple[str, dict[str, bytes]]:
     "The README, and its pictures by path."
     pictures: dict[str, bytes] = {}
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    parts = [part for cell in cells for part in cell_markdown(cell, pictures) if part]
+    parts = [part for cell in cells(notebook) for part in cell_markdown(cell, pictures) if part]
     return "\n\n".join(parts) + "\n", pictures
 
 
@@ -108,13 +107,26 @@ def readme() -> None:
     for path, data in pictures.items(): (ROOT/path).write_bytes(data)
 
 
+def cells(
+    notebook: Path,  # any of them
+) -> list[dict[str, Any]]:
+    "Its cells, as they are stored."
+    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+
+
+def notebooks() -> list[Path]:
+    "All notebooks, relative to nbs/ and without suffix."
+    found = (p for p in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+    return [p.relative_to(NBS).with_suffix("") for p in found]
+
+
 def order() -> dict[str, list[str]]:
     "The site's pages by room, without suffix: first those that the index links, in its order, then the others."
-    linked = [t for cell in json.loads((NBS/"index.ipynb").read_text(encoding="utf-8"))["cells"] for t in LINK.findall(text(cell["source"]))]
-    place = {name.removesuffix(".ipynb"): n for n, name in reversed([*enumerate(linked)])}
+    linked = [t.removesuffix(".ipynb") for cell in cells(NBS/"index.ipynb") for t in LINK.findall(text(cell["source"]))]
+    place = {name: n for n, name in reversed([*enumerate(linked)])}
     pages: dict[str, list[str]] = {room: [] for room in ROOMS}
-    found = [p.relative_to(NBS).with_suffix("") for p in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts and p.stem != "index"]
-    for path in sorted(found, key=lambda p: (place.get(str(p), len(place)), p)): pages[str(path.parent)].append(str(path))
+    for path in sorted(notebooks(), key=lambda p: (place.get(p.as_posix(), len(place)), p)):
+        if path.name != "index": pages[path.parent.as_posix()].append(path.as_posix())
     return {**pages, "Project": PROJECT}
 
 
@@ -147,13 +159,10 @@ def cell_page(
     return {**cell, "source": code, "metadata": {"tags": ["remove-input"] if asked.get("echo") == "false" else []}}
 
 
-def toctree(
-    caption: str,      # of the part of the sidebar
-    pages: list[str],  # names without suffix
-) -> str:
-    "A part of the sidebar."
-    names = "\n".join(pages)
-    return f"```{{toctree}}\n:hidden:\n:caption: \"{caption}\"\n\n{names}\n```"
+def sidebar() -> str:
+    "The directives that make Sphinx's sidebar, a caption for each room."
+    tree = '```{{toctree}}\n:hidden:\n:caption: "{}"\n\n{}\n```'
+    return "\n\n".join(tree.format(ROOMS.get(room, room), "\n".join(pages)) for room, pages in order().items() if pages)
 
 
 def write_page(
@@ -161,14 +170,15 @@ def write_page(
     site: Path,  # the folder of Sphinx's sources
 ) -> None:
     "Writes one of Sphinx's sources: a notebook of nbs/, or Markdown of the project's top."
-    if not (NBS/f"{name}.ipynb").is_file():
-        (site/f"{name}.md").write_text(relink((ROOT/f"{name}.md").read_text(encoding="utf-8"), ROOT/f"{name}.md", site), encoding="utf-8")
+    if name in PROJECT:
+        markdown = (ROOT/f"{name}.md").read_text(encoding="utf-8")
+        (site/f"{name}.md").write_text(relink(markdown, ROOT/f"{name}.md", site), encoding="utf-8")
         return
-    nb = json.loads((NBS/f"{name}.ipynb").read_text(encoding="utf-8"))
-    nb["cells"] = [c for cell in nb["cells"] if (c := cell_page(cell, NBS/f"{name}.ipynb", site))]
+    page = NBS/f"{name}.ipynb"
+    nb = json.loads(page.read_text(encoding="utf-8"))
+    nb["cells"] = [shown for cell in nb["cells"] if (shown := cell_page(cell, page, site))]
     if name == "index":
-        trees = [toctree(ROOMS.get(room, room), pages) for room, pages in order().items() if pages]
-        nb["cells"].append({"cell_type": "markdown", "id": "toctree", "metadata": {}, "source": "\n\n".join(trees)})
+        nb["cells"].append({"cell_type": "markdown", "id": "sidebar", "metadata": {}, "source": sidebar()})
     (site/name).parent.mkdir(parents=True, exist_ok=True)
     (site/f"{name}.ipynb").write_text(json.dumps(nb), encoding="utf-8")
 
@@ -189,7 +199,8 @@ def setup(
     app: Any,  # Sphinx's
 ) -> None:
     "Makes MathML one of Sphinx's ways to write formulas."
-    app.add_html_math_renderer("mathml", (partial(write_formula, block=False), None), (partial(write_formula, block=True), None))
+    inline, block = (partial(write_formula, block=b) for b in (False, True))
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
 
 
 def site(
@@ -205,13 +216,14 @@ def site(
     sys.modules.setdefault("_docs", sys.modules[__name__])  # where Sphinx looks for `setup`
     options = {**OPTIONS, "extensions": [*OPTIONS["extensions"], "_docs"]}
     with docutils_namespace():
-        app = Sphinx(source, None, out/"html", out/"doctrees", "html", options, status=None, freshenv=True, warningiserror=True)
+        app = Sphinx(source, None, out/"html", out/"doctrees", "html", options, status=None, warningiserror=True)
         app.build()
     return app.statuscode
 
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or ["readme"]
-    if unknown := set(wanted) - {"readme", "site"}: sys.exit(f"no such document: {', '.join(sorted(unknown))}; there are readme and site")
+    unknown = sorted(set(wanted) - {"readme", "site"})
+    if unknown: sys.exit(f"no such document: {', '.join(unknown)}; there are readme and site")
     if "readme" in wanted: readme()
     if "site" in wanted: sys.exit(site())

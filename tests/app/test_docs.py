@@ -38,7 +38,7 @@ def broken(html: Path) -> Iterator[str]:
     for path, page in pages.items():
         for link in [*page.links, *page.loads]:
             parts = urlsplit(link)
-            if parts.scheme and link in page.links: continue  # other places may be linked, but nothing is loaded from there
+            if parts.scheme and link in page.links: continue  # pages may link other places, but load nothing from there
             target = (path.parent/unquote(parts.path)).resolve() if parts.path else path
             fine = not parts.netloc and target.is_file()
             if fine and target in pages and parts.fragment: fine = unquote(parts.fragment) in pages[target].anchors
@@ -65,8 +65,7 @@ def test_sidebar_has_the_rooms_in_reading_order(html: Path) -> None:
 
 
 def test_every_notebook_is_a_page(html: Path) -> None:
-    notebooks = {p.relative_to(_docs.NBS).with_suffix(".html") for p in _docs.NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts}
-    assert {p for p in notebooks if not (html/p).exists()} == set()
+    assert {p for p in _docs.notebooks() if not (html/p).with_suffix(".html").exists()} == set()
 
 
 def test_formulas_are_drawn_by_the_browser_alone(html: Path) -> None:
@@ -84,7 +83,8 @@ def notebook(path: Path, *cells: str) -> None:
 
 @pytest.mark.parametrize("link", ["core/gone.ipynb", "../GONE", "#gone", "core/redact.ipynb#gone"])
 def test_link_that_leads_nowhere_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str) -> None:
-    for name, value in {"NBS": tmp_path/"nbs", "ROOT": tmp_path, "PROJECT": []}.items(): monkeypatch.setattr(_docs, name, value)
+    for name, value in {"NBS": tmp_path/"nbs", "ROOT": tmp_path, "PROJECT": []}.items():
+        monkeypatch.setattr(_docs, name, value)
     notebook(tmp_path/"nbs"/"index.ipynb", "# Here", f"[there]({link}) and [here](core/redact.ipynb)")
     notebook(tmp_path/"nbs"/"core"/"redact.ipynb", "# Redact")
     failed = _docs.site(tmp_path/"out") != 0
