@@ -78,7 +78,6 @@ def test_release_needs_no_password() -> None:
     assert "secrets." not in WORKFLOWS["release"].read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("version", "why"), [("9.9.9", "settings.ini says"), ("0.1.0", "CHANGELOG.md has no part")])
-def test_release_of_another_version_is_refused(version: str, why: str) -> None:
-    done = subprocess.run(["bash", ROOT/".ci"/"release", version], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and why in done.stderr and "\n" not in done.stderr.strip()
+def test_release_of_another_version_is_refused() -> None:
+    done = subprocess.run(["bash", ROOT/".ci"/"release", "9.9.9"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and "settings.ini says" in done.stderr and "\n" not in done.stderr.strip()
