@@ -1,5 +1,5 @@
 # CONTRIBUTING.md says what each verb is for; ARGS are passed on: make live ARGS="--source demo"
-.PHONY: help env live serve test nbdev_test py_test js_test prep check measure bench train docs
+.PHONY: help env live serve test nbdev_test py_test js_test prep check measure bench train docs release
 ENV := .venv/made-$(shell pwd | cksum | cut -d' ' -f1)
 META := settings.ini setup.py
 
@@ -42,9 +42,11 @@ bench: measure        ## the same for the live camera
 train: $(ENV)-dev        ## trains: make train ARGS="--help"
 	.venv/bin/camredact train $(ARGS)
 
-docs: $(ENV)-dev        ## README.md, and a site in _docs/html
-	.venv/bin/python -m pip install -qq -e '.[docs]'
+docs: $(ENV)-dev        ## README.md, and a site in _docs/html; no network, no quarto
 	.venv/bin/python nbs/_docs.py readme site
+
+release: $(ENV)-dev        ## dist/: builds sdist and wheel, checks them, tries the wheel in an empty environment
+	@.ci/release $(ARGS)
 
 env: $(ENV)-dev        ## .venv with everything that tests and training need
 
