@@ -1,4 +1,4 @@
-"""The learner's file of what ships, got back from its eight bits: to export it anew, to train on from it, or to run it in torch.
+"""The learner's file of what ships, got back from its eight bits: to export, to train on from it, or to run it in torch.
 
 A convolution's weights are its whole numbers times their steps, with the batch normalisation that was folded into them.
 So the network computes what the file computes, but for the rounding of its maps. For a training that starts here, each
@@ -6,10 +6,9 @@ normalisation is given what comes in, measured on the training's pictures, or th
 of the weights are not those that they were trained with, though, and the rate must suit them: one try, eight epochs at
 8e-4, ended worse than it began on the kept-aside photographs.
 
-example: python cards/recover.py fast runs/recovered/fast.pth
+example: python nbs/experiments/recover.py fast runs/recovered/fast.pth
 """
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,11 @@ from onnx.numpy_helper import to_array
 from torch import nn
 
 from camredact.core.categories import CODES
-from camredact.train.data import find_shared, split_items, street_loaders
-from camredact.train.recipes import BUDGETS, FastNet, find_items
-
-WEIGHTS = Path(__file__).parents[1]/"camredact"/"weights"
+from camredact.core.models import card, weights_folder
+from camredact.train.augment import street_loaders
+from camredact.train.data import find_shared, split_frames
+from camredact.train.network import BUDGETS, FastNet
+from camredact.train.recipes import Recipe, find_data
 
 
 def values(graph: onnx.GraphProto) -> dict[str, np.ndarray]:
@@ -57,9 +57,11 @@ def recovered(path: Path) -> FastNet:
         name = next((m for m in names if f"net.{m}.weight" in n.input[1] and "_token_" not in n.input[1]), None)
         if name: found.setdefault(name, (known[n.input[1]], known[n.input[2]] if len(n.input) > 2 else None))
     for name in names: fold(modules[name], follower(modules, name), *found[name])
-    apart = {n.input[1].removeprefix("net.").removesuffix(".weight"): [known[i] for i in n.input[1:]] for n in graph.node if n.op_type == "BatchNormalization"}
+    apart = {n.input[1].removeprefix("net.").removesuffix(".weight"): [known[i] for i in n.input[1:]]
+        for n in graph.node if n.op_type == "BatchNormalization"}
     for name, kept in apart.items():  # a normalisation that was not folded
-        for value, into in zip(kept, ("weight", "bias", "running_mean", "running_var")): getattr(modules[name], into).data = torch.from_numpy(value.copy())
+        for value, into in zip(kept, ("weight", "bias", "running_mean", "running_var")):
+            getattr(modules[name], into).data = torch.from_numpy(value.copy())
     return net
 
 
@@ -75,7 +77,8 @@ def measure_norms(net: FastNet, batches: list[torch.Tensor]) -> None:
     "Gives every normalisation the mean and variance of what comes in; what the network computes stays."
     norms = [m for m in net.modules() if isinstance(m, nn.BatchNorm2d)]
     sums = {m: [] for m in norms}
-    hooks = [m.register_forward_pre_hook(lambda m, x: sums[m].append(torch.stack([x[0].mean((0, 2, 3)), x[0].square().mean((0, 2, 3))]))) for m in norms]
+    moments = lambda x: torch.stack([x.mean((0, 2, 3)), x.square().mean((0, 2, 3))])
+    hooks = [m.register_forward_pre_hook(lambda m, x: sums[m].append(moments(x[0]))) for m in norms]
     with torch.no_grad():
         for batch in batches: net(batch)
     for hook in hooks: hook.remove()
@@ -90,8 +93,8 @@ def measure_norms(net: FastNet, batches: list[torch.Tensor]) -> None:
 def crops(count: int, size: tuple[int, int]) -> list[torch.Tensor]:
     "Batches of the training's own crops; none where its pictures are not here."
     if not find_shared(): return []
-    camvid, people = find_items(None, None)
-    dls = street_loaders(split_items(camvid, people)[0], [], size, 8)
+    camvid, extra = find_data(sets=list(Recipe().shares))
+    dls = street_loaders(split_frames(camvid, extra)[0], [], size, 8)
     return [x.as_subclass(torch.Tensor) for (x, _), _ in zip(dls.train, range(count))]
 
 
@@ -102,11 +105,12 @@ def main() -> None:
     p.add_argument("out", type=Path, help="the .pth to write")
     a = p.parse_args()
     a.out.parent.mkdir(parents=True, exist_ok=True)
-    net = recovered(WEIGHTS/f"{a.name}.onnx")
+    net = recovered(weights_folder()/f"{a.name}.onnx")
     if batches := crops(24, (384, 512)): measure_norms(net, batches)
     else: print("CamVid is not here: the normalisations were not measured, so train on with care")
-    about = json.loads((WEIGHTS/f"{a.name}.json").read_text(encoding="utf-8"))
-    torch.save(dict(arch=a.name, config=net.config, size=[384, 512], budget=about["budget"], codes=list(CODES), state=net.state_dict()), a.out)
+    about = card(a.name)
+    torch.save(dict(arch=a.name, config=net.config, size=[384, 512], budget=about["budget"], codes=list(CODES),
+        state=net.state_dict()), a.out)
     print(f"{a.out}: from {about['file']}, sha256 {about['sha256'][:12]}")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from by_category import drive_and_file
+from common import drive_and_file
 from record import record
 
 from camredact.core.categories import PRESETS
