@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from camredact.core.segment import models
+from camredact.core.models import models
 
 COMMAND = [str(Path(sys.executable).with_name("camredact"))]
 needs_weights = pytest.mark.skipif(not models(), reason="no weights in camredact/weights")
