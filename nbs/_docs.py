@@ -40,6 +40,7 @@ OPTIONS = {  # of Sphinx
     "html_show_sourcelink": False,
     "html_math_renderer": "mathml",
     "nb_execution_mode": "off",
+    "nb_render_markdown_format": "myst",
     "myst_enable_extensions": ["dollarmath"],
     "myst_heading_anchors": 4,
     "suppress_warnings": ["myst.header", "misc.highlighting_failure", "toc.not_included"]}
@@ -121,9 +122,9 @@ def notebooks() -> list[Path]:
 
 
 def order() -> dict[str, list[str]]:
-    "The site's pages by room, without suffix: first those that the index links, in its order, then the others."
+    "The site's pages by room, without suffix: first those that the index links, in the order of their last links, then the others."
     linked = [t.removesuffix(".ipynb") for cell in cells(NBS/"index.ipynb") for t in LINK.findall(text(cell["source"]))]
-    place = {name: n for n, name in reversed([*enumerate(linked)])}
+    place = {name: n for n, name in enumerate(linked)}
     pages: dict[str, list[str]] = {room: [] for room in ROOMS}
     for path in sorted(notebooks(), key=lambda p: (place.get(p.as_posix(), len(place)), p)):
         if path.name != "index": pages[path.parent.as_posix()].append(path.as_posix())
@@ -153,9 +154,11 @@ def cell_page(
     site: Path,            # the folder of Sphinx's sources
 ) -> dict[str, Any] | None:
     "The cell as the site shows it: without directives, exported code like the rest; None: hidden."
-    asked, code = directives(text(cell["source"]))
     if cell["cell_type"] == "markdown": return {**cell, "source": relink(text(cell["source"]), page, site)}
+    asked, code = directives(text(cell["source"]))
     if {"hide", "default_exp"} & set(asked): return None
+    for data in (output.get("data", {}) for output in cell["outputs"]):
+        if "text/markdown" in data: data["text/markdown"] = relink(text(data["text/markdown"]), page, site)
     return {**cell, "source": code, "metadata": {"tags": ["remove-input"] if asked.get("echo") == "false" else []}}
 
 

@@ -1,5 +1,6 @@
 "The site: it builds without a network, its links lead somewhere, and its formulas are drawn."
 import json
+import re
 import sys
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -71,6 +72,11 @@ def test_every_notebook_is_a_page(html: Path) -> None:
 def test_formulas_are_drawn_by_the_browser_alone(html: Path) -> None:
     page = (html/"core"/"redact.html").read_text(encoding="utf-8")
     assert "<mi>τ</mi>" in page and r"\tau" not in page
+
+
+def test_tables_that_a_cell_prints_are_tables(html: Path) -> None:
+    page = (html/"index.html").read_text(encoding="utf-8")
+    assert re.search(r"<td[^>]*><p>[^<]*other pixels covered", page) and "| what |" not in page
 
 
 def notebook(path: Path, *cells: str) -> None:
