@@ -10,7 +10,7 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-# %% ../../nbs/train/augment.ipynb #b9663e86
+# %% ../../nbs/train/augment.ipynb #f552e027
 import cv2
 import numpy as np
 import fastai.callback.data  # noqa: F401 -- adds `weighted_dataloaders` to DataBlock
@@ -20,8 +20,8 @@ from fastai.data.transforms import IndexSplitter
 from fastai.vision.augment import Brightness, Contrast, RandTransform, Saturation, setup_aug_tfms
 from fastai.vision.core import PILImage, PILMask
 from fastai.vision.data import ImageBlock, MaskBlock
-from tqdm.auto import tqdm
 from ..core.categories import PEOPLE
+from ..core.files import progress_bar
 from .data import LabelledFrame, read_labels, read_rgb
 from .labels import LABEL_ID, UNKNOWN
 
@@ -127,12 +127,12 @@ def _scaled(
     to = lambda a, how: cv2.resize(a, size, interpolation=how)
     return Cutout(to(cutout.picture, smooth), to(cutout.ids, cv2.INTER_NEAREST), to(cutout.mask, smooth))
 
-# %% ../../nbs/train/augment.ipynb #12e420c6
+# %% ../../nbs/train/augment.ipynb #d0f247fa
 def cutouts(
     frames: Iterable[LabelledFrame],  # what is trained on, and nothing else
 ) -> list[Cutout]:
     "All things of all frames."
-    bar = tqdm(list(frames), desc="cutting out people", leave=False, disable=None)
+    bar = progress_bar(list(frames), "cutting out people")
     return [cutout for frame in bar for cutout in cut_out(read_rgb(frame), read_labels(frame))]
 
 # %% ../../nbs/train/augment.ipynb #ba9ed5ca

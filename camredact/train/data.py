@@ -16,13 +16,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-# %% ../../nbs/train/data.ipynb #5d5301fb
+# %% ../../nbs/train/data.ipynb #61941024
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm.auto import tqdm
-from ..app.cli import BadInput as InputError
-from ..core.categories import CODES, PEOPLE
+from ..core.categories import CODES, PEOPLE, InputError
+from ..core.files import progress_bar
 from .labels import LABEL_SETS, LUTS, MAP11, read_lines, translate, truth_of
 
 # %% ../../nbs/train/data.ipynb #a272fb03
@@ -213,7 +212,7 @@ def _shrunk(frame: LabelledFrame, folder: Path, side: int) -> LabelledFrame:
     Image.fromarray(cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST)).save(out.label)
     return out
 
-# %% ../../nbs/train/data.ipynb #aaf30ec9
+# %% ../../nbs/train/data.ipynb #e74df870
 def shrink(
     frames: Sequence[LabelledFrame],  # frames to copy
     folder: Path | str,               # where the copies go
@@ -222,6 +221,6 @@ def shrink(
 ) -> list[LabelledFrame]:             # the copies, in the same order
     "Smaller copies of `frames` for training, made once."
     one = partial(_shrunk, folder=Path(folder)/f"{TABLE_HASH}-{side}", side=side)
-    bar = partial(tqdm, total=len(frames), desc="making small copies", leave=False, disable=None)
+    bar = partial(progress_bar, what="making small copies", total=len(frames))
     if not workers: return list(bar(map(one, frames)))
     with ProcessPoolExecutor(workers) as pool: return list(bar(pool.map(one, frames, chunksize=8)))

@@ -12,11 +12,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-# %% ../../nbs/train/labels.ipynb #69561f87
+# %% ../../nbs/train/labels.ipynb #738a08e1
 import cv2
 import numpy as np
-from ..app.cli import BadInput as InputError
-from ..core.categories import CODES, COLOURS, PEOPLE, check_names
+from ..core.categories import CODES, COLOURS, PEOPLE, InputError, check_names
 
 # %% ../../nbs/train/labels.ipynb #2d2b3c7b
 GROUPS11 = {
