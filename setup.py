@@ -41,6 +41,6 @@ setup(
     package_data={cfg["lib_name"]: ["live/static/*", "weights/*"]},
     install_requires=lines("requirements"),
     extras_require={key.removesuffix("_requirements"): lines(key) for key in cfg if key.endswith("_requirements")},
-    entry_points={"console_scripts": lines("console_scripts")},
+    entry_points={"console_scripts": lines("console_scripts"), "camredact.engines": lines("engines")},
     cmdclass={"build_py": BuildPy},
 )

@@ -184,7 +184,7 @@ def recorder(lab: Studio, w: int, h: int, seconds: float) -> float:
 
 def loaded(model: str) -> Any:
     "The segmenter in this process."
-    from camredact.core.segment import load
+    from camredact.core.models import load
     if model != "double": return load(model)
     space: dict[str, Any] = {"Session": lambda **kw: None}
     exec(DOUBLE, space)

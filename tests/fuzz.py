@@ -175,7 +175,8 @@ def cleaned(data: bytes) -> bool:
     "Whether a clip came of it; one that shows what is hidden fails here, and so does an error of several lines."
     from tempfile import TemporaryDirectory
 
-    from camredact.media.clip import BadClip, Reader, redact_clip
+    from camredact.media.clip import redact_clip
+    from camredact.media.reader import BadClip, ClipReader
     from camredact.core.redact import checkerboard
     with TemporaryDirectory() as folder:
         source, out = Path(folder)/"in", Path(folder)/"out.mp4"
@@ -184,7 +185,7 @@ def cleaned(data: bytes) -> bool:
         except BadClip as e:
             assert str(e) and "\n" not in str(e) and not out.exists(), e
             return False
-        shots = list(Reader(out))
+        shots = list(ClipReader(out))
         assert len(shots) == done.frames
         for s in shots:
             upper = np.s_[:s.rgb.shape[0]//2 - 3]
@@ -232,7 +233,7 @@ def child(pipe: Connection) -> None:
     from queue import Queue
 
     from camredact.core.redact import hide_weights
-    from camredact.core.segment import FRAME_PIXELS, STILL_FORMATS, STILL_PIXELS, BadPicture, decode
+    from camredact.core.picture import FRAME_PIXELS, STILL_PIXELS, BadPicture, read_still
     from camredact.live.session import Session
     answers: Queue = Queue()
     message = {"kind": "frame", "page": "p", "weights": hide_weights(["Car"]).tolist(), "bar": 0, "dial": "precise", "model": "even"}
@@ -246,7 +247,7 @@ def child(pipe: Connection) -> None:
                 visible = cv2.imdecode(np.frombuffer(pngs[0], np.uint8), cv2.IMREAD_UNCHANGED)
                 assert visible.size <= FRAME_PIXELS and not visible[:len(visible)//2].any(), "a frame shows what is hidden"
             else: assert answer["error"] and "\n" not in answer["error"], answer
-            try: rgb = decode(data, STILL_PIXELS, STILL_FORMATS, orient=True)
+            try: rgb = read_still(data)
             except BadPicture as e: assert str(e) and "\n" not in str(e)
             else: assert rgb.dtype == np.uint8 and rgb.shape[2:] == (3,) and 0 < rgb.size <= 3*STILL_PIXELS
             pipe.send((name, "frame" if pngs or name == "clip" and cleaned(data) else "refused", time.process_time() - began))

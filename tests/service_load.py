@@ -97,7 +97,7 @@ def predictions(picture):
     with learn.no_bar(), learn.no_logging(): return learn.predict(PILImage.create(picture))[1].numpy()
 """
 OPENVINO = """
-from camredact.core.segment import load
+from camredact.core.models import load
 segmenter = load("fast", "openvino")
 
 def predictions(picture):
@@ -236,7 +236,8 @@ async def pound(port: int, clients: int, seconds: float, data: bytes) -> dict:
 def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) -> dict:
     "The model alone, called by as many threads in turn."
     from camredact.core.redact import hide_weights
-    from camredact.core.segment import STILL_BUDGET, look_size
+    from camredact.core.segment import look_size
+    from camredact.core.still import STILL_BUDGET
     from camredact.serve.service import InTurn
     model, weights, took = InTurn(load()), hide_weights(["Car"]), []
     rgb = np.random.default_rng(0).integers(0, 256, (*look_size(h, w, max(model.budget, STILL_BUDGET)), 3), dtype=np.uint8)
@@ -255,7 +256,7 @@ def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) 
 def learner(path: str | None) -> str | None:
     "The .pth that the shipped model was exported from: the one given, or the one in runs/ whose probabilities are nearest, if eight bits explain the rest."
     from camredact.train.export import TorchSegmenter
-    from camredact.core.segment import load
+    from camredact.core.models import load
     rgb, wanted = cv2.imdecode(np.frombuffer(street(256, 320), np.uint8), cv2.IMREAD_COLOR_RGB), load("fast")
     found = {}
     for p in [Path(path)] if path else sorted((ROOT / "runs").glob("*/*.pth")):
@@ -267,7 +268,9 @@ def learner(path: str | None) -> str | None:
 
 def old_code(network: str, h: int, w: int, path: str | None = None) -> str:
     "The program of the camera of 2020, for pictures of that size: its network, `FASTAI` or `OPENVINO`, looks at as many pixels as ours."
-    from camredact.core.segment import STILL_BUDGET, card, cores, look_size
+    from camredact.core.models import card
+    from camredact.core.segment import cores, look_size
+    from camredact.core.still import STILL_BUDGET
     known = {"size": tuple(map(int, look_size(h, w, max(card("fast")["budget"], STILL_BUDGET)))), "path": path, "threads": cores()}
     return OLD.format(network=network.format(**known), **known)
 
@@ -276,13 +279,13 @@ def stills(h: int, w: int, seconds: float, counts: list[int], path: str | None) 
     "Every server, with 1, 4 and 16 clients; and the model alone."
     from importlib.util import find_spec
 
-    from camredact.core.segment import load
+    from camredact.core.models import load
     data = request("/redact?categories=5,22,27", *form(street(h, w)))
     found: dict[str, Any] = {"picture": f"{w} x {h}"}
     path, openvino = learner(path), find_spec("openvino")
     absent = "skipped: OpenVINO is not installed: pip install 'camredact[openvino]'"
     for name, engine in {"onnxruntime": "auto", **({"openvino": "openvino"} if openvino else {})}.items():
-        with Running(f"lambda name: load(name, {engine!r})", "()", WIDE_OPEN, "from camredact.core.segment import load") as server:
+        with Running(f"lambda name: load(name, {engine!r})", "()", WIDE_OPEN, "from camredact.core.models import load") as server:
             found[name] = {n: alone(pound(server.port, n, seconds, data)) for n in counts}
         found[f"bare {name}"] = {n: bare(lambda engine=engine: load("fast", engine), h, w, n, seconds) for n in counts}
     if not openvino: found["openvino"] = absent
@@ -301,7 +304,8 @@ async def watch(port: int, clients: int, seconds: float, rate: float = 15.) -> l
     from websockets.asyncio.client import connect
 
     from camredact.core.redact import hide_weights
-    from camredact.core.segment import card, model_size
+    from camredact.core.models import card
+    from camredact.core.segment import model_size
     from camredact.serve.service import pack, unpack
     h, w = model_size(480, 640, card("fast")["budget"])
     jpeg, weights = street(h, w), hide_weights(["Car"]).tolist()
@@ -330,7 +334,7 @@ async def watch(port: int, clients: int, seconds: float, rate: float = 15.) -> l
 def live(seconds: float, most: int = 16, least: float = 5.) -> dict:
     "How many live cameras get `least` frames a second each."
     found: dict[str, Any] = {}
-    with Running("load", "()", WIDE_OPEN, "from camredact.core.segment import load") as server:
+    with Running("load", "()", WIDE_OPEN, "from camredact.core.models import load") as server:
         for n in (1, 2, 4, 6, 8, 12, most):
             fps = alone(watch(server.port, n, seconds))
             found[n] = {"least_fps": round(min(fps), 2), "mean_fps": round(fmean(fps), 2)}
@@ -397,7 +401,7 @@ def hostile(n: int, first: int = 0, clients: int = 8) -> dict:
 def start() -> dict:
     "Seconds from the command to the first redacted picture."
     data = request("/redact?categories=5", *form(street(300, 300)))
-    with Running("load", "()", "", "from camredact.core.segment import load") as server:
+    with Running("load", "()", "", "from camredact.core.models import load") as server:
         status, _, _ = alone(ask(server.port, data))
         assert status == 200, status
         return {"to_first_answer_s": round(time.perf_counter() - server.began, 2)}
@@ -477,7 +481,7 @@ def memory(minutes: float) -> dict:
     "Growth of the server's memory while four clients ask and two cameras watch, after a minute's start."
     samples: list[tuple[float, float]] = []
     data = request("/redact?categories=5", *form(street(300, 300)))
-    with Running("load", "()", WIDE_OPEN, "from camredact.core.segment import load") as server:
+    with Running("load", "()", WIDE_OPEN, "from camredact.core.models import load") as server:
         watched, began = psutil.Process(server.process.pid), time.perf_counter()
         async def sample() -> None:
             while time.perf_counter() - began < 60*minutes:
@@ -540,7 +544,7 @@ def page(seconds: float) -> dict:
 
     from camredact.streets.street import draw_clip, write_mjpeg
     found = {}
-    with tempfile.TemporaryDirectory() as folder, Running("load", "()", "", "from camredact.core.segment import load") as server, sync_playwright() as p:
+    with tempfile.TemporaryDirectory() as folder, Running("load", "()", "", "from camredact.core.models import load") as server, sync_playwright() as p:
         browser = launch(p, write_mjpeg(Path(folder) / "street.mjpeg", [s.picture for s in draw_clip(3, 45, 480, 640, fps=15)], 30))
         for added, stalls in ((0, False), (20, False), (80, False), (200, False), (20, True)):
             with proxy(server.port, added, stalls) as port:

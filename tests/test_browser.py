@@ -357,7 +357,7 @@ def test_a_long_running_cell_does_not_stop_the_picture(lab: Studio, kernel: int)
 
 def shipped() -> str:
     "The name of the shipped model; skips where it is not there."
-    from camredact.core.segment import models
+    from camredact.core.models import models
     if "fast" not in models(): pytest.skip("the shipped weights are not there: camredact/weights/fast.onnx")
     return "fast"
 

@@ -18,8 +18,9 @@ import pytest
 from PIL import Image
 
 from camredact.app import cli
-from camredact.media.clip import clip as media
-from camredact.core.segment import models
+from camredact.core.categories import InputError
+from camredact.core.models import models
+from camredact.media.sources import plan_clips
 
 COMMAND = [str(Path(sys.executable).with_name("camredact"))]
 needs_weights = pytest.mark.skipif(not models(), reason="no weights in camredact/weights")
@@ -124,7 +125,7 @@ def test_no_weights_and_corrupted_weights(tmp_path: Path) -> None:
     (package/"weights"/"fast.json").write_text("{")
     refused(run("live", PYTHONPATH=str(tmp_path)), "card", "corrupted", "reinstall")
     weights.unlink()
-    refused(run("live", PYTHONPATH=str(tmp_path)), "no model 'fast'", "accurate")
+    refused(run("live", PYTHONPATH=str(tmp_path)), "unknown model 'fast'", "accurate")
     for other in weights.parent.glob("*.onnx"): other.unlink()
     refused(run("live", PYTHONPATH=str(tmp_path)), "weights", "reinstall")
 
@@ -277,13 +278,13 @@ def test_files_that_are_no_photos_are_told(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(tmp_path/"in"/"a.png")
     for name in ("b.txt", "c.txt", "d.mov", ".hidden.txt"): (tmp_path/"in"/name).touch()
     done = run("photo", str(tmp_path/"in"), "-o", str(tmp_path/"out"))
-    assert done.returncode == 0 and done.stderr.count("\n") == 1 and "3 files are no photos" in done.stderr and "2 .txt, 1 .mov" in done.stderr, done
+    assert done.returncode == 0 and done.stderr.count("\n") == 1 and "3 files that are not photos" in done.stderr and "2 .txt, 1 .mov" in done.stderr, done
 
 
 @pytest.mark.parametrize("fault", [MemoryError(), RuntimeError("a wire\ncame off")], ids=repr)
 def test_a_model_that_fails_at_the_only_photo_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, fault: Exception) -> None:
     def fails(*_: object, **__: object) -> None: raise fault
-    monkeypatch.setattr(media, "redact_photo", fails)
+    monkeypatch.setattr("camredact.media.photo.redact_photo", fails)
     monkeypatch.setattr(cli, "end_tidily", lambda: None)
     assert cli.main(["photo", "in.png", "-o", str(tmp_path/"out.png")]) == 2
     said = capsys.readouterr().err
@@ -324,6 +325,6 @@ def test_a_clip_that_is_a_source_is_never_a_result(tmp_path: Path) -> None:
     "Two clips, of which the one's result would be the other."
     a, b = tmp_path/"a.mp4", tmp_path/"a.redacted.mp4"
     for p in (a, b): p.write_bytes(b"clip")
-    with pytest.raises(cli.BadInput, match="is a source"): cli.clips_of([a, b], tmp_path)
-    assert list(cli.clips_of([a, tmp_path/"."/"a.mp4"], tmp_path)) == [tmp_path/"."/"a.mp4"]
+    with pytest.raises(InputError, match="is a source"): plan_clips([a, b], tmp_path)
+    assert list(plan_clips([a, tmp_path/"."/"a.mp4"], tmp_path)) == [tmp_path/"."/"a.mp4"]
     assert b.read_bytes() == b"clip"

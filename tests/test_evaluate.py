@@ -149,7 +149,7 @@ def test_camvid_frames_have_every_figure(tmp_path: Path) -> None:
 
 def evaluate_bundled(data: Path, split: Path) -> dict:
     "The figures of `fast`."
-    from camredact.core.segment import load
+    from camredact.core.models import load
     return evaluate(load("fast"), data, split)
 
 

@@ -27,7 +27,8 @@ from PIL import ExifTags, Image
 from camredact.leaktest.checks import checks as lt
 from camredact.leaktest.checks import plant as pl
 from camredact.core.redact import redact, redacted_png
-from camredact.core.segment import load, models, redact_still
+from camredact.core.models import load, models
+from camredact.core.still import redact_still
 
 COMMAND = str(Path(sys.executable).with_name("camredact"))
 BOX = (60, 100, 180, 220)  # top, left, bottom, right: what the doubles cover
@@ -303,7 +304,7 @@ def test_camredact_itself() -> None:
 def test_the_runtime_writes_no_files_of_its_own(tmp_path: Path) -> None:
     "ONNX Runtime 1.29 and later keep a session's number in a file, and report their use, unless told not to before they are imported."
     env = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")} | dict.fromkeys(("TMPDIR", "HOME", "XDG_CACHE_HOME"), str(tmp_path))
-    subprocess.run([sys.executable, "-c", "from camredact.core.segment import load; load()"], env=env, check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", "from camredact.core.models import load; load()"], env=env, check=True, timeout=120)
     assert [p.name for p in tmp_path.rglob("*")] == []
 
 

@@ -19,11 +19,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-from camredact.media.clip import clip as media
+import camredact.core.files
+import camredact.core.models
+import camredact.core.picture
+import camredact.core.redact
+import camredact.core.still
+import camredact.media.clip
+from camredact import core, media
 from camredact.core.categories import CODES
-from camredact.media.clip import TICKS, WAYS, BadClip, BadOutput, Clip, Reader, Temporal, box_matte, looks, photo_matte, redact_clip, redact_photo, redact_photos, said_length
+from camredact.core.files import BadOutput
+from camredact.core.still import box_matte, still_matte, tiles
+from camredact.media.clip import ClipReport, redact_clip
+from camredact.media.hysteresis import Hysteresis, MODES
+from camredact.media.photo import redact_photo, redact_photos
+from camredact.media.reader import BadClip, ClipReader, TICKS, said_length
 from camredact.core.redact import checkerboard
-from camredact.core.segment import BadPicture, models
+from camredact.core.models import models
+from camredact.core.picture import BadPicture
 from camredact.streets.street import draw_clip, draw_street, stamp
 from doubles import BASE, STRIPES, Stripes
 from fuzz import Even, made, noise, spoil
@@ -164,7 +176,7 @@ def test_photos_come_out_upright(tmp_path: Path, note: int, format: str) -> None
 
 
 @pytest.mark.parametrize("suffix, opaque", [(".png", False), (".png", True), (".jpg", False), (".webp", False)])
-@pytest.mark.parametrize("style", media.STYLES)
+@pytest.mark.parametrize("style", media.clip.STYLES)
 def test_files_do_not_depend_on_what_is_covered(tmp_path: Path, suffix: str, opaque: bool, style: str) -> None:
     "Two photos that differ under the cover become the same bytes."
     for n in range(2):
@@ -207,7 +219,7 @@ def test_colours_are_srgb_and_what_is_clear_stays_unseen(tmp_path: Path) -> None
     swapped = profile.replace(b"rXYZ", b"????", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"????", b"bXYZ", 1)
     blue = np.full((40, 40, 3), (20, 20, 220), np.uint8)
     for given_, meant in ((swapped, (220, 20, 20)), (profile, (20, 20, 220)), (b"nonsense", (20, 20, 220)), (profile[:200], (20, 20, 220))):
-        assert np.abs(media.read_photo(saved(blue, icc_profile=given_)).astype(int) - meant).max() < 14
+        assert np.abs(core.picture.read_still(saved(blue, icc_profile=given_)).astype(int) - meant).max() < 14
     (tmp_path/"in.png").write_bytes(saved(blue, icc_profile=swapped))
     redact_photo(tmp_path/"in.png", tmp_path/"out.png", segmenter=Red())  # red only once the profile is applied
     assert not np.asarray(Image.open(tmp_path/"out.png")).any()
@@ -217,16 +229,16 @@ def test_colours_are_srgb_and_what_is_clear_stays_unseen(tmp_path: Path) -> None
         if mode == "P": clear = Image.new("P", (40, 40), 0)
         try: data = saved(clear, icc_profile=swapped, **more)
         except OSError: continue  # PNG has no PA
-        assert (media.read_photo(data) == 255).all(), mode
+        assert (core.picture.read_still(data) == 255).all(), mode
     seen = saved(Image.new("RGB", (9, 9), (7, 8, 9)), transparency=(7, 8, 9), icc_profile=swapped)
-    assert (media.read_photo(seen) == 255).all()
+    assert (core.picture.read_still(seen) == 255).all()
 
 
 # ---- photos: sizes
 
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(64*64, 640*480), st.sampled_from([1., 1.5, 2., float("inf")]))
 def test_looks_cover_all_and_become_fine_enough(h: int, w: int, budget: int, detail: float) -> None:
-    found = looks(h, w, budget, detail)
+    found = tiles(h, w, budget, detail)
     assert found[0] == (slice(0, h), slice(0, w))
     assert all(0 <= y.start < y.stop <= h and 0 <= x.start < x.stop <= w for y, x in found)
     finest = min(found[1:] or found, key=lambda f: (f[0].stop - f[0].start)*(f[1].stop - f[1].start))
@@ -242,8 +254,8 @@ def test_somebody_small_in_a_large_photo_is_found(tmp_path: Path) -> None:
     rgb = np.full((3000, 4000, 3), 128, np.uint8)
     spots = [(1500, 2000), (3, 3990), (2990, 1), (749, 1001), (1499, 999)]
     for y, x in spots: rgb[y:y + 3, x:x + 2] = 230, 10, 10
-    eye = media.eye_of(segmenter=Red(), dial="precise")
-    one, every = photo_matte(rgb, eye, float("inf")), photo_matte(rgb, eye)
+    eye = core.still.make_detector(segmenter=Red(), dial="precise")
+    one, every = still_matte(rgb, eye, float("inf")), still_matte(rgb, eye)
     assert not one.any() and (every >= one).all()
     for y, x in spots: assert every[y:y + 3, x:x + 2].all(), (y, x)
     assert every.mean()/255 < .001
@@ -251,7 +263,7 @@ def test_somebody_small_in_a_large_photo_is_found(tmp_path: Path) -> None:
 
 def test_every_look_counts_and_a_failing_one_stops_it(tmp_path: Path) -> None:
     (tmp_path/"in.png").write_bytes(saved(np.zeros((900, 1200, 3), np.uint8)))
-    n = 1 + len(looks(900, 1200))
+    n = 1 + len(tiles(900, 1200))
     assert n > 5
     for call in range(n):
         for fault in (RuntimeError("a wire came off"), MemoryError(), "nan", "size", "nothing", "axes"):
@@ -305,7 +317,7 @@ def test_neutral_names_and_times(tmp_path: Path) -> None:
     for name in ("Jane at home.png", "b.png"): (tmp_path/name).write_bytes(saved(picture()))
     done = redact_photos([tmp_path], tmp_path/"out", segmenter=Red(), rename=True, progress=False)
     assert [p.name for p in done.written] == ["photo-0001.png", "photo-0002.png"]
-    assert {p.stat().st_mtime for p in done.written} == {media.NEUTRAL}
+    assert {p.stat().st_mtime for p in done.written} == {media.photo.NEUTRAL}
 
 
 @pytest.mark.parametrize("seed", range(60))
@@ -323,7 +335,7 @@ def test_hostile_photos_are_cleaned_or_refused(tmp_path: Path, seed: int) -> Non
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path/"in.png").write_bytes(saved(picture()))
     def full(*_: object) -> None: raise OSError(28, "No space left on device")
-    monkeypatch.setattr(media.os, "replace", full)
+    monkeypatch.setattr(media.clip.os, "replace", full)
     with pytest.raises(BadOutput, match="No space left"): redact_photo(tmp_path/"in.png", tmp_path/"out.png", segmenter=Red())
     assert [p.name for p in tmp_path.iterdir()] == ["in.png"]
 
@@ -348,10 +360,10 @@ def random_steps(seed: int, n: int, shape: tuple[int, int] = (32, 64)) -> list[t
     return [(noise(rng, (*shape, 3)) if rng.random() < .8 else None, m) for m in mattes]
 
 
-@given(st.integers(0, 2**32 - 1), st.integers(0, 9), st.integers(0, 3), st.sampled_from(WAYS))
+@given(st.integers(0, 2**32 - 1), st.integers(0, 9), st.integers(0, 3), st.sampled_from(MODES))
 def test_neighbours_only_add(seed: int, n: int, reach: int, way: str) -> None:
     "Each frame comes out once, in order, hidden at least as it was; one without a matte comes out without one."
-    steps, step, out = random_steps(seed, n), Temporal(way, reach), []
+    steps, step, out = random_steps(seed, n), Hysteresis(way, reach), []
     for i, (rgb, m) in enumerate(steps):
         out += step.push(i, rgb, m)
         assert len(step.window) <= 2*reach + 1
@@ -369,7 +381,7 @@ def test_neighbours_only_add(seed: int, n: int, reach: int, way: str) -> None:
 
 def walk(way: str, misses: set[int], speed: int = 10, n: int = 14, reach: int = 2, hint: set[int] | None = None) -> list[float]:
     "The share of a moving square that is covered in each frame; `hint` has the frames where it is suspected, None: everything is, always."
-    rng, step, out = np.random.default_rng(0), Temporal(way, reach), []
+    rng, step, out = np.random.default_rng(0), Hysteresis(way, reach), []
     ground, face = cv2.resize(noise(rng, (16, 20, 3)), (320, 256))//2, noise(rng, (40, 24, 3))//2 + 120
     for i in range(n):
         rgb, truth = ground.copy(), np.zeros((256, 320), np.uint8)
@@ -409,7 +421,7 @@ def test_what_is_not_suspected_does_not_last() -> None:
 
 def test_a_frame_without_a_matte_does_not_end_the_trace() -> None:
     "The model fails in the middle: that frame has none, and those after it still know who was there."
-    step, m = Temporal("agree", 1), np.zeros((32, 64), np.uint8)
+    step, m = Hysteresis("agree", 1), np.zeros((32, 64), np.uint8)
     m[8:20, 10:30] = 255
     out = [done for k in (m, None, m*0, m*0, m*0) for done in step.push(0, None, k, m)] + step.flush()
     assert out[1][1] is None and all(np.array_equal(k, m) for i, (_, k) in enumerate(out) if i != 1)
@@ -417,7 +429,7 @@ def test_a_frame_without_a_matte_does_not_end_the_trace() -> None:
 
 def test_ways_that_do_not_exist_are_refused() -> None:
     for bad in ({"way": "hope"}, {"reach": -1}):
-        with pytest.raises(ValueError): Temporal(**bad)
+        with pytest.raises(ValueError): Hysteresis(**bad)
 
 
 # ---- clips: writing some to read
@@ -442,16 +454,16 @@ def write(path: Path, frames: list[np.ndarray], codec: str = "ffv1", pix_fmt: st
 def moving(n: int = 12, h: int = 96, w: int = 128) -> list[np.ndarray]: return [np.roll(picture(h, w), 3*i, 1) for i in range(n)]
 
 
-def read(path: Path) -> list[media.Shot]:
+def read(path: Path) -> list[media.reader.DecodedFrame]:
     "All frames."
-    reader = Reader(path)
+    reader = ClipReader(path)
     try: return list(reader)
     finally: reader.close()
 
 
 def test_frames_that_were_read_do_not_wait_for_the_collector(tmp_path: Path) -> None:
     source = write(tmp_path/"long.mp4", [np.full((32, 48, 3), i % 255, np.uint8) for i in range(1600)], "libx264", "yuv420p")
-    reader, alive = Reader(source), []
+    reader, alive = ClipReader(source), []
     gc.collect()
     before = sum(isinstance(o, av.VideoFrame) for o in gc.get_objects())
     for _ in reader: alive.append(sum(isinstance(o, av.VideoFrame) for o in gc.get_objects()) - before)
@@ -591,7 +603,7 @@ def test_sound_is_kept_only_where_asked_for_and_with_a_warning(tmp_path: Path) -
     with pytest.warns(UserWarning): assert not clip(tmp_path/"mute.mkv", tmp_path/"mute.mp4", segmenter=Even(), keep_audio=True).audio
 
 
-@pytest.mark.parametrize("style", media.STYLES)
+@pytest.mark.parametrize("style", media.clip.STYLES)
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_clips_do_not_depend_on_what_is_covered(tmp_path: Path, style: str, suffix: str) -> None:
     "Two clips that differ under the cover become the same bytes."
@@ -643,8 +655,8 @@ def test_a_frame_whose_matte_cannot_be_laid_on_it_is_covered(tmp_path: Path, mon
         calls.append(args)
         if len(calls) == 4: raise MemoryError
         return real(*args)
-    real = media.fit_matte
-    monkeypatch.setattr(media, "fit_matte", fit)
+    real = core.redact.fit_matte
+    monkeypatch.setattr(media.clip, "fit_matte", fit)
     done = clip(write(tmp_path/"in.mkv", moving()), tmp_path/"out.mp4", segmenter=Even(), way="none")
     assert [i for i, s in enumerate(read(done.path)) if is_covered(s.rgb)] == [3] and done.failed == 1
 
@@ -720,16 +732,16 @@ def test_clean_clips_lose_no_frame(tmp_path: Path, name: str, codec: str, option
     "Frames that wait, frames that are never shown: none is taken for a lost one."
     try: source = write(tmp_path/name, moving(40), codec, "yuv420p", **options)
     except ValueError: pytest.skip(f"this PyAV has no {codec}")
-    reader = Reader(source)
+    reader = ClipReader(source)
     shots = list(reader)
     assert len(shots) == 40 and all(s.rgb is not None for s in shots) and not reader.cut and not reader.short
 
 
 def test_a_packet_that_never_becomes_a_frame_is_a_hole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "A decoder that swallows the fifth packet, and says nothing."
-    source, real = write(tmp_path/"in.mkv", moving(), "mjpeg", "yuvj420p"), Reader._decode
-    def swallow(self: Reader, packet: av.Packet | None) -> list: return real(self, packet)[:0 if self.number == 5 else None]
-    monkeypatch.setattr(Reader, "_decode", swallow)
+    source, real = write(tmp_path/"in.mkv", moving(), "mjpeg", "yuvj420p"), ClipReader._decode
+    def swallow(self: ClipReader, packet: av.Packet | None) -> list: return real(self, packet)[:0 if self.number == 5 else None]
+    monkeypatch.setattr(ClipReader, "_decode", swallow)
     shots = read(source)
     assert [i for i, s in enumerate(shots) if s.rgb is None] == [4] and [round(s.at/TICKS*15) for s in shots] == list(range(12))
 
@@ -758,11 +770,11 @@ def test_a_name_is_no_pattern(tmp_path: Path) -> None:
 def test_rims_that_are_not_to_be_shown(tmp_path: Path, rim: int) -> None:
     "Matroska's cropping, of no pixel and of some."
     source = write(tmp_path/"in.mkv", moving(3), "libx264", "yuv420p")
-    assert not media.is_cropped(source)
+    assert not media.reader.is_cropped(source)
     folder = lambda name, body: name + (len(body) | 1 << 28).to_bytes(4, "big") + body
     crop = folder(b"\x54\xbb", bytes([rim]))
     source.write_bytes(folder(b"\x18\x53\x80\x67", folder(b"\x16\x54\xae\x6b", folder(b"\xae", folder(b"\xe0", crop)))))
-    assert media.is_cropped(source) == bool(rim)
+    assert media.reader.is_cropped(source) == bool(rim)
 
 
 def test_a_cropped_clip_is_refused(tmp_path: Path) -> None:
@@ -829,7 +841,7 @@ def test_sound_alone_is_no_clip(tmp_path: Path) -> None:
 
 
 def test_frames_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media, "CLIP_PIXELS", 96*127)
+    monkeypatch.setattr(media.reader, "CLIP_PIXELS", 96*127)
     with pytest.raises(BadClip, match="12,192 at most"): clip(write(tmp_path/"in.mkv", moving(2)), tmp_path/"out.mp4", segmenter=Even())
 
 
@@ -873,7 +885,7 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, fault: BaseException, at
 @pytest.mark.parametrize("where", ["add", "finish", "close"])
 def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def full(*_: object) -> None: raise av.error.FFmpegError(28, "No space left on device")
-    monkeypatch.setattr(media.Writer, where, full)
+    monkeypatch.setattr(media.writer.ClipWriter, where, full)
     with pytest.raises(BadOutput, match="No space left"): clip(write(tmp_path/"in.mkv", moving()), tmp_path/"out.mp4", segmenter=Even())
     gc.collect()
     assert [p.name for p in tmp_path.iterdir()] == ["in.mkv"]
@@ -888,8 +900,8 @@ def test_memory_does_not_grow_with_the_clip(tmp_path: Path, monkeypatch: pytest.
         refs.append(weakref.ref(rgb))
         most.append(sum(ref() is not None for ref in refs))
         return rgb
-    real = media.picture_of
-    monkeypatch.setattr(media, "picture_of", watched)
+    real = media.reader.picture_of
+    monkeypatch.setattr(media.reader, "picture_of", watched)
     source = write(tmp_path/"in.mkv", moving(80))
     for reach in (0, 2):
         most.clear()
@@ -903,7 +915,7 @@ def test_the_sheet_shows_redacted_frames(tmp_path: Path) -> None:
     assert sheet.shape == (3*180, 4*240, 3) and np.array_equal(sheet, done.sheet) and parts_of((tmp_path/"sheet.png").read_bytes()) <= ALLOWED
     assert all(not (sheet[180*y:180*y + 80, 240*x:240*x + 240, 0] > 225).any() for y in range(3) for x in range(4))  # the red of the source is nowhere
     assert "data:image/png;base64" in done._repr_html_() and "30 frames" in done._repr_html_()
-    assert "<b>" not in Clip(Path("<b>.mp4"))._repr_html_()
+    assert "<b>" not in ClipReport(Path("<b>.mp4"))._repr_html_()
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
@@ -913,7 +925,7 @@ def test_progress_is_told(tmp_path: Path) -> None:
 
 
 def test_progress_in_a_terminal_is_one_line_that_goes_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
-    monkeypatch.setattr(media.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(core.files.sys.stderr, "isatty", lambda: True, raising=False)
     redact_clip(write(tmp_path/"in.mkv", moving()), tmp_path/"out.mp4", segmenter=Even())
     said = capsys.readouterr().err
     assert "cleaning the clip ... " in said and said.endswith("\r\033[K") and "\n" not in said
@@ -921,10 +933,10 @@ def test_progress_in_a_terminal_is_one_line_that_goes_away(tmp_path: Path, monke
 
 @pytest.mark.parametrize("suffix, codec", [(".mp4", "libvpx-vp9"), (".mp4", "mpeg4"), (".webm", "libvpx")])
 def test_other_encoders_do_where_the_best_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, codec: str) -> None:
-    monkeypatch.setitem(media.CODECS, suffix, ("nonesuch", codec))
+    monkeypatch.setitem(media.writer.CODECS, suffix, ("nonesuch", codec))
     done = clip(write(tmp_path/"in.mkv", moving()), tmp_path/f"out{suffix}", segmenter=Even())
     assert all(is_covered(upper(s.rgb)) and np.abs(s.rgb[56:].astype(int) - rgb[56:]).mean() < 12 for s, rgb in zip(read(done.path), moving()))
-    monkeypatch.setitem(media.CODECS, suffix, ("nonesuch",))
+    monkeypatch.setitem(media.writer.CODECS, suffix, ("nonesuch",))
     with pytest.raises(BadOutput, match="cannot write"): clip(tmp_path/"in.mkv", tmp_path/f"x{suffix}", segmenter=Even())
 
 
@@ -933,7 +945,7 @@ def test_other_encoders_do_where_the_best_is_missing(tmp_path: Path, monkeypatch
 @pytest.fixture(scope="module")
 def shipped() -> Iterator[object]:
     if not models(): pytest.skip("no weights in camredact/weights")
-    yield media.load()
+    yield core.models.load()
 
 
 def test_drawn_people_are_covered_in_a_photo_and_a_clip(tmp_path: Path, shipped: object) -> None:

@@ -16,7 +16,8 @@ from hypothesis.extra.numpy import arrays
 
 from camredact.core.categories import CODES
 from camredact.core.redact import DIALS, checkerboard, fit_matte, hide_weights, matte, redact, redacted_png, unite, visible_png
-from camredact.core.segment import BadPicture, FRAME_PIXELS, STILL_FORMATS, STILL_PIXELS, decode, model_size
+from camredact.core.picture import BadPicture, FRAME_PIXELS, STILL_PIXELS, decode, read_still
+from camredact.core.segment import model_size
 from camredact.live.session import HOLD_GAP, MAX_PAGES, Hold, Session
 
 ROOT = Path(__file__).parent.parent
@@ -45,13 +46,13 @@ def test_runtime_imports_nothing_heavy(name):
 def test_load_of_a_pth_without_torch_says_how_to_mend(tmp_path):
     (tmp_path/"learner.pth").write_bytes(b"")
     code = f"""
-import importlib.util, camredact.core.segment as s
-s.find_spec = lambda name: None if name == "torch" else importlib.util.find_spec(name)
+import sys, camredact.core.models as s
+sys.modules["torch"] = None
 try: s.load({str(tmp_path/'learner.pth')!r})
-except s.NoWeights as e: print(e)
+except s.InputError as e: print(e)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "learner.pth needs PyTorch: pip install 'camredact[train]'"
+    assert done.stdout.strip() == "learner.pth needs torch: pip install 'camredact[train]'"
 
 
 # ---- the decision
@@ -180,14 +181,14 @@ def test_damaged_files_are_read_or_refused(data, kind, still):
     spoilt = bytearray(good)
     for at in data.draw(st.lists(st.integers(0, len(good) - 1), max_size=8)): spoilt[at] = data.draw(st.integers(0, 255))
     spoilt = bytes(spoilt[:data.draw(st.integers(0, len(good)))])
-    try: rgb = decode(spoilt, STILL_PIXELS, STILL_FORMATS, orient=True) if still else decode(spoilt)
+    try: rgb = read_still(spoilt) if still else decode(spoilt)
     except BadPicture as e: assert str(e) and "\n" not in str(e)
     else: assert rgb.dtype == np.uint8 and rgb.ndim == 3 and rgb.shape[2] == 3 and rgb.size <= 3*(STILL_PIXELS if still else FRAME_PIXELS)
 
 
 @given(st.binary(max_size=200))
 def test_noise_is_no_picture(data):
-    with pytest.raises(BadPicture): decode(data, STILL_PIXELS, STILL_FORMATS)
+    with pytest.raises(BadPicture): read_still(data)
 
 
 @given(st.integers(1, 30_000), st.integers(1, 30_000), st.integers(16*1024, 2_000_000))

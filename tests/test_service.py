@@ -46,10 +46,10 @@ from test_safety import MARK, pictures
 from websockets.exceptions import ConnectionClosed
 
 from camredact.serve import guard, service
-from camredact.core.categories import CODES, PRESETS
+from camredact.core.categories import BARS, CODES, PRESETS
 from camredact.serve.guard import Limits
 from camredact.core.redact import hide_weights
-from camredact.core.segment import redact_still
+from camredact.core.still import redact_still
 from camredact.serve.service import PROTOCOL, PUBLIC, Client, Service, make_app, pack, unpack
 from camredact.streets.street import draw_street, stamp
 
@@ -230,7 +230,7 @@ def test_only_what_may_be_seen_is_in_the_file(hidden: set[str], dial: str, numbe
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_hidden(client: TestClient, preset: str) -> None:
     said = post(client, f"preset={preset}")
-    unsure = {f"unsure<{service.UNCERTAIN_BAR:g}"} if preset == "nothing uncertain" else set()
+    unsure = {f"unsure<{BARS[preset]:g}"} if BARS[preset] else set()
     assert set(said.headers["camredact-hidden"].split(",")) == PRESETS[preset] | unsure and not rgba(said.content)[UPPER].any()
 
 

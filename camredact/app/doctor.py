@@ -13,7 +13,8 @@ import time
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
-from .cli import BadInput, cameras, live_notebook, private_folder, version_of
+from .lab import cameras, live_notebook, private_folder, version_of
+from ..core.categories import InputError
 
 # %% ../../nbs/app/doctor.ipynb #faab44d7
 class Finding(NamedTuple):
@@ -53,7 +54,8 @@ def look_at_models() -> list[Finding]:
     "Engines, and every bundled model: is it there, whole, and how long does it take for a 320x256 frame?"
     import numpy as np
     import onnxruntime
-    from camredact.core.segment import NoWeights, load, models
+    from camredact.core.models import load, models
+    from camredact.core.segment import NoWeights
     found = [Finding("onnxruntime engines", ", ".join(onnxruntime.get_available_providers()))]
     for name in models():
         try: segmenter = load(name)
@@ -71,7 +73,7 @@ def look_at_machine() -> list[Finding]:
     "What else is on this machine: cameras, a GPU, the optional packages, and what the project's own tests use."
     devices = cameras()
     found = [Finding("cameras", "ask the browser" if devices is None else ", ".join(devices) or "none here; the browser may be elsewhere", True if devices else None)]
-    for name, why in (("openvino", "another engine"), ("fastai", "training"), ("torch", "training")):
+    for name, why in (("fastai", "training"), ("torch", "training")):
         found.append(Finding(name, version_of(name) or f"not installed: {why}", True if version_of(name) else None))
     for name, why in (("nvidia-smi", "a GPU"), ("chromium", "browser tests"), ("node", "front-end tests")):
         found.append(Finding(name, shutil.which(name) or f"not found: {why}", True if shutil.which(name) else None))
@@ -83,7 +85,7 @@ def look_at_files() -> list[Finding]:
     found = []
     for what, find in (("live notebook", live_notebook), ("private folder", private_folder)):
         try: found.append(Finding(what, str(find())))
-        except BadInput as e: found.append(Finding(what, str(e), False))
+        except InputError as e: found.append(Finding(what, str(e), False))
     return found
 
 # %% ../../nbs/app/doctor.ipynb #409769c8

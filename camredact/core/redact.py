@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 import cv2
 import numpy as np
-from .categories import CODES, check_names
+from .categories import CODES, check_names, choose
 
 # %% ../../nbs/core/redact.ipynb #6aa70bbb
 @dataclass(frozen=True)
@@ -56,10 +56,10 @@ def hide_weights(
     hidden: Iterable[str],      # names of the categories to cover; may be empty
     dial: str = DEFAULT_DIAL,   # a key of `DIALS`
 ) -> np.ndarray:                # float32[32]: 1/tau of what is hidden, 0 of the rest
-    "The weights of the score; raises `UnknownCategory` on a name and `ValueError` on a dial that does not exist."
+    "The weights of the score; raises `InputError` on a name or a dial that does not exist."
     hidden = check_names(hidden)
-    if dial not in DIALS: raise ValueError(f"unknown dial {dial!r}: choose {', '.join(DIALS)}")
-    return np.array([1/t if c in hidden else 0 for c, t in zip(CODES, DIALS[dial].tau)], np.float32)
+    taus = DIALS[choose("dial", dial, DIALS)].tau
+    return np.array([1/t if c in hidden else 0 for c, t in zip(CODES, taus)], np.float32)
 
 # %% ../../nbs/core/redact.ipynb #9e8bc1b3
 def matte(
@@ -150,7 +150,7 @@ def redact(
 ) -> np.ndarray:                  # uint8[H,W,3], new
     "The picture with everything hidden replaced; raises `ValueError` or `TypeError` rather than guess."
     check_pair(picture, matte)
-    if style not in ("checkerboard", "solid"): raise ValueError(f"unknown style {style!r}: choose checkerboard or solid")
+    choose("style", style, ("checkerboard", "solid"))
     h, w = matte.shape
     ground = checkerboard(h, w) if style == "checkerboard" else np.full((h, w, 3), GREYS[0], np.uint8)
     return cv2.copyTo(picture, 255 - matte, ground)

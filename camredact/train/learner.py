@@ -215,18 +215,26 @@ def fit(
     learn.fit_one_cycle(epochs, rates, start_epoch=start, reset_opt=False, cbs=Checkpoint(path))
     return learn
 
-# %% ../../nbs/train/learner.ipynb #087b1a6a
+# %% ../../nbs/train/learner.ipynb #28964013
 def _plain(x: object) -> object:
     "Nested lists and dicts without anything of numpy's or fastai's."
     if isinstance(x, dict): return {k: _plain(v) for k, v in x.items()}
     if isinstance(x, Sequence) and not isinstance(x, str): return [_plain(v) for v in x]
     return x.item() if isinstance(x, np.generic) else x
 
-class Checkpoint(Callback):
+class AfterEpoch(Callback):
+    "Calls `finished` after each epoch that was trained: a resumed `fit` runs through those before it as well."
+    trained = False
+    def before_train(self): self.trained = True
+    def after_epoch(self):
+        if self.trained: self.finished()
+        self.trained = False
+
+class Checkpoint(AfterEpoch):
     "Writes weights, optimiser and epoch to `path` after every epoch."
     order = 65
     def __init__(self, path: Path): self.path = Path(path)
-    def after_epoch(self):
+    def finished(self):
         state = dict(model=self.model.state_dict(), opt=_plain(self.opt.state_dict()), epoch=self.epoch + 1)
         if mean := getattr(self.learn, "mean_weights", None): state.update(mean=mean.mean.module.state_dict(), steps=mean.steps)
         with atomic_write(self.path, overwrite=True) as part: torch.save(state, part)
@@ -257,11 +265,11 @@ def _resume_mean(
     cb.mean, cb.steps = ModelEmaV3(model, cb.decay, use_warmup=True), state["steps"]
     cb.mean.module.load_state_dict(state["mean"])
 
-# %% ../../nbs/train/learner.ipynb #4a4da619
-class EpochLine(Callback):
+# %% ../../nbs/train/learner.ipynb #827e066b
+class EpochLine(AfterEpoch):
     "One printed line after each epoch."
     order = 55  # after the recorder
-    def after_epoch(self):
+    def finished(self):
         said = [f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
             for name, value in zip(self.recorder.metric_names, self.recorder.log)]
         print(", ".join(said), flush=True)
