@@ -5,7 +5,7 @@ test is not here: others measure it.
 
 example: python nbs/experiments/by_category.py --blind 0016E5=runs/blind16/fast.onnx
 """
-from common import cover_row, drive_frames, options
+from common import drive_frames, options, street_row
 from record import record
 
 from camredact.core.categories import CODES
@@ -42,7 +42,7 @@ def people_rows(
     found: dict,  # of `judge`
 ) -> list[dict]:
     "How people are covered."
-    return [{"drive": drive, "hidden": hidden, "dial": dial, **cover_row(score)}
+    return [{"drive": drive, "hidden": hidden, "dial": dial, **street_row(score)}
         for task, hidden in HIDDEN.items() for dial, score in found[task].items()]
 
 

@@ -7,7 +7,7 @@ from camredact.train.data import LabelledFrame, camvid_frames, extra_frames, fin
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT/"runs"
-PARTS = ("recall", "over_cover", "other_covered", "f2")
+SETS = ("coco", "fashion", "streets_india", "voc")  # beside CamVid, whose kept tenth is reported
 
 
 def drive_and_file(
@@ -34,7 +34,7 @@ def all_frames() -> tuple[list[LabelledFrame], list[LabelledFrame]]:
     "CamVid's frames, and those of the extra sets; raises `InputError`."
     shared = find_shared(ROOT)
     if shared is None: raise InputError("the labelled frames are not here: nothing can be measured")
-    return camvid_frames(shared/"camvid"), extra_frames(shared/"people")
+    return camvid_frames(shared/"camvid"), extra_frames(shared/"people", SETS)
 
 
 def drive_frames(
@@ -49,11 +49,24 @@ def kept_frames() -> list[LabelledFrame]:
     return split_frames(*all_frames())[1]
 
 
-def cover_row(
+def shares(
     score: dict,  # of `MatteScores`, as `judge` gives it
 ) -> dict:
-    "The score as columns."
+    "How many frames, and the shares that were covered."
+    return {"frames": score["frames"], **{key: score[key] for key in ("recall", "over_cover", "other_covered")}}
+
+
+def street_row(
+    score: dict,  # of `MatteScores`, as `judge` gives it
+) -> dict:
+    "The score as columns, with persons who were missed, by height."
     missed = {f"{what}_{least}": n for least, pair in score["missed"].items() for what, n in zip(("missed", "of"),
         pair)}
-    half = dict(zip(("under_half", "of_pictures"), score["frames_under_half"]))
-    return {"frames": score["frames"], **{key: score[key] for key in PARTS}, **missed, **half}
+    return {**shares(score), **missed, "f2": score["f2"]}
+
+
+def photo_row(
+    score: dict,  # of `MatteScores`, as `judge` gives it
+) -> dict:
+    "The score as columns, with pictures in which less than half was covered."
+    return {**shares(score), **dict(zip(("under_half", "of_pictures"), score["frames_under_half"]))}

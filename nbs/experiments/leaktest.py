@@ -10,7 +10,7 @@ from pathlib import Path
 
 from record import record
 
-from camredact.core.segment import weights_folder
+from camredact.core.models import weights_folder
 from camredact.leaktest.checks import Redactor, command, leaktest, read_picture
 from camredact.leaktest.plant import CLIPS, PHOTOS
 

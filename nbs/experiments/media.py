@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from record import record, replaced
 
-from camredact.core.segment import weights_folder
+from camredact.core.models import weights_folder
 from camredact.streets.street import draw_clip, draw_street
 
 OURS = [sys.executable, "-c", "import sys; from camredact.app.cli import main; sys.exit(main())"]

@@ -39,7 +39,7 @@ def sha12(
 
 def commit() -> str | None:
     "The last commit; None where there is no git."
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=RESULTS.parent, capture_output=True, text=True)
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
     return done.stdout.strip() or None
 
 

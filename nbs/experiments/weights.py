@@ -16,7 +16,7 @@ from pathlib import Path
 import cards
 import cv2
 import numpy as np
-from common import RUNS, all_frames, cover_row, drive_frames, kept_frames
+from common import RUNS, all_frames, drive_frames, kept_frames, photo_row, street_row
 from record import commit, record, replaced
 
 from camredact.core.files import progress_bar
@@ -84,7 +84,7 @@ def near_rows(
     groups = {"all": kept, **{d: [f for f in kept if f.dataset == d] for d in sorted({f.dataset for f in kept})}}
     found = {d: judge(net, frames, {"people_alone": TASKS["people_alone"]}) for d, frames in groups.items()}
     return [{"model": name, "weights": weights, "pictures": d, "hidden": "people", "dial": DEFAULT_DIAL,
-        **cover_row(f["people_alone"][DEFAULT_DIAL])} for d, f in found.items()]
+        **photo_row(f["people_alone"][DEFAULT_DIAL])} for d, f in found.items()]
 
 
 def blind(
@@ -101,7 +101,7 @@ def blind(
     both = {"single precision": OnnxSegmenter(plain, budget=budget), "eight bits": eight}
     found = {precision: judge(one, frames, {key: TASKS[key] for key in PEOPLE}) for precision, one in both.items()}
     scores = found["eight bits"]
-    rows = [{**where, "hidden": hidden, "dial": dial, **cover_row(s)}
+    rows = [{**where, "hidden": hidden, "dial": dial, **street_row(s)}
         for task, hidden in PEOPLE.items() for dial, s in scores[task].items()]
     note("weights", rows + near_rows(name, "blind", eight), "model", "weights", "pictures", "hidden", "dial")
     label_row = {"model": name, "drive": drive, **{key: scores[key] for key in ("frames", "miou11", "acc32")}}
@@ -143,7 +143,7 @@ def species_rows(
         for species, n in SPECIES.items():
             truth = numbers == n
             if truth.any(): scores[species].update(cover, truth, ignore | animals & ~truth)
-    return [{"model": name, "species": species, "dial": DEFAULT_DIAL, **cover_row(s.compute())}
+    return [{"model": name, "species": species, "dial": DEFAULT_DIAL, **photo_row(s.compute())}
         for species, s in scores.items() if s.frames]
 
 
@@ -155,7 +155,7 @@ def shipped(
     note("weights", near_rows(name, "shipped", net), "model", "weights", "pictures", "hidden", "dial")
     there = [f for f in kept_frames() if read_truth(f, TASKS["animals"][0])[0].any()]
     found = judge(net, there, {"animals": TASKS["animals"]})["animals"]
-    rows = [{"model": name, "species": "all", "dial": dial, **cover_row(s)} for dial, s in found.items()]
+    rows = [{"model": name, "species": "all", "dial": dial, **photo_row(s)} for dial, s in found.items()]
     note("weights-animals", rows + species_rows(name, net), "model", "species", "dial", more="; Animal alone hidden")
 
 
