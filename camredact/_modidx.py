@@ -47,6 +47,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                    'camredact.app.lab.PromptConnection.connect': ( 'app/lab.html#promptconnection.connect',
                                                                                    'camredact/app/lab.py'),
                                    'camredact.app.lab._lock': ('app/lab.html#_lock', 'camredact/app/lab.py'),
+                                   'camredact.app.lab._remove': ('app/lab.html#_remove', 'camredact/app/lab.py'),
                                    'camredact.app.lab.cameras': ('app/lab.html#cameras', 'camredact/app/lab.py'),
                                    'camredact.app.lab.check_clip': ('app/lab.html#check_clip', 'camredact/app/lab.py'),
                                    'camredact.app.lab.checkout': ('app/lab.html#checkout', 'camredact/app/lab.py'),

@@ -19,7 +19,7 @@ import sys
 import time
 from asyncio import Future
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
@@ -133,12 +133,19 @@ def remove_leftovers(
     folder: Path,  # from `private_folder`
 ) -> None:
     "Remove what servers left behind that were killed."
-    for private in (folder.parent/"runs").glob("run-*"):
-        fd = _lock(private/"lock")
+    for note in folder.parent.glob("run-*.json"):
+        fd = _lock(note)
         if fd is None: continue
-        shutil.rmtree(folder/private.name, ignore_errors=True)
-        shutil.rmtree(private, ignore_errors=True)
+        _remove(note)
         os.close(fd)
+
+def _remove(
+    note: Path,  # names the folders of a run
+) -> None:
+    "Remove the folders of a run, then its note."
+    with suppress(ValueError):  # a note cut short by a kill: its folders are empty still
+        for gone in json.loads(note.read_text(encoding="utf-8")): shutil.rmtree(gone, ignore_errors=True)
+    note.unlink(missing_ok=True)
 
 @contextmanager
 def run_folders(
@@ -146,15 +153,14 @@ def run_folders(
 ) -> Iterator[tuple[Path, Path]]:
     "A folder for the clip, inside the served one, and a private folder; both are removed in the end."
     remove_leftovers(folder)
-    runs = folder.parent/"runs"
-    runs.mkdir(mode=0o700, exist_ok=True)
-    private = Path(mkdtemp(prefix="run-", dir=runs))
-    fd = _lock(private/"lock")
-    served = folder/private.name
-    served.mkdir(mode=0o700)
+    served = Path(mkdtemp(prefix="clip-", dir=folder))
+    private = Path(mkdtemp(prefix="camredact-"))
+    note = folder.parent/f"run-{served.name}.json"
+    fd = _lock(note)
+    note.write_text(json.dumps([str(served), str(private)]), encoding="utf-8")
     try: yield served, private
     finally:
-        for gone in (served, private): shutil.rmtree(gone, ignore_errors=True)
+        _remove(note)
         if fd is not None: os.close(fd)
 
 # %% ../../nbs/app/lab.ipynb #8548e081

@@ -14,7 +14,7 @@ from camredact.train.evaluate import HIDES, Judge, Scores, alike, evaluate, find
 from camredact.core.redact import DIALS, hide_weights
 from camredact.core.segment import score_picture
 
-SHARED = find_shared(Path(__file__).parent)
+SHARED = find_shared(Path(__file__).parents[1])
 
 
 class Fixed:
