@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 NBS = Path(__file__).parent
-sys.path += [str(NBS.parent/"tests"), str(NBS.parent/"tests"/"kit")]
+sys.path.append(str(NBS.parent/"tests"))
 SIZE = (1000, 684)  # of the page in pixels
 RATE = 8            # frames a second, at most
 LARGEST = 3_000_000  # bytes of the film
@@ -28,15 +28,15 @@ def press_play(tab: Any) -> None:
 
 
 def act(tab: Any) -> None:
-    "What is seen: no people, no cars, then the sky as well, with seconds between."
+    "What is seen: no people, no cars, then no sky and no trees, with seconds between."
     wait = tab.page.wait_for_timeout
     wait(3500)
     tab.choose("preset", "no cars")
     wait(3500)
-    tab.tick("Sky", True)
+    tab.choose("preset", "no sky, no trees")
     wait(3000)
     tab.choose("preset", "no people")
-    wait(1500)
+    wait(2000)
 
 
 def record(tab: Any) -> list[tuple[float, bytes]]:
@@ -73,8 +73,9 @@ def write(shots: list[tuple[float, bytes]], out: Path) -> None:
 
 def main(out: Path) -> None:
     "Records the film into `out`."
-    from camredact.app.cli import demo_clip
-    from lab import studio
+    from kit.lab import studio
+
+    from camredact.app.lab import demo_clip
     with studio(env={"CAMREDACT_SOURCE": "/files/street.webm"}) as lab:
         shutil.copy(demo_clip(lab.server.home), lab.server.root/"street.webm")
         shutil.copy(NBS/"live.ipynb", lab.server.root/"live.ipynb")

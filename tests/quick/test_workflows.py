@@ -1,13 +1,16 @@
-"What cannot run here is checked by lint: the workflows, the form for bug reports, and the scripts that they start."
+"What cannot run here is checked by lint: workflows, the form for bug reports, scripts, and the commands that pages name."
 import os
 import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+
+from camredact.app.cli import main
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT/".github"
@@ -57,13 +60,25 @@ def test_scripts_pass_shellcheck() -> None:
     tool("shellcheck", *sorted((ROOT/".ci").iterdir()))
 
 
+TARGETS = set(re.findall(r"^([a-z_]+):", (ROOT/"Makefile").read_text(encoding="utf-8"), re.M))
+
+
 @pytest.mark.parametrize("name", WORKFLOWS)
 def test_commands_are_there(name: str) -> None:
-    targets = set(re.findall(r"^([a-z_]+):", (ROOT/"Makefile").read_text(encoding="utf-8"), re.M))
     for command in commands(name):
         program, *words = command.split()
-        if program == "make": assert words[0] in targets, command
+        if program == "make": assert words[0] in TARGETS, command
         else: assert os.access(ROOT/program, os.X_OK), command
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_pages_name_commands_that_are_there(name: str, capsys: pytest.CaptureFixture) -> None:
+    "At the beginning of a line of code, or of a piece of it."
+    page = (ROOT/name).read_text(encoding="utf-8")
+    assert {"test", *re.findall(r"(?:^ *|`)make ([a-z_]+)", page, re.M)} <= TARGETS
+    for command in set(re.findall(r"(?:^ *|`)(?:\.venv/bin/)?camredact ([a-z]+)", page, re.M)):
+        with suppress(SystemExit): main([command, "--help"])
+        assert f"usage: camredact {command}" in capsys.readouterr().out
 
 
 def test_a_push_is_tested_as_on_any_machine() -> None:
