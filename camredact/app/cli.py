@@ -85,11 +85,13 @@ def _hand_over(
 def bench(
     argv: Sequence[str],  # what follows `camredact bench`
 ) -> int:
-    "Runs tests/bench.py of the checkout; raises `InputError` where there is none."
+    "Measures the live camera with the checkout's script; raises `InputError` where there is none."
     import subprocess
     root = import_module("camredact.app.lab").checkout()
     if not root: raise InputError("bench measures with the project's tests: clone the project and type make bench")
-    return subprocess.call([sys.executable, str(root/"tests"/"bench.py"), *argv])
+    path = os.pathsep.join(filter(None, [str(root/"tests"), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, str(root/"nbs"/"experiments"/"live.py"), *argv]
+    return subprocess.call(command, env={**os.environ, "PYTHONPATH": path})
 
 # %% ../../nbs/app/cli.ipynb #2fecffc7
 def doctor(
@@ -357,7 +359,7 @@ def add_elsewhere(
         epilog="example: camredact train --holdout 0006R0 --out runs/mine")
     commands.add_parser("eval", help="judges a model on labelled frames", description="Judges a model; needs pip install 'camredact[train]'.",
         epilog="example: camredact eval --data camvid --split camvid/splits/val.txt --json")
-    commands.add_parser("bench", help="measures the live camera (in a checkout)", description="Measures the live camera, into cards/metrics.json.",
+    commands.add_parser("bench", help="measures the live camera (in a checkout)", description="Measures the live camera, and records it in nbs/experiments.",
         epilog="example: camredact bench")
 
 # %% ../../nbs/app/cli.ipynb #75bf4a34
