@@ -45,8 +45,16 @@ def test_what_is_recorded_is_read(results: Path) -> None:
     assert found["rows"] == [{"size": "small", "ms": 1.235, "times": 3, "best": None}] and found["how"] == "by a test"
     assert found["weights"] == {f"{results.name}/net.onnx": record.sha12(results/"net.onnx")}
     assert record.find("speed", size="small")["ms"] == 1.235
-    rows = record.replaced("speed", [{"size": "small", "ms": 2}, {"size": "large", "ms": 9}], "size")
-    assert rows == [{"size": "small", "ms": 2}, {"size": "large", "ms": 9}]
+
+
+def test_rows_that_stay_keep_their_date(results: Path) -> None:
+    record.record("speed", [{"size": "small", "ms": 1}, {"size": "large", "ms": 8}], "by a test")
+    new = [{"size": "large", "ms": 9}]
+    assert record.replaced("speed", new, "size") == [{"size": "small", "ms": 1}, *new]
+    path = results/"speed.json"
+    path.write_text(path.read_text().replace(record.read("speed")["date"], "2026-01-01"))
+    assert record.replaced("speed", new, "size") == [{"date": "2026-01-01", "size": "small", "ms": 1}, *new]
+    assert record.replaced("pace", new, "size") == new
 
 
 def test_nested_and_large_results_are_refused(results: Path) -> None:
