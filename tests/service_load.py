@@ -81,7 +81,7 @@ FASTAI = """
 import torch
 from fastai.vision.all import CrossEntropyLossFlat, DataBlock, ImageBlock, Learner, MaskBlock, PILImage, Resize, ResizeMethod, noop
 from camredact.core.categories import CODES
-from camredact.train.recipes import load_network
+from camredact.train.network import load_network
 
 class Whole(torch.nn.Module):
     def __init__(self, net): super().__init__(); self.net = net
@@ -255,7 +255,7 @@ def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) 
 
 def learner(path: str | None) -> str | None:
     "The .pth that the shipped model was exported from: the one given, or the one in runs/ whose probabilities are nearest, if eight bits explain the rest."
-    from camredact.train.export import TorchSegmenter
+    from camredact.train.network import TorchSegmenter
     from camredact.core.models import load
     rgb, wanted = cv2.imdecode(np.frombuffer(street(256, 320), np.uint8), cv2.IMREAD_COLOR_RGB), load("fast")
     found = {}
