@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lab import Recording, Studio, Tab, studio  # noqa: E402
+from kit.lab import Recording, Studio, Tab, studio  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 CAMVID = ROOT.parent / "shared" / "data" / "camvid" / "images"

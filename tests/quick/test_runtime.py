@@ -20,7 +20,7 @@ from camredact.core.picture import BadPicture, FRAME_PIXELS, STILL_PIXELS, decod
 from camredact.core.segment import model_size
 from camredact.live.session import HOLD_GAP, MAX_PAGES, Hold, Session
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 settings.register_profile("runtime", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("runtime")
 

@@ -19,12 +19,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
-import camredact.core.files
-import camredact.core.models
-import camredact.core.picture
-import camredact.core.redact
-import camredact.core.still
-import camredact.media.clip
 from camredact import core, media
 from camredact.core.categories import CODES
 from camredact.core.files import BadOutput
@@ -37,8 +31,8 @@ from camredact.core.redact import checkerboard
 from camredact.core.models import models
 from camredact.core.picture import BadPicture
 from camredact.streets.street import draw_clip, draw_street, stamp
-from doubles import BASE, STRIPES, Stripes
-from fuzz import Even, made, noise, spoil
+from kit.fakes import BASE, STRIPES, Even, Stripes
+from kit.hostile import made, noise, spoil
 
 SECRET = b"SeCrEt"
 PERSON = CODES.index("Pedestrian")

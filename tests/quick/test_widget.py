@@ -21,7 +21,7 @@ from camredact.core.segment import NoWeights
 from camredact.live.session import Session
 from camredact.live.widget import Camera, UnknownName
 
-NOTEBOOK = Path(__file__).parents[1]/"nbs"/"live.ipynb"
+NOTEBOOK = Path(__file__).parents[2]/"nbs"/"live.ipynb"
 
 
 class Flat:

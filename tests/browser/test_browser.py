@@ -9,76 +9,19 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterable
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from doubles import BAND, BASE, STRIPES
-from lab import FAR, Recording, Studio, Tab, launch
+from kit.lab import FAR, Recording, Studio, Tab, launch
+from kit.stamps import BAND, HIGH, WIDE, agreement, cells, checkered, covered_stripes, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered, start
 from PIL import Image
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).parents[1]
-WIDE, HIGH = 16, 20                      # the grid in which a recording says what is covered
-SKY_ROW = int((BAND + BASE)/2*HIGH)      # a row of it within the band of sky of `Stripes`
-CAR_ROWS = slice(int(BASE*HIGH) + 1, HIGH - 1)
+ROOT = Path(__file__).parents[2]
 CAP_MS = 2500                            # the page's longest freshness, and some time to notice
-
-SETUP = """
-from camredact.live.session import Session
-from camredact.live.widget import Camera
-from doubles import Film, Stripes
-double = {double}
-cam = Camera(session=Session(load=lambda name: double, models=["double"]), model="double", hidden={hidden}, dial="precise")
-"""
-
-
-def cells(double: str = "Stripes()", hidden: Iterable[str] = ("Car",)) -> list[str]:
-    "A notebook with the live camera on a double."
-    return [SETUP.format(double=double, hidden=list(hidden)), "cam"]
-
-
-def start(lab: Studio, name: str, double: str = "Stripes()", hidden: Iterable[str] = ("Car",)) -> Tab:
-    "Opens a notebook with the live camera on a double and runs it until it is live."
-    tab = lab.open(f"{name}.ipynb", cells(double, hidden))
-    tab.run_all()
-    tab.wait_state("live")
-    return tab
-
-
-def is_open(sample: dict) -> bool:
-    "Whether any pixel of the picture is seen."
-    return sample.get("open", 0) > 0
-
-
-def covered_stripes(sample: dict) -> set[int]:
-    "The stripes that are checkerboard throughout; partly covered ones as -1."
-    share = Recording.cells(sample, WIDE)[CAR_ROWS].reshape(-1, STRIPES, WIDE//STRIPES).mean((0, 2))
-    return {k if s > .95 else -1 for k, s in enumerate(share) if s > .15}
-
-
-def sky_covered(sample: dict) -> bool:
-    "Whether the band of sky is checkerboard."
-    return bool(Recording.cells(sample, WIDE)[SKY_ROW].mean() > .95)
-
-
-def own_frames(recording: Recording, shift: int = 0) -> list[int]:
-    "The distinct frames shown, one after the other; fails on a frame that is not covered as its own number (and the double's `shift`) says."
-    seen = [s for s in recording.samples if is_open(s)]
-    numbers = [Recording.number(s) for s in seen]
-    for s, n in zip(seen, numbers): assert n is not None and covered_stripes(s) == {(n + shift) % STRIPES}, f"frame {n} has the stripes {covered_stripes(s)}"
-    return [n for n, _ in groupby(numbers)]
-
-
-def record_until(tab: Tab, more: int) -> Recording:
-    "A recording that ends when `more` further frames were shown."
-    tab.record((WIDE, HIGH))
-    tab.wait_shown(more)
-    return tab.recording()
 
 
 # Identity: every matte on its own frame
@@ -92,7 +35,7 @@ def test_every_matte_is_on_its_own_frame(lab: Studio) -> None:
 
 def test_two_tabs_never_use_each_others_mattes(lab: Studio, results: dict) -> None:
     one = start(lab, "tabs", "Stripes(delay=.05)")
-    one.execute("from doubles import with_strangers; with_strangers(cam.session)")
+    one.execute("from kit.fakes import with_strangers; with_strangers(cam.session)")
     one.save()
     two = lab.open("tabs.ipynb")  # in a window of its own: tabs in the background are slowed down
     two.wait_state("live")
@@ -103,17 +46,6 @@ def test_two_tabs_never_use_each_others_mattes(lab: Studio, results: dict) -> No
 
 
 # What is seen
-
-def agreement(covered: np.ndarray, labelled: np.ndarray) -> float:
-    "Intersection over union of two masks."
-    return float((covered & labelled).sum() / max(1, (covered | labelled).sum()))
-
-
-def checkered(picture: np.ndarray) -> np.ndarray:
-    "Where a picture is one of the checkerboard's two greys: bool[H,W]."
-    same = (picture[..., 0] == picture[..., 1]) & (picture[..., 0] == picture[..., 2])
-    return same & np.isin(picture[..., 0], (0x6d, 0xdb))
-
 
 def test_cars_are_covered_and_nothing_else_changes(lab: Studio, film: dict[str, Any]) -> None:
     from camredact.core.categories import CODES, PRESETS
@@ -261,14 +193,6 @@ def test_the_panel_does_what_it_says(lab: Studio) -> None:
     told(tab, "cam.look_ahead is True")
     shown = int(tab.js("() => document.querySelector('.camredact').dataset.shown"))
     tab.wait(f"() => document.querySelector('.camredact').dataset.state === 'live' && document.querySelector('.camredact').dataset.shown > {shown + 5}")
-
-
-def differs_from_checkerboard(picture: np.ndarray, top: float = BAND, end: float = BASE) -> float:
-    "How far a band of the picture, by default the sky of `Stripes`, is from the checkerboard, in grey levels."
-    from camredact.core.redact import checkerboard
-    h, w = picture.shape[:2]
-    band = slice(round(top*h) + 8, round(end*h) - 8)
-    return float(np.abs(picture[band].astype(int) - checkerboard(h, w)[band]).mean())
 
 
 def test_snapshot_and_film_hold_the_redacted_picture(lab: Studio, tmp_path: Path) -> None:

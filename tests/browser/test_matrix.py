@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from doubles import BASE, SPOIL, STRIPES
-from lab import FAR, Recording, Server, Studio, Tab, launch
-from test_browser import HIGH, WIDE, is_open, own_frames, record_until
+from kit.fakes import BASE, SPOIL, STRIPES
+from kit.lab import FAR, Recording, Server, Studio, Tab, launch
+from kit.stamps import HIGH, WIDE, is_open, own_frames, record_until
 
 from camredact.core.redact import checkerboard
 from camredact.streets.street import read_stamp
@@ -30,7 +30,7 @@ ROOT = Path(__file__).parents[1]
 SETUP = """
 from camredact.live.session import Session
 from camredact.live.widget import Camera
-from doubles import Stripes, spoil
+from kit.fakes import Stripes, spoil
 double, other = Stripes(), Stripes(shift=4)
 cam = Camera(session=Session(load=lambda name: other if name == "other" else double, models=["double", "other"]), model="double", hidden=["Car"], dial="precise")
 """
@@ -231,7 +231,7 @@ def test_a_notebook_opened_again(lab: Studio, results: dict) -> None:
 
 
 def test_a_busy_kernel_without_subshells_covers(playwright: Any, film: dict, results: dict, tmp_path: Path) -> None:
-    from lab import SETTINGS
+    from kit.lab import SETTINGS
     off = {"@jupyterlab/apputils-extension:kernels-settings": {"commsOverSubshells": "disabled"}}
     server = Server(tmp_path / "lab", settings={**SETTINGS, **off}).wait()
     try:

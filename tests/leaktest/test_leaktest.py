@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import ExifTags, Image
 
-from camredact.leaktest.checks import checks as lt
-from camredact.leaktest.checks import plant as pl
+from camredact.leaktest import checks as lt
+from camredact.leaktest import plant as pl
 from camredact.core.redact import redact, redacted_png
 from camredact.core.models import load, models
 from camredact.core.still import redact_still

@@ -2,7 +2,7 @@
 import os
 
 import numpy as np
-from fuzz import KINDS, campaign, made
+from kit.hostile import KINDS, campaign, made
 
 
 def test_no_file_hurts() -> None:

@@ -17,7 +17,7 @@ from camredact.train.data import find_frames, find_shared
 from camredact.train.evaluate import Answer, evaluate, judge, sweep
 from camredact.train.labels import CODES11
 
-SHARED = find_shared(Path(__file__).parent)
+SHARED = find_shared(Path(__file__).parents[1])
 
 
 class Fixed:

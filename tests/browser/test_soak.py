@@ -3,8 +3,8 @@ import os
 from typing import Any
 
 import pytest
-from lab import browser_path
-from soak import soak
+from kit.lab import browser_path
+from kit.soak import soak
 
 pytestmark = pytest.mark.browser
 

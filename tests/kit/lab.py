@@ -6,7 +6,7 @@
         tab.wait_state("live")
         tab.screenshot("live.png")
 
-From a shell: `python tests/lab.py nbs/live.ipynb --camera street.mjpeg --dark --width 800 --shot dark.png`.
+From a shell: `python tests/kit/lab.py nbs/live.ipynb --camera street.mjpeg --dark --width 800 --shot dark.png`.
 """
 import argparse
 import base64
@@ -190,7 +190,7 @@ class Server:
             "JUPYTERLAB_SETTINGS_DIR": "settings", "JUPYTERLAB_WORKSPACES_DIR": "workspaces", "IPYTHONDIR": "ipython"}
         env = {**os.environ, **{k: str(self.home / v) for k, v in own.items()}, **more}
         path = [str(build)] if build else []
-        path += [str(Path(__file__).parent)]  # so that a notebook can import doubles
+        path += [str(Path(__file__).parents[1])]  # so that a notebook can import kit.fakes
         return {**env, "PYTHONPATH": os.pathsep.join([*path, *filter(None, [os.environ.get("PYTHONPATH")])])}
 
     def wait(self, seconds: float = FAR) -> "Server":

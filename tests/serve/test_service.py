@@ -32,17 +32,19 @@ import cv2
 import numpy as np
 import pytest
 import websockets.sync.client as ws
-from doubles import Stripes
-from fuzz import Even, png, rows
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from lab import Tab
+from kit.fakes import Even, Stripes
+from kit.hostile import png, rows
+from kit.image import instructions, lint, needed, picture_from
+from kit.lab import CAMERAS, Tab
+from kit.server import Running, alone, ask, form, hostile, request
+from kit.stamps import HIGH, WIDE, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered
+from kit.traces import MARK, pictures
 from packaging.requirements import Requirement
 from PIL import Image
-from service_load import OPENVINO, Running, alone, ask, form, hostile, instructions, lint, missed, needed, old_code, picture_from, request
+from service_load import OPENVINO, missed, old_code
 from starlette.testclient import TestClient, WebSocketDenialResponse
-from test_browser import HIGH, WIDE, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered
-from test_safety import MARK, pictures
 from websockets.exceptions import ConnectionClosed
 
 from camredact.serve import guard, service
@@ -53,7 +55,7 @@ from camredact.core.still import redact_still
 from camredact.serve.service import PROTOCOL, PUBLIC, Client, Service, make_app, pack, unpack
 from camredact.streets.street import draw_street, stamp
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 WILD = Limits(rate=1e9, burst=1e9, each=99, places=99, frames=1e9)
 
 
@@ -651,7 +653,7 @@ def status_of(said: bytes) -> int: return int(said.split(b" ", 2)[1])
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
     "A server with short patience."
-    with Running("lambda name: Stripes()", "['stripes']", "upload=300_000, upload_s=1, send_s=1, rate=1e9, burst=1e9", "from doubles import Stripes") as running: yield running
+    with Running("lambda name: Stripes()", "['stripes']", "upload=300_000, upload_s=1, send_s=1, rate=1e9, burst=1e9", "from kit.fakes import Stripes") as running: yield running
 
 
 def test_a_slow_upload_and_a_large_one_are_refused_while_they_come(running: Running) -> None:
@@ -701,7 +703,7 @@ def test_who_floods_and_does_not_read_is_cut_off(running: Running) -> None:
 
 
 def test_who_does_not_read_a_picture_keeps_its_place_for_a_while_and_is_cut_off() -> None:
-    with Running(limits="request_s=4, each=1, pixels=4_000_000", setup="from fuzz import Even") as server:
+    with Running(limits="request_s=4, each=1, pixels=4_000_000", setup="from kit.fakes import Even") as server:
         noise = np.random.default_rng(0).integers(0, 256, (1600, 2400, 3), dtype=np.uint8)
         data = request("/redact?categories=5", *form(jpeg(noise, 60)))
         with socket.socket() as sock:
@@ -722,7 +724,7 @@ def test_who_does_not_read_a_picture_keeps_its_place_for_a_while_and_is_cut_off(
             assert came < int(re.search(rb"content-length: (\d+)", head)[1]), "the server kept all of it"
 
 
-CUT = "from doubles import Stripes\nfrom camredact import service\nservice.HEAD_S, service.CONNECTIONS = 1, 4"
+CUT = "from kit.fakes import Stripes\nfrom camredact.serve import service\nservice.HEAD_S, service.CONNECTIONS = 1, 4"
 
 
 def test_a_request_whose_head_does_not_come_to_an_end_is_cut_off() -> None:
@@ -751,7 +753,7 @@ def test_a_request_whose_head_does_not_come_to_an_end_is_cut_off() -> None:
 
 
 def test_prediction_holds_nobody_up() -> None:
-    with Running("lambda name: Stripes(delay=4)", "['stripes']", "", "from doubles import Stripes") as slow:
+    with Running("lambda name: Stripes(delay=4)", "['stripes']", "", "from kit.fakes import Stripes") as slow:
         urllib.request.urlopen(f"{slow.url}/health")
         with dial_up(slow) as sock:
             sock.sendall(request("/redact?categories=5", *form(jpeg(stamp(STREET.copy(), 2)))))
@@ -764,7 +766,7 @@ def test_prediction_holds_nobody_up() -> None:
 
 
 def test_stopping_covers_and_finishes_what_is_worked_on() -> None:
-    with Running("lambda name: Stripes(delay=.8)", "['stripes']", "", "from doubles import Stripes") as server, dial_up(server) as sock, \
+    with Running("lambda name: Stripes(delay=.8)", "['stripes']", "", "from kit.fakes import Stripes") as server, dial_up(server) as sock, \
             ws.connect(f"ws://127.0.0.1:{server.port}/live", compression=None) as wire:
         sock.sendall(request("/redact?categories=5", *form(jpeg(stamp(STREET.copy(), 2)))))
         wire.send(pack(frame(), [jpeg(stamp(SMALL.copy(), 1))]))
@@ -782,7 +784,7 @@ def test_stopping_covers_and_finishes_what_is_worked_on() -> None:
 
 
 def test_stopping_tells_whoever_waits_longer_than_it_does() -> None:
-    with Running("lambda name: Stripes(delay=9)", "['stripes']", "", "from doubles import Stripes") as server, dial_up(server) as sock:
+    with Running("lambda name: Stripes(delay=9)", "['stripes']", "", "from kit.fakes import Stripes") as server, dial_up(server) as sock:
         sock.sendall(request("/redact?categories=5", *form(jpeg(stamp(STREET.copy(), 2)))))
         time.sleep(.3)
         server.process.send_signal(signal.SIGTERM)
@@ -935,7 +937,7 @@ def test_the_service_needs_neither_jupyter_nor_torch() -> None:
 @pytest.fixture(scope="module")
 def stripes() -> Iterator[Running]:
     "A server whose matte tells which frame it was made for."
-    with Running("lambda name: Stripes()", "['stripes']", "", "from doubles import Stripes") as running: yield running
+    with Running("lambda name: Stripes()", "['stripes']", "", "from kit.fakes import Stripes") as running: yield running
 
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
@@ -946,7 +948,6 @@ class Opened(Tab):
     "The page of a service in a browser, and everything that it asked for."
 
     def __init__(self, browser: Any, server: Running, **options: Any):
-        from lab import CAMERAS
         self.context = browser.new_context(permissions=["camera"], **options)
         for script in (CAMERAS, ACCESS): self.context.add_init_script(script)
         super().__init__(self.context.new_page(), SimpleNamespace(root=ROOT), "index.html")
@@ -989,7 +990,7 @@ def test_every_matte_is_on_its_own_frame(opened: Callable[..., Opened]) -> None:
 
 @pytest.mark.browser
 def test_a_click_covers_until_the_first_matte_of_the_new_choice(opened: Callable[..., Opened]) -> None:
-    with Running("lambda name: Stripes(delay=.4)", "['stripes']", "", "from doubles import Stripes") as slow:
+    with Running("lambda name: Stripes(delay=.4)", "['stripes']", "", "from kit.fakes import Stripes") as slow:
         tab = opened(slow).start()
         tab.wait_shown(2)
         tab.record((WIDE, HIGH))
@@ -1004,7 +1005,7 @@ def test_a_click_covers_until_the_first_matte_of_the_new_choice(opened: Callable
 
 @pytest.mark.browser
 def test_a_server_that_dies_covers_and_one_that_comes_back_shows_again(opened: Callable[..., Opened]) -> None:
-    with Running("lambda name: Stripes()", "['stripes']", "", "from doubles import Stripes") as first:
+    with Running("lambda name: Stripes()", "['stripes']", "", "from kit.fakes import Stripes") as first:
         tab = opened(first).start()
         since = tab.record((WIDE, HIGH))
         tab.seconds(.3)  # so that something was seen
@@ -1015,7 +1016,7 @@ def test_a_server_that_dies_covers_and_one_that_comes_back_shows_again(opened: C
         recording = tab.recording()
         assert any(map(is_open, recording.samples)) and not any(map(is_open, recording.after(since + 1500))), "the picture is seen after the server died"
         assert "connecti" in tab.text()
-    with Running("lambda name: Stripes(shift=3)", "['stripes']", "", "from doubles import Stripes", port=first.port):
+    with Running("lambda name: Stripes(shift=3)", "['stripes']", "", "from kit.fakes import Stripes", port=first.port):
         tab.record((WIDE, HIGH))
         tab.wait_state("live")
         tab.wait_shown(10)

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from lab import FAR, Studio, Tab, launch
-from test_cli import Live, needs_weights
+from kit.command import Live, needs_weights
+from kit.lab import FAR, Studio, Tab, launch
 
 pytestmark = [pytest.mark.browser, needs_weights]
 

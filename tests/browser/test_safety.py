@@ -4,20 +4,17 @@ The frames carry a patch of one colour that nothing else has. The search is for 
 base64 and as Python prints them, and for that colour in a row, as arrays would hold it.
 """
 import base64
-import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from lab import SETTINGS, Server, Studio, launch
-from test_browser import cells
+from kit.lab import SETTINGS, Server, Studio, launch
+from kit.stamps import cells
+from kit.traces import MARK, NEAR, marked_film, pictures, written
 
-MARK = (228, 20, 148)  # red, green, blue
-ROW, NEAR = 16, 20     # pixels in a row, and how far each value may be off: JPEG changes them
 AUTOSAVE = {"@jupyterlab/docmanager-extension:plugin": {"autosave": True, "autosaveInterval": 2}}
 TURNED_ON = """
 import logging, sys
@@ -27,40 +24,6 @@ shell = get_ipython()
 shell.history_manager.db_log_output = True
 shell.run_line_magic("xmode", "Verbose")
 """
-HEADS = re.compile(rb"\xff\xd8\xff[\xe0-\xef\xdb\xfe]|\x89PNG\r\n\x1a\n|RIFF....WEBP|\x1aE\xdf\xa3"
-    rb"|(?:/9j/|iVBORw0KGgo|UklGR|GkXfo)[A-Za-z0-9+/]{60}|\\xff\\xd8\\xff|\\x89PNG", re.S)
-
-
-def marked_film(folder: Path) -> Path:
-    "A street with the mark in its lower left corner and numbers in the upper."
-    from camredact.streets.street import draw_clip, stamp, write_mjpeg
-    frames = [stamp(scene.picture.copy(), n) for n, scene in enumerate(draw_clip(5, 12, 240, 320, fps=15))]
-    for frame in frames: frame[-72:, :72] = MARK
-    return write_mjpeg(folder / "marked.mjpeg", frames, 30)
-
-
-def has_mark(data: bytes) -> bool:
-    "Whether somewhere ROW pixels in a row are nearly MARK: interleaved, with or without alpha, in either order."
-    values = np.frombuffer(data, np.uint8).astype(np.int16)
-    near = [np.abs(values - v) < NEAR for v in MARK]
-    for order in (near, near[::-1]):
-        for step in (3, 4):
-            n = len(values) - step*ROW
-            if n > 0 and np.logical_and.reduce([order[k][step*i + k:step*i + k + n] for i in range(ROW) for k in range(3)]).any(): return True
-    return False
-
-
-def pictures(data: bytes) -> list[str]:
-    "What in these bytes looks like a picture."
-    return [repr(m[0][:20]) for m in HEADS.finditer(data)] + ["the mark"]*has_mark(data)
-
-
-def written(folder: Path) -> Iterator[tuple[str, bytes]]:
-    "Every file below a folder."
-    for path in sorted(folder.rglob("*")):
-        if path.is_file(): yield str(path.relative_to(folder)), path.read_bytes()
-
-
 def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
     film = marked_film(tmp_path).read_bytes()
     jpeg = film[film.index(b"\xff\xd8"):film.index(b"\xff\xd9") + 2]

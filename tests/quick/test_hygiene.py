@@ -17,7 +17,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(p for p in (ROOT/"nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 MODULES = sorted(p for p in (ROOT/"camredact").glob("*/*.py") if not p.name.startswith("_"))
 # Which rooms a room may import, at the top of a file or inside a function. Nobody imports app.

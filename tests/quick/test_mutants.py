@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+TESTS = HERE.parent
 MUTANTS = json.loads((HERE / "mutants.json").read_text(encoding="utf-8"))
 IN_BROWSER = [m for m in MUTANTS if m["caught_by"].startswith("test_") and not m["caught_by"].endswith(".py")]
 QUICK = [m for m in MUTANTS if m not in IN_BROWSER]
@@ -41,12 +42,12 @@ def mutated(mutant: dict, text: str) -> str:
 @pytest.mark.parametrize(**named(MUTANTS))
 def test_the_mutant_still_fits(mutant: dict) -> None:
     mutated(mutant, (package() / mutant["file"]).read_text(encoding="utf-8"))
-    if mutant in QUICK: assert (HERE / mutant["caught_by"]).exists()
-    else: assert f"def {mutant['caught_by']}(" in (HERE / "test_browser.py").read_text(encoding="utf-8")
+    if mutant in QUICK: assert (TESTS / mutant["caught_by"]).exists()
+    else: assert f"def {mutant['caught_by']}(" in (TESTS / "browser" / "test_browser.py").read_text(encoding="utf-8")
 
 
 def test_every_test_of_protection_has_a_mutant() -> None:
-    tests = set(re.findall(r"^def (test_\w+)", (HERE / "test_browser.py").read_text(encoding="utf-8"), re.M))
+    tests = set(re.findall(r"^def (test_\w+)", (TESTS / "browser" / "test_browser.py").read_text(encoding="utf-8"), re.M))
     plain = {"test_python_changes_the_choice_too", "test_the_live_notebook_runs_with_the_shipped_model",
         "test_cars_of_a_drive_that_the_model_never_saw"}
     assert {m["caught_by"] for m in IN_BROWSER} == tests - plain
@@ -61,7 +62,7 @@ def kept_film(film: dict) -> str:
 def build(mutant: dict, folder: Path) -> None:
     "A copy of the package in `folder`, with the mutant's edits, and the front end's tests beside it."
     shutil.copytree(package(), folder / "camredact", ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copytree(HERE / "js", folder / "tests" / "js")
+    shutil.copytree(TESTS / "js", folder / "tests" / "js")
     broken = folder / "camredact" / mutant["file"]
     broken.write_text(mutated(mutant, broken.read_text(encoding="utf-8")), encoding="utf-8")
 
@@ -80,7 +81,7 @@ def caught(mutant: dict, said: subprocess.CompletedProcess, why: str) -> None:
 
 def note(mutant: dict, why: str) -> None:
     "Writes into cards/metrics.json that the mutant was caught."
-    path = HERE.parent / "cards" / "metrics.json"
+    path = TESTS.parent / "cards" / "metrics.json"
     known = json.loads(path.read_text(encoding="utf-8"))
     caught = {**known.get("mutants", {}).get("caught", {}), mutant["name"]: why[:120]}
     names = [m["name"] for m in MUTANTS]
@@ -98,9 +99,9 @@ def first_error(said: subprocess.CompletedProcess) -> str:
 def test_the_quick_mutant_is_caught(mutant: dict, tmp_path: Path) -> None:
     build(mutant, tmp_path)
     if mutant["caught_by"].endswith(".py"):
-        said = run([sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", str(HERE / mutant["caught_by"])], tmp_path)
+        said = run([sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", str(TESTS / mutant["caught_by"])], tmp_path)
         return caught(mutant, said, first_error(said))
-    node = subprocess.run([HERE.parent / ".ci" / "tools", "node"], capture_output=True, text=True, check=True).stdout.strip()
+    node = subprocess.run([TESTS.parent / ".ci" / "tools", "node"], capture_output=True, text=True, check=True).stdout.strip()
     said = run([node, "--test", "--test-reporter=tap", str(tmp_path / "tests" / mutant["caught_by"])], tmp_path)
     caught(mutant, said, next((line.strip() for line in said.stdout.splitlines() if re.match(r"\s+error: '?[^|]", line)), ""))
 
@@ -109,7 +110,7 @@ def test_the_quick_mutant_is_caught(mutant: dict, tmp_path: Path) -> None:
 @pytest.mark.parametrize(**named(IN_BROWSER))
 def test_the_mutant_is_caught(mutant: dict, kept_film: str, tmp_path: Path) -> None:
     build(mutant, tmp_path)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-k", mutant["caught_by"], str(HERE / "test_browser.py")]
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-k", mutant["caught_by"], str(TESTS / "browser" / "test_browser.py")]
     said = subprocess.run(command, env={**os.environ, "CAMREDACT_BUILD": str(tmp_path), "CAMREDACT_FILM": kept_film, "CAMREDACT_METRICS": "", "PYTHONDONTWRITEBYTECODE": "1"},
-        cwd=HERE.parent, capture_output=True, text=True, timeout=900)
+        cwd=TESTS.parent, capture_output=True, text=True, timeout=900)
     caught(mutant, said, first_error(said))
