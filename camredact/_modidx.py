@@ -556,6 +556,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'camredact/media/reader.py'),
                                         'camredact.media.reader.DecodedFrame': ( 'media/reader.html#decodedframe',
                                                                                  'camredact/media/reader.py'),
+                                        'camredact.media.reader._open': ('media/reader.html#_open', 'camredact/media/reader.py'),
+                                        'camredact.media.reader._pictures': ('media/reader.html#_pictures', 'camredact/media/reader.py'),
                                         'camredact.media.reader.apply_display_matrix': ( 'media/reader.html#apply_display_matrix',
                                                                                          'camredact/media/reader.py'),
                                         'camredact.media.reader.ebml': ('media/reader.html#ebml', 'camredact/media/reader.py'),

@@ -69,11 +69,12 @@ def check_names(
 
 # %% ../../nbs/core/categories.ipynb #416423e4
 PRESETS = {
-    "no people": frozenset({"Pedestrian", "Child", "Bicyclist", "MotorcycleScooter", "CartLuggagePram", "OtherMoving", "Animal"}),
+    "no people": frozenset({"Pedestrian", "Child", "Bicyclist", "MotorcycleScooter",
+        "CartLuggagePram", "OtherMoving", "Animal"}),
     "no cars": frozenset({"Car", "SUVPickupTruck", "Truck_Bus"}),
     "no sky, no trees": frozenset({"Sky", "Tree", "VegetationMisc"}),
     "nothing uncertain": frozenset({"Void"})}
-BARS = {name: .5 if name == "nothing uncertain" else 0. for name in PRESETS}  # covered where the best of the 32 probabilities is under this
+BARS = {name: .5 if name == "nothing uncertain" else 0. for name in PRESETS}  # cover what is less confident than this
 
 # %% ../../nbs/core/categories.ipynb #275e52f2
 PEOPLE = frozenset({"Pedestrian", "Child", "Bicyclist", "MotorcycleScooter"})  # the truth set of every people figure

@@ -13,6 +13,7 @@ from hashlib import sha256
 from importlib.metadata import entry_points
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 from .categories import InputError, choose
 from .segment import NoWeights, OnnxSegmenter, Segmenter
 
@@ -33,30 +34,33 @@ def models(
 def card(
     name: str,                   # a name out of `models()`
     folder: Path | None = None,  # None: the package's own
-) -> dict:
+) -> dict[str, Any]:
     "What is written about a bundled model; raises `NoWeights` when it is not there."
     folder = folder or weights_folder()
     if name in models(folder): return _read_card(folder/f"{name}.json")
     found = ", ".join(models(folder)) or "none"
-    raise NoWeights(f"there are no weights named {name!r} (found: {found}): reinstall camredact, make them with `camredact train`, or give the path of an .onnx file")
+    raise NoWeights(f"there are no weights named {name!r} (found: {found}): reinstall camredact, "
+        "make them with `camredact train`, or give the path of an .onnx file")
 
 def _read_card(
     path: Path,  # a .json file
-) -> dict:
+) -> dict[str, Any]:
     "The card; raises `NoWeights` when it is none."
     try: about = json.loads(path.read_text(encoding="utf8"))
     except ValueError: about = None
-    if not isinstance(about, dict) or "sha256" not in about: raise NoWeights(f"the card of the weights, {path.name}, is corrupted: reinstall camredact")
+    if not isinstance(about, dict) or "sha256" not in about:
+        raise NoWeights(f"the card of the weights, {path.name}, is corrupted: reinstall camredact")
     return about
 
 def bundled(
     name: str,                    # a name out of `models()`
     folder: Path | None = None,   # None: the package's own
-) -> tuple[Path, dict]:           # the file and its card
+) -> tuple[Path, dict[str, Any]]:           # the file and its card
     "A bundled model, checked against its card; raises `NoWeights` when missing or changed."
     about = card(name, folder)
     path = (folder or weights_folder())/f"{name}.onnx"
-    if sha256(path.read_bytes()).hexdigest() != about["sha256"]: raise NoWeights(f"the weights {name!r} are corrupted: reinstall camredact")
+    if sha256(path.read_bytes()).hexdigest() != about["sha256"]:
+        raise NoWeights(f"the weights {name!r} are corrupted: reinstall camredact")
     return path, about
 
 # %% ../../nbs/core/models.ipynb #6de42b20
@@ -77,7 +81,7 @@ def _engine(
 
 # %% ../../nbs/core/models.ipynb #a228638c
 def load(
-    model: str | os.PathLike = "fast",  # a name out of `models()`, or the path of an .onnx or .pth file
+    model: str | os.PathLike[str] = "fast",  # a name out of `models()`, or the path of an .onnx or .pth file
 ) -> Segmenter:
     "Get a model ready; raises `NoWeights` with one line that says how to mend it."
     suffix = Path(model).suffix

@@ -26,8 +26,9 @@ class Dial:
 # %% ../../nbs/core/redact.ipynb #c05af24b
 TAUS = {  # of each category the thresholds of precise, balanced and cautious, set by cards/dial.py
     ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian"): (.5, .4, .2),
-    ("Archway", "Bridge", "CartLuggagePram", "Column_Pole", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving", "RoadShoulder", "SignSymbol",
-     "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void", "Wall"): (.175, .175, .125),
+    ("Archway", "Bridge", "CartLuggagePram", "Column_Pole", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving",
+     "RoadShoulder", "SignSymbol", "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void",
+     "Wall"): (.175, .175, .125),
     ("Fence", "ParkingBlock", "SUVPickupTruck", "VegetationMisc"): (.05, .05, .05),
     ("Animal",): (.7, .5, .2),
     ("Building",): (.2, .1, .05),
@@ -139,8 +140,9 @@ def checkerboard(
     square: int = 8,  # side of a square in pixels
 ) -> np.ndarray:      # uint8[h,w,3]
     "Grey squares, dark at the top left."
-    y, x = (np.uint8(np.arange(n)//square % 2) for n in (h, w))
-    return cv2.cvtColor(np.uint8(GREYS[0]) + (y[:, None] ^ x)*np.uint8(GREYS[1] - GREYS[0]), cv2.COLOR_GRAY2RGB)
+    y = np.arange(h)[:, None]//square % 2
+    x = np.arange(w)//square % 2
+    return cv2.cvtColor(np.where(y == x, np.uint8(GREYS[0]), np.uint8(GREYS[1])), cv2.COLOR_GRAY2RGB)
 
 # %% ../../nbs/core/redact.ipynb #f7f75ed9
 def redact(

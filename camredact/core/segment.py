@@ -46,7 +46,8 @@ def check_input(
     weights: np.ndarray,  # to be 32 numbers
 ) -> np.ndarray:          # the weights as float32[32]
     "Raises `ValueError` unless a network can take these."
-    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3: raise ValueError(f"a picture is uint8 H x W x 3, not {rgb.dtype} {rgb.shape}")
+    if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
+        raise ValueError(f"a picture is uint8 H x W x 3, not {rgb.dtype} {rgb.shape}")
     h, w = rgb.shape[:2]
     if h % 32 or w % 32 or not h*w: raise ValueError(f"sides must be multiples of 32, not {h} x {w}")
     weights = np.asarray(weights, np.float32)
@@ -97,7 +98,7 @@ def score_picture(
     budget: int | None = None,          # pixels to look at; None: the segmenter's own
 ) -> tuple[np.ndarray, np.ndarray]:     # score and confidence at the model's size
     "Bring a picture to the size that the model wants, and score it; raises as `checked_score`."
-    h, w = look_size(*rgb.shape[:2], budget or segmenter.budget)
+    h, w = look_size(rgb.shape[0], rgb.shape[1], budget or segmenter.budget)
     smaller = h*w < rgb.shape[0]*rgb.shape[1]
     how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
     return checked_score(segmenter, cv2.resize(rgb, (w, h), interpolation=how), weights)
@@ -126,14 +127,14 @@ def _options(
 def _providers() -> list[str]:
     "What ONNX Runtime can run on here: CUDA first, where onnxruntime-gpu is installed."
     there = ort.get_available_providers()
-    if "CUDAExecutionProvider" in there: ort.preload_dlls()  # CUDA's libraries come as pip packages, where no loader looks
+    if "CUDAExecutionProvider" in there: ort.preload_dlls()  # CUDA's libraries are pip packages: no loader finds them
     return [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in there]
 
 class OnnxSegmenter:
     "A `Segmenter` that runs an ONNX file, on the CPU or, where onnxruntime-gpu is installed, on CUDA."
     def __init__(
         self,
-        path: str | os.PathLike,                  # the .onnx file
+        path: str | os.PathLike[str],                  # the .onnx file
         threads: int | None = None,               # None: the cores, at most four
         providers: Sequence[str] | None = None,   # None: CUDA where there is one, then the CPU
         name: str | None = None,                  # None: the file's own
@@ -141,7 +142,8 @@ class OnnxSegmenter:
     ):
         providers = list(providers or _providers())
         try: self.session = ort.InferenceSession(os.fspath(path), _options(threads), providers=providers)
-        except Exception as e: raise NoWeights(f"{path} cannot be read as a model: reinstall camredact, or export it again") from e
+        except Exception as e:
+            raise NoWeights(f"{path} cannot be read as a model: reinstall camredact, or export it again") from e
         notes = self.session.get_modelmeta().custom_metadata_map
         self.name, self.budget = name or Path(path).stem, int(budget or notes.get("budget", DEFAULT_BUDGET))
         _check_graph(path, [i.name for i in self.session.get_inputs()], [o.name for o in self.session.get_outputs()])
@@ -163,7 +165,7 @@ class OnnxSegmenter:
 
 # %% ../../nbs/core/segment.ipynb #a98f35e6
 def _check_graph(
-    path: str | os.PathLike,  # for the message
+    path: str | os.PathLike[str],  # for the message
     inputs: Iterable[str],    # names found
     outputs: Iterable[str],   # names found
 ) -> None:

@@ -66,8 +66,8 @@ def clean_photo(
         if neutral: os.utime(part, (NEUTRAL, NEUTRAL))
 
 def redact_photo(
-    source: str | os.PathLike,                     # JPEG, PNG, WebP; HEIC where pillow-heif is installed
-    out: str | os.PathLike,                        # .png, .jpg or .webp
+    source: str | os.PathLike[str],                     # JPEG, PNG, WebP; HEIC where pillow-heif is installed
+    out: str | os.PathLike[str],                        # .png, .jpg or .webp
     hidden: Iterable[str] = PRESETS["no people"],  # names of the categories to cover
     dial: str = DEFAULT_DIAL,                      # a key of `DIALS`
     segmenter: Segmenter | None = None,            # None: `load("fast")`
@@ -97,8 +97,8 @@ class PhotoReport:
     def _repr_html_(self) -> str: return f"<pre>{html.escape(str(self))}</pre>"
 
 def redact_photos(
-    sources: Iterable[str | os.PathLike],          # files, folders, patterns
-    out: str | os.PathLike | None = None,          # a folder, made if need be; None: beside each source
+    sources: Iterable[str | os.PathLike[str]],          # files, folders, patterns
+    out: str | os.PathLike[str] | None = None,          # a folder, made if need be; None: beside each source
     hidden: Iterable[str] = PRESETS["no people"],  # names of the categories to cover
     dial: str = DEFAULT_DIAL,                      # a key of `DIALS`
     segmenter: Segmenter | None = None,            # None: `load("fast")`
@@ -111,7 +111,7 @@ def redact_photos(
     overwrite: bool = False,                       # earlier results may go, sources never
     progress: bool = True,                         # show it, where it can be shown
 ) -> PhotoReport:
-    "Clean many photos; raises `BadPicture` where there are none, and what `make_detector` raises. What fails with one photo is told in the result."
+    "Clean many photos; raises `InputError` where nothing can begin. What fails with one photo is in the report."
     choose("style", style, STYLES)
     if out and Path(out).exists() and not Path(out).is_dir(): raise BadOutput(f"{out} is a file: name a folder")
     detector = make_detector(hidden, dial, segmenter, bar)
@@ -121,7 +121,8 @@ def redact_photos(
     for source, target in progress_bar(plan.items(), "redacting photos", shown=progress):
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            if target.exists() and _inode(target) in own: raise BadOutput(f"{target} is a source: choose another folder")
+            if target.exists() and _inode(target) in own:
+                raise BadOutput(f"{target} is a source: choose another folder")
             clean_photo(source, target, detector, style, opaque, detail, overwrite, rename)
             report.written.append(target)
         except Exception as e: report.failed[source] = error_line(e)

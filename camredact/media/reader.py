@@ -17,6 +17,7 @@ from typing import NamedTuple
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import Type
 from PIL import Image
 from ..core.categories import InputError, error_line
 from ..core.picture import to_rgb
@@ -29,7 +30,7 @@ TICKS = 60_000                    # in a second: the frame rates in use are whol
 CLIP_PIXELS = 8192*4352           # the largest frame that is decoded
 LATE = 64                         # packets: no decoder keeps a frame back for longer
 POINTERS = ("hls", "concat", "dash", "imf")  # containers that make a reader open other files
-MATRIX = av.sidedata.sidedata.Type.DISPLAYMATRIX
+MATRIX = Type.DISPLAYMATRIX
 
 class DecodedFrame(NamedTuple):
     "A frame of a clip."
@@ -51,7 +52,9 @@ def squared(
 ) -> np.ndarray:       # uint8, with pixels as wide as high
     "Make a picture wider or higher, where it is meant to be."
     h, w = rgb.shape[:2]
-    return rgb if pixel == 1 else cv2.resize(rgb, (max(w, round(w*pixel)), max(h, round(h/pixel))), interpolation=cv2.INTER_LINEAR)
+    if pixel == 1: return rgb
+    size = max(w, round(w*pixel)), max(h, round(h/pixel))
+    return cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR)
 
 def picture_of(
     frame: av.VideoFrame,          # decoded
@@ -101,7 +104,7 @@ def listen() -> None:
 def is_quiet(
     packet: av.Packet,  # of pictures
 ) -> bool:
-    "Whether no frame comes of it in a clip that is whole: it is outside the edit, or empty, or one of VP8's that are never shown."
+    "Whether no frame comes of it: it is outside the edit, or empty, or a VP8 frame that is never shown."
     if packet.is_discard or packet.size < 8: return True
     return packet.stream.codec_context.name.startswith(("vp8", "libvpx")) and not bytes(packet)[0] & 0x10
 
@@ -109,11 +112,38 @@ def said_length(
     video: av.VideoStream,
 ) -> int:  # in ticks; 0: it does not say
     "How long a stream says that it is: by itself, or in Matroska's note."
-    if video.duration: return round(video.duration*video.time_base*TICKS)
+    if video.duration and video.time_base: return round(video.duration*video.time_base*TICKS)
     try: h, m, s = (float(part) for part in video.metadata.get("DURATION", "0:0:0").split(":"))
     except ValueError: return 0
     length = 3600*h + 60*m + s
     return round(length*TICKS) if 0 <= length < 1e6 else 0
+
+def _open(
+    source: Path,  # any container that PyAV knows
+) -> av.container.InputContainer:
+    "Open a clip without following it to other files; raises `BadClip`."
+    if not source.is_file() or not source.stat().st_size: raise BadClip(f"{source} is not a file, or it is empty")
+    options = {"protocol_whitelist": "file", "pattern_type": "none"}
+    try: return av.open(str(source.absolute()), metadata_errors="ignore", options=options)
+    except (av.FFmpegError, OSError, ValueError) as e:
+        raise BadClip(f"{source} is not a clip, or a broken one: {error_line(e)}") from e
+
+def _pictures(
+    source: Path,                       # for the message
+    clip: av.container.InputContainer,  # opened
+) -> av.VideoStream:
+    "The stream of moving pictures; raises `BadClip` where there is none that can be shown as it is meant."
+    if clip.format.name in POINTERS: raise BadClip(f"{source} is a list of other files: give those")
+    cover = av.stream.Disposition.attached_pic
+    video = next((s for s in clip.streams.video if s.codec_context and not s.disposition & cover), None)
+    if video is None: raise BadClip(f"{source} holds no moving pictures")
+    size = video.codec_context.width*video.codec_context.height
+    if size > CLIP_PIXELS: raise BadClip(f"{source} has frames of {size:,} pixels: {CLIP_PIXELS:,} at most")
+    if video.metadata.get("alpha_mode") == "1":  # FFmpeg's own VP8 and VP9 would show what lies under it
+        raise BadClip(f"{source} has a transparency that cannot be read: lay it on a colour first")
+    if "matroska" in clip.format.name and is_cropped(source):
+        raise BadClip(f"{source} says that its rims are not to be shown: cut them off first")
+    return video
 
 class ClipReader:
     "Reads a clip from its beginning to its end, in bounded memory; raises `BadClip` where there is none."
@@ -122,28 +152,14 @@ class ClipReader:
         source: Path,              # any container that PyAV knows
         keep_audio: bool = False,  # give the packets of the first audio stream as well
     ):
-        if not source.is_file() or not source.stat().st_size: raise BadClip(f"{source} is not a file, or it is empty")
-        options = {"protocol_whitelist": "file", "pattern_type": "none"}
-        try: self.clip = av.open(str(source.absolute()), metadata_errors="ignore", options=options)
-        except (av.FFmpegError, OSError, ValueError) as e:
-            raise BadClip(f"{source} is not a clip, or a broken one: {error_line(e)}") from e
-        pictures = [s for s in self.clip.streams.video if s.codec_context and not s.disposition & av.stream.Disposition.attached_pic]
+        self.clip = _open(source)
+        try: self.video = _pictures(source, self.clip)
+        except BadClip:
+            self.close()
+            raise
         self.audio = next(iter(self.clip.streams.audio), None) if keep_audio else None
-        self.video = pictures[0] if pictures else None
-        size = self.video.codec_context.width*self.video.codec_context.height if pictures else 0
-        pointer = self.clip.format.name in POINTERS
-        if pointer or not pictures or size > CLIP_PIXELS: self.close()
-        if pointer: raise BadClip(f"{source} is a list of other files: give those")
-        if not pictures: raise BadClip(f"{source} holds no moving pictures")
-        if size > CLIP_PIXELS: raise BadClip(f"{source} has frames of {size:,} pixels: {CLIP_PIXELS:,} at most")
-        if self.video.metadata.get("alpha_mode") == "1":  # FFmpeg's own VP8 and VP9 would show what lies under it
-            self.close()
-            raise BadClip(f"{source} has a transparency that cannot be read: lay it on a colour first")
-        if "matroska" in self.clip.format.name and is_cropped(source):
-            self.close()
-            raise BadClip(f"{source} says that its rims are not to be shown: cut them off first")
         self.video.codec_context.options = {"max_pixels": str(CLIP_PIXELS), "err_detect": "explode"}
-        self.pending: dict[int, tuple[int, int]] = {}  # packets whose frame has not come yet, by their time stamps: number and time
+        self.pending: dict[int, tuple[int, int]] = {}  # packets without a frame yet, by timestamp: number and time
         self.ends: tuple[int, int] | None = None  # when the first picture begins and the last one ends
         self.undecodable: set[int] = set()            # numbers of those that did not decode
         self.number = 0      # of the last packet
@@ -203,7 +219,7 @@ class ClipReader:
 
     def _decode(self, packet: av.Packet | None) -> list[av.VideoFrame]:
         "The frames that are ready; what is damaged is broken from here on."
-        if self.number % 16 == 15: gc.collect(2 if self.number % 256 == 255 else 1)  # PyAV frames are part of reference cycles
+        if self.number % 16 == 15: gc.collect(2 if self.number % 256 == 255 else 1)  # PyAV frames lie in cycles
         if packet is not None and packet.size: self._note(packet)
         try:
             with av.logging.Capture(local=False) as said: frames = self.video.decode(packet)

@@ -24,7 +24,8 @@ def _meant(
     out: Path | None,  # where the results go: not searched
 ) -> bool:
     "Whether a file in a folder is neither hidden nor a result."
-    if ".redacted" in path.suffixes or any(part.startswith(".") for part in path.relative_to(folder).parts): return False
+    if ".redacted" in path.suffixes: return False
+    if any(part.startswith(".") for part in path.relative_to(folder).parts): return False
     if out is None or folder.resolve() not in out.resolve().parents: return True
     return not path.resolve().is_relative_to(out.resolve())
 
@@ -57,7 +58,7 @@ def left_out(
 
 # %% ../../nbs/media/sources.ipynb #d5ef5adc
 def plan_photos(
-    sources: Iterable[str | os.PathLike],  # files, folders, patterns
+    sources: Iterable[str | os.PathLike[str]],  # files, folders, patterns
     out: Path | None = None,               # a folder; None: beside each source
     suffix: str = ".png",                  # of the results
     rename: bool = False,                  # photo-0001 and so on
@@ -72,7 +73,8 @@ def plan_photos(
     return names
 
 # %% ../../nbs/media/sources.ipynb #fd6f692a
-CLIP_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg", ".3gp", ".wmv")
+CLIP_SUFFIXES = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".mts", ".m2ts", ".ts", ".mpg", ".mpeg",
+    ".3gp", ".wmv")  # what is taken out of a folder
 
 def _clips_in(
     source: Path,  # a file or a folder

@@ -68,12 +68,12 @@ class ClipWriter:
     def _sound(self, path: Path, audio: av.AudioStream) -> av.AudioStream:
         if audio.codec_context.name == "vorbis":  # its header holds the notes, place and all
             self.close()
-            raise BadOutput("Vorbis sound cannot be kept without its notes: leave it out, or convert it to Opus or AAC first")
+            raise BadOutput("Vorbis sound cannot be kept without its notes: leave it out, or convert it to Opus or AAC")
         try: return self.box.add_stream_from_template(audio)
         except (av.FFmpegError, ValueError) as e:
             self.close()
             kind = audio.codec_context.name
-            raise BadOutput(f"a {path.suffix} cannot hold the sound as it is ({kind}): choose another suffix, or leave it out") from e
+            raise BadOutput(f"a {path.suffix} cannot hold this sound ({kind}): choose another suffix, or none of it") from e
 
     def add(
         self,
