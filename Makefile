@@ -1,5 +1,5 @@
 # CONTRIBUTING.md says what each verb is for; ARGS are passed on: make live ARGS="--source demo"
-.PHONY: help env live serve quick test lint nbdev_test py_test mutants faults fuzz soak js_test prep check bench service_bench train docs
+.PHONY: help env live serve quick test lint nbdev_test py_test js_test prep check measure bench train docs release
 ENV := .venv/made-$(shell pwd | cksum | cut -d' ' -f1)
 META := settings.ini setup.py
 
@@ -26,25 +26,11 @@ py_test: $(ENV)-dev        ## notebooks and pytest on two cores, the browser tes
 	@.ci/tools
 	.venv/bin/pytest -n 2 --dist loadgroup --durations=30 $(ARGS)
 
-mutants: $(ENV)-dev        ## the tests against broken builds: each must fail
-	.venv/bin/pytest tests/quick/test_mutants.py -m mutants $(ARGS)
-
-faults: $(ENV)-dev        ## every fault in every state, 200 times each, into cards/metrics.json
-	@.ci/tools
-	.venv/bin/python tests/faults.py $(ARGS)
-
-fuzz: $(ENV)-dev        ## ten minutes of files that were made to hurt
-	.venv/bin/python tests/fuzz.py $(ARGS) 2>/dev/null
-
-soak: $(ENV)-dev        ## an hour at full rate: memory and age, into cards/metrics.json
-	@.ci/tools
-	.venv/bin/python tests/soak.py $(ARGS)
-
 js_test: $(ENV)-dev        ## the front end alone, in Node
 	"$$(.ci/tools node)" --test --test-reporter=spec tests/js/*.test.*js
 
 prep: $(ENV)-dev        ## export, clean, README, cards: before a commit
-	.venv/bin/nbdev-export && .venv/bin/nbdev-clean && .venv/bin/python nbs/_docs.py readme && .venv/bin/python cards/cards.py
+	.venv/bin/nbdev-export && .venv/bin/nbdev-clean && .venv/bin/python nbs/_docs.py readme && .venv/bin/python nbs/experiments/cards.py
 
 lint: $(ENV)-dev        ## ruff, and whether prep would change anything
 	.venv/bin/ruff check . && .ci/no-op
@@ -52,19 +38,21 @@ lint: $(ENV)-dev        ## ruff, and whether prep would change anything
 check: $(ENV)-dev lint        ## seconds: lint, rooms, what must never get into git
 	.venv/bin/pytest tests/quick/test_hygiene.py
 
-bench: $(ENV)-dev        ## measures, into cards/metrics.json
+measure: $(ENV)-dev        ## measures and records, on an idle machine: make measure WHAT=soak; WHAT is a script of nbs/experiments
 	@.ci/tools
-	.venv/bin/python tests/bench.py $(ARGS)
+	PYTHONPATH=tests .venv/bin/python nbs/experiments/$(WHAT).py $(ARGS)
 
-service_bench: $(ENV)-dev        ## the service under load, into cards/metrics.json
-	.venv/bin/python tests/service_load.py --note $(ARGS)
+bench: WHAT = live
+bench: measure        ## the same for the live camera
 
 train: $(ENV)-dev        ## trains: make train ARGS="--help"
 	.venv/bin/camredact train $(ARGS)
 
-docs: $(ENV)-dev        ## README.md, and a site in _docs/html
-	.venv/bin/python -m pip install -qq -e '.[docs]'
+docs: $(ENV)-dev        ## README.md, and a site in _docs/html; no network, no quarto
 	.venv/bin/python nbs/_docs.py readme site
+
+release: $(ENV)-dev        ## dist/: builds sdist and wheel, checks them, tries the wheel in an empty environment
+	@.ci/release $(ARGS)
 
 env: $(ENV)-dev        ## .venv with everything that tests and training need
 

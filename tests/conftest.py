@@ -1,14 +1,13 @@
 """What the browser tests share: one JupyterLab, one browser, one film."""
-import json
 import os
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from kit.clips import draw_film
+from record import record, replaced
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -97,8 +96,6 @@ def results() -> Iterator[dict]:
     found: dict = {}
     yield found
     if os.environ.get("CAMREDACT_METRICS") and found:
-        path = Path(__file__).parents[1] / "cards" / "metrics.json"
-        known = json.loads(path.read_text())
-        rows = {**known.get("matrix", {}).get("rows", {}), **found}
-        known["matrix"] = {"date": date.today().isoformat(), "how": "CAMREDACT_METRICS=1 pytest tests/browser; seen_ms: how long after the fault anything was still seen", "rows": rows}
-        path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        rows = [{"fault": name, "state": row.get("state"), "seen_ms": row.get("seen_ms"), "back": row["back"]} for name, row in found.items()]
+        how = "make measure WHAT=matrix; seen_ms: how long after the fault anything was still seen"
+        record("matrix", replaced("matrix", rows, "fault"), how)

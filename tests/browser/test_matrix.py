@@ -3,8 +3,8 @@
 In each row the picture is live and a film of it is being recorded; then something goes wrong. From the freshness cap on
 (and 100 ms) all must be checkerboard, and stay so; the state must say why; and once it is mended the picture must come
 back, by itself or by what the words ask for. At no time, neither on the canvas (by a grid of 16 x 20) nor in the film,
-may a car be seen that the frame's own matte covered. CAMREDACT_SHOTS=FOLDER keeps a picture of each covered state, CAMREDACT_METRICS=1 writes
-the results into cards/metrics.json, with those of two rows that are tests of their own in test_browser.py.
+may a car be seen that the frame's own matte covered. CAMREDACT_SHOTS=FOLDER keeps a picture of each covered
+state. `make measure WHAT=matrix` records the results, with those of two rows that are tests of their own in test_browser.py.
 """
 import os
 import re

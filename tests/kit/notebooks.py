@@ -1,6 +1,6 @@
 """Runs notebooks, and says where a cell fails or prints something else than what is saved in it.
 
-    python tests/kit/notebooks.py nbs/core          # these; without arguments all of them
+    python tests/kit/notebooks.py nbs/core          # these; without arguments all but those of nbs/experiments
 
 A cell whose output is different in every run (a time, a random number) begins with `#| varies`. Pictures are not compared.
 """
@@ -25,8 +25,9 @@ MINUTES = 10  # that a cell may take
 def notebooks(
     where: Iterable[Path] = (NBS,),  # notebooks, and folders of notebooks
 ) -> list[Path]:
-    "The notebooks there, the slowest first."
-    paths = {p.resolve() for place in where for p in ([place] if place.suffix == ".ipynb" else place.rglob("*.ipynb")) if ".ipynb_checkpoints" not in p.parts}
+    "The notebooks there, the slowest first; those of experiments show records and are tested with them."
+    paths = {p.resolve() for place in where for p in ([place] if place.suffix == ".ipynb" else place.rglob("*.ipynb"))
+        if not {".ipynb_checkpoints", "experiments"} & {*p.parts}}
     names = {p: str(p.relative_to(NBS).with_suffix("")) for p in paths}
     return sorted(paths, key=lambda p: (SLOWEST.index(names[p]) if names[p] in SLOWEST else len(SLOWEST), names[p]))
 
