@@ -1,5 +1,5 @@
 # CONTRIBUTING.md says what each verb is for; ARGS are passed on: make live ARGS="--source demo"
-.PHONY: help env live serve test nbdev_test py_test js_test prep check measure bench train docs release
+.PHONY: help env live serve quick test lint nbdev_test py_test js_test prep check measure bench train docs release
 ENV := .venv/made-$(shell pwd | cksum | cut -d' ' -f1)
 META := settings.ini setup.py
 
@@ -13,15 +13,18 @@ serve: $(ENV)-slim        ## the same camera over HTTP, with a page for telephon
 	@.venv/bin/python -c 'import fastapi, uvicorn, websockets, httptools, python_multipart' 2>/dev/null || .venv/bin/python -m pip install -qq -e '.[service]'
 	@.venv/bin/camredact serve $(ARGS)
 
-test: $(ENV)-dev nbdev_test py_test js_test        ## everything: notebooks, pytest, front end
+quick: $(ENV)-dev lint js_test        ## 90 seconds: lint, front end, core's notebooks, tests without browser, training or video
+	.venv/bin/pytest -n 2 tests/quick tests/notebooks -k "quick or core" $(ARGS)
 
-nbdev_test: $(ENV)-dev        ## the notebooks alone
-	@.ci/tools
-	.venv/bin/nbdev-test --do-print $(ARGS)
+test: $(ENV)-dev lint js_test py_test        ## everything: lint, front end, notebooks, pytest
 
-py_test: $(ENV)-dev        ## pytest alone
+nbdev_test: $(ENV)-dev        ## the notebooks alone: make nbdev_test ARGS=nbs/core
 	@.ci/tools
-	.venv/bin/pytest tests $(ARGS)
+	.venv/bin/python tests/kit/notebooks.py $(ARGS)
+
+py_test: $(ENV)-dev        ## notebooks and pytest on two cores, the browser tests on one of them
+	@.ci/tools
+	.venv/bin/pytest -n 2 --dist loadgroup --durations=30 $(ARGS)
 
 js_test: $(ENV)-dev        ## the front end alone, in Node
 	"$$(.ci/tools node)" --test --test-reporter=spec tests/js/*.test.*js
@@ -29,8 +32,11 @@ js_test: $(ENV)-dev        ## the front end alone, in Node
 prep: $(ENV)-dev        ## export, clean, README, cards: before a commit
 	.venv/bin/nbdev-export && .venv/bin/nbdev-clean && .venv/bin/python nbs/_docs.py readme && .venv/bin/python nbs/experiments/cards.py
 
-check: $(ENV)-dev        ## seconds: lint, and whether prep would change anything
-	.venv/bin/ruff check . && .ci/no-op && .venv/bin/pytest tests/quick/test_hygiene.py
+lint: $(ENV)-dev        ## ruff, and whether prep would change anything
+	.venv/bin/ruff check . && .ci/no-op
+
+check: $(ENV)-dev lint        ## seconds: lint, rooms, what must never get into git
+	.venv/bin/pytest tests/quick/test_hygiene.py
 
 measure: $(ENV)-dev        ## measures and records, on an idle machine: make measure WHAT=soak; WHAT is a script of nbs/experiments
 	@.ci/tools

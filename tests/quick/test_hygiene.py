@@ -4,7 +4,6 @@ import hashlib
 import importlib.util
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -90,20 +89,20 @@ def test_no_import_circle() -> None:
 
 
 IMPORT = """import importlib, sys
-for name in sys.argv[1:]:
+for name in sys.argv[2:]:
     module = importlib.import_module(f"camredact.{name}")
     missing = [n for n in module.__all__ if not hasattr(module, n)]
     assert not missing, (name, missing)
-print(*sorted({"torch", "fastai"} & set(sys.modules)))"""
+    heavy = sorted({*sys.argv[1].split()} & set(sys.modules))
+    assert not heavy, f"{name} imports {heavy}" """
+HEAVY = ("torch", "torchvision", "fastai", "timm", "onnx", "openvino", "matplotlib", "camredact.train")
 
 
-@pytest.mark.parametrize("train", [False, True], ids=["runtime", "train"])
-def test_names_in_all_import_in_a_fresh_process(train: bool) -> None:
-    "Every name that a module offers is there; and the runtime never imports torch or fastai."
-    names = [name_of(p) for p in MODULES if (p.parent.name == "train") == train]
-    done = subprocess.run([sys.executable, "-c", IMPORT, *names], capture_output=True, text=True, cwd="/", timeout=300)
+def test_the_runtime_imports_nothing_heavy() -> None:
+    "A fresh process imports every module but those of training: all names in `__all__` are there, and no training framework comes along."
+    names = [name_of(p) for p in MODULES if p.parent.name != "train"]
+    done = subprocess.run([sys.executable, "-c", IMPORT, " ".join(HEAVY), *names], capture_output=True, text=True, cwd="/", timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    if not train: assert done.stdout.split() == [], f"the runtime imports {done.stdout}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -194,9 +193,3 @@ def test_outputs_are_of_the_weights_that_ship(name: str) -> None:
 def test_requirements_are_written_once() -> None:
     "settings.ini is where metadata lives: pyproject.toml has no project table."
     assert "[project]" not in re.sub(r"#.*", "", (ROOT/"pyproject.toml").read_text(encoding="utf-8"))
-
-
-@pytest.mark.skipif(not (ROOT/".ci"/"no-op").exists() or not shutil.which("bash"), reason="no bash")
-def test_clean_and_export_change_nothing() -> None:
-    done = subprocess.run(["bash", str(ROOT/".ci"/"no-op")], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
