@@ -28,22 +28,24 @@ def write(
     times: list[int] | None = None,  # of the frames, in milliseconds
     matrix: list[int] | None = None,  # how a player is to turn the picture
     notes: dict[str, str] | None = None,  # of the stream
+    ratio: Fraction | None = None,  # width of a pixel to its height
     **options: str,  # of the codec; movflags of the container
 ) -> Path:
     "A clip; equal clips are encoded once a session."
-    key = (path.suffix, b"".join(map(np.ndarray.tobytes, frames)), frames[0].shape, codec, pix_fmt, rate, str((times, matrix, notes, options)))
+    key = (path.suffix, b"".join(map(np.ndarray.tobytes, frames)), frames[0].shape, codec, pix_fmt, rate, str((times, matrix, notes, ratio, options)))
     if key in KEPT: path.write_bytes(KEPT[key])
-    else: KEPT[key] = encode(path, frames, codec, pix_fmt, rate, times, matrix, notes, options).read_bytes()
+    else: KEPT[key] = encode(path, frames, codec, pix_fmt, rate, times, matrix, notes, ratio, options).read_bytes()
     return path
 
 
 def encode(path: Path, frames: list[np.ndarray], codec: str, pix_fmt: str, rate: int, times: list[int] | None,
-        matrix: list[int] | None, notes: dict[str, str] | None, options: dict[str, str]) -> Path:
+        matrix: list[int] | None, notes: dict[str, str] | None, ratio: Fraction | None, options: dict[str, str]) -> Path:
     "A clip, as `write` says."
     with av.open(str(path), "w", options={k: options.pop(k) for k in ("movflags",) if k in options}) as box:
         stream = box.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], pix_fmt
         if matrix: stream.set_display_matrix(matrix)
+        if ratio: stream.codec_context.sample_aspect_ratio = ratio
         stream.metadata.update(notes or {})
         if times: stream.codec_context.time_base = Fraction(1, 1000)
         for i, rgb in enumerate(frames):
