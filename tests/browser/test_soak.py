@@ -1,4 +1,4 @@
-"A minute of `make soak`."
+"A minute of `make measure WHAT=soak`."
 import os
 from typing import Any
 
