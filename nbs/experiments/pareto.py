@@ -30,8 +30,8 @@ from camredact.train.recipes import Recipe
 OUT = RUNS/"pareto"
 NETS = {"lite0": ("lite0", (96, 64, 48)), "lite0, wide decoder": ("lite0", (160, 112, 80)),
     "lite1": ("lite1", (96, 64, 48)), "lite2": ("lite2", (96, 64, 48))}
-LOOKS = {"one": ((), (320*256, 544*416, 960*736)), "those of fast": (SCALES["fast"], (544*416,)),
-    "those of accurate": (SCALES["accurate"], (544*416, 960*736))}  # scales, and pixels at which each is judged
+LOOKS = {"one scale": ((), (320*256, 544*416, 960*736)), "scales of fast": (SCALES["fast"], (544*416,)),
+    "scales of accurate": (SCALES["accurate"], (544*416, 960*736))}  # scales, and pixels at which each is judged
 
 
 def train(

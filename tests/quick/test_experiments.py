@@ -89,8 +89,9 @@ def test_page_shows_what_was_recorded(path: Path) -> None:
     pyplot.switch_backend("agg")
     with contextlib.chdir(path.parent):
         for cell in sources(path):
-            assert shown(cell,
-                space) == saved(cell), f"run {path.name} again: {cell['source'][:60]!r} shows an older record"
+            drawn = any("image/png" in output.get("data", {}) for output in cell["outputs"])
+            assert drawn == ("plt.subplots" in cell["source"]), f"run {path.name} again: a picture is missing"
+            assert shown(cell, space) == saved(cell), f"run {path.name} again: {cell['source'][:60]!r} shows an older record"
     pyplot.close("all")
 
 
@@ -100,8 +101,8 @@ def test_every_result_is_shown() -> None:
 
 
 def test_readme_shows_what_was_recorded() -> None:
-    tables = [cell for cell in sources(NBS/"index.ipynb") if "Markdown(" in cell["source"]
-        and "find(" in cell["source"]]
+    cells = sources(NBS/"index.ipynb")
+    tables = [cell for cell in cells if "Markdown(" in cell["source"] and "find(" in cell["source"]]
     assert tables
     for cell in tables: assert shown(cell,
         {"find": record.find}) == saved(cell), "run index.ipynb again, then make prep"
