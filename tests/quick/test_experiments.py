@@ -91,7 +91,7 @@ def test_page_shows_what_was_recorded(path: Path) -> None:
         for cell in sources(path):
             drawn = any("image/png" in output.get("data", {}) for output in cell["outputs"])
             assert drawn == ("plt.subplots" in cell["source"]), f"run {path.name} again: a picture is missing"
-            assert shown(cell, space) == saved(cell), f"run {path.name} again: {cell['source'][:60]!r} shows an older record"
+            assert shown(cell, space) == saved(cell), f"run {path.name} again: {cell['source'][:60]!r} is stale"
     pyplot.close("all")
 
 
