@@ -218,7 +218,7 @@ def test_figures_in_notebooks_are_measured(path: Path) -> None:
 
 def test_the_cells_with_figures_are_found() -> None:
     "Where figures are known to stand, so that none slips out of the test above."
-    assert {"session", "metrics", "service", "recipes", "export", "index", "evaluation", "failures"} <= {p.stem for p in FIGURES}
+    assert {"session", "service", "index", "evaluation", "failures"} <= {p.stem for p in FIGURES}
 
 
 def test_weights_are_small_and_whole() -> None:
