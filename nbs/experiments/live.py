@@ -84,7 +84,7 @@ SOCKETS = """(() => {
     : new TextDecoder('latin1').decode(data instanceof ArrayBuffer ? data.slice(0, 6000)
       : data.buffer.slice(data.byteOffset, data.byteOffset + 6000));
   const find = (text, kind) => {
-    const m = text.match(new RegExp(`"kind": ?"${kind}", ?"page": ?"([^"]+)", ?"id": ?(\\\\d+)`));
+    const m = text.match(new RegExp(`"kind": ?"${kind}", ?"protocol": ?\\\\d+, ?"page": ?"([^"]+)", ?"id": ?(\\\\d+)`));
     return m && m[1] + '/' + m[2];
   };
   const Native = window.WebSocket;
