@@ -10,7 +10,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reports its 
 __version__ = version(__name__)
 _HOMES = {"Camera": "live.widget", "redact_still": "core.still", "redact_photo": "media.photo", "redact_photos": "media.photo",
     "redact_clip": "media.clip", "load": "core.models", "PRESETS": "core.categories"}
-__all__ = [*_HOMES]
+__all__ = ["Camera", "PRESETS", "load", "redact_clip", "redact_photo", "redact_photos", "redact_still"]
 
 
 def __getattr__(name: str) -> Any:

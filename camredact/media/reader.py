@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['TICKS', 'CLIP_PIXELS', 'LATE', 'POINTERS', 'MATRIX', 'FOLDERS', 'CROPS', 'BadClip', 'DecodedFrame',
            'apply_display_matrix', 'squared', 'picture_of', 'ebml', 'is_cropped', 'listen', 'is_quiet', 'said_length',
-           'ClipReader', 'first_frame']
+           'pixel_shape', 'ClipReader', 'first_frame']
 
 # %% ../../nbs/media/reader.ipynb #cdc9f487
 import gc
@@ -128,6 +128,13 @@ def _open(
     except (av.FFmpegError, OSError, ValueError) as e:
         raise BadClip(f"{source} is not a clip, or a broken one: {error_line(e)}") from e
 
+def pixel_shape(
+    video: av.VideoStream,
+) -> Fraction:
+    "How wide a pixel is for its height; 1 where the file says something odd."
+    ratio = Fraction(video.sample_aspect_ratio or 1)
+    return ratio if Fraction(1, 3) < ratio < 3 else Fraction(1)
+
 def _pictures(
     source: Path,                       # for the message
     clip: av.container.InputContainer,  # opened
@@ -137,7 +144,8 @@ def _pictures(
     cover = av.stream.Disposition.attached_pic
     video = next((s for s in clip.streams.video if s.codec_context and not s.disposition & cover), None)
     if video is None: raise BadClip(f"{source} holds no moving pictures")
-    size = video.codec_context.width*video.codec_context.height
+    pixel = pixel_shape(video)
+    size = round(video.codec_context.width*video.codec_context.height*max(pixel, 1/pixel))  # once its pixels are square
     if size > CLIP_PIXELS: raise BadClip(f"{source} has frames of {size:,} pixels: {CLIP_PIXELS:,} at most")
     if video.metadata.get("alpha_mode") == "1":  # FFmpeg's own VP8 and VP9 would show what lies under it
         raise BadClip(f"{source} has a transparency that cannot be read: lay it on a colour first")
@@ -177,12 +185,6 @@ class ClipReader:
         "Frames a second, or a guess."
         rate = self.video.average_rate or self.video.guessed_rate
         return Fraction(rate).limit_denominator(1001) if rate and 1 <= rate <= 240 else Fraction(25)
-
-    @property
-    def pixel(self) -> Fraction:
-        "How wide a pixel is for its height."
-        ratio = Fraction(self.video.sample_aspect_ratio or 1)
-        return ratio if Fraction(1, 3) < ratio < 3 else Fraction(1)
 
     @property
     def total(self) -> int:
@@ -253,7 +255,7 @@ class ClipReader:
         return self.last
 
     def _picture(self, frame: av.VideoFrame) -> np.ndarray | None:
-        try: return picture_of(frame, self.pixel)
+        try: return picture_of(frame, pixel_shape(self.video))
         except Exception: return None  # whatever the frame is made of: covered
 
 def first_frame(

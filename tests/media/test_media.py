@@ -3,6 +3,8 @@ import gc
 import os
 import socket
 import struct
+import subprocess
+import sys
 import weakref
 from collections.abc import Iterator
 from fractions import Fraction
@@ -429,12 +431,13 @@ def test_ways_that_do_not_exist_are_refused() -> None:
 # ---- clips: writing some to read
 
 def write(path: Path, frames: list[np.ndarray], codec: str = "ffv1", pix_fmt: str = "bgr0", rate: int = 15, times: list[int] | None = None,
-        matrix: list[int] | None = None, notes: dict[str, str] | None = None, **options: str) -> Path:
+        matrix: list[int] | None = None, notes: dict[str, str] | None = None, ratio: Fraction | None = None, **options: str) -> Path:
     "A clip; `times` are in milliseconds."
     with av.open(str(path), "w", options={k: options.pop(k) for k in ("movflags",) if k in options}) as box:
         stream = box.add_stream(codec, rate=rate, options=options)
         stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], pix_fmt
         if matrix: stream.set_display_matrix(matrix)
+        if ratio: stream.codec_context.sample_aspect_ratio = ratio
         stream.metadata.update(notes or {})
         if times: stream.codec_context.time_base = Fraction(1, 1000)
         for i, rgb in enumerate(frames):
@@ -605,7 +608,7 @@ def test_clips_do_not_depend_on_what_is_covered(tmp_path: Path, style: str, suff
         frames = moving(6)
         for i, rgb in enumerate(frames): rgb[:48] = noise(np.random.default_rng(10*n + i), (48, 128, 3))
         write(tmp_path/"in.mkv", frames)
-        clip(tmp_path/"in.mkv", tmp_path/f"out{n}{suffix}", segmenter=Even(), style=style, way="union", preview=tmp_path/f"sheet{n}.png")
+        clip(tmp_path/"in.mkv", tmp_path/f"out{n}{suffix}", segmenter=Even(), style=style, mode="union", preview=tmp_path/f"sheet{n}.png")
         (tmp_path/"in.mkv").unlink()
     for name in (f"out0{suffix}", "sheet0.png"): assert (tmp_path/name).read_bytes() == (tmp_path/name.replace("0", "1")).read_bytes()
 
@@ -617,7 +620,7 @@ def test_every_frame_has_its_own_matte(tmp_path: Path, way: str, reach: int) -> 
     "The double reads the number of a frame off the frame, and covers the stripe that it means."
     frames = [stamp(np.full((240, 320, 3), (90, 150, 120), np.uint8), i) for i in range(20)]
     source = write(tmp_path/"in.mkv", frames)
-    clip(source, tmp_path/"out.mp4", ["Car"], segmenter=Stripes(), way=way, reach=reach)
+    clip(source, tmp_path/"out.mp4", ["Car"], segmenter=Stripes(), mode=way, reach=reach)
     shots = read(tmp_path/"out.mp4")
     assert len(shots) == 20
     for i, shot in enumerate(shots):
@@ -636,7 +639,7 @@ FAULTS = [RuntimeError("a wire came off"), MemoryError(), "nan", "size", "nothin
 def test_frames_that_the_model_fails_at_are_covered(tmp_path: Path, fault: object, at: set[int]) -> None:
     source = write(tmp_path/"in.mkv", moving())
     way = "flow"
-    done = clip(source, tmp_path/"out.mp4", segmenter=Faulty({i: fault for i in at}), way=way)
+    done = clip(source, tmp_path/"out.mp4", segmenter=Faulty({i: fault for i in at}), mode=way)
     assert (done.frames, done.failed, done.unread) == (12, len(at), 0)
     assert {i for i, s in enumerate(read(done.path)) if is_covered(s.rgb)} == at
     assert all(is_covered(upper(s.rgb)) for s in read(done.path))
@@ -651,7 +654,7 @@ def test_a_frame_whose_matte_cannot_be_laid_on_it_is_covered(tmp_path: Path, mon
         return real(*args)
     real = core.redact.fit_matte
     monkeypatch.setattr(media.clip, "fit_matte", fit)
-    done = clip(write(tmp_path/"in.mkv", moving()), tmp_path/"out.mp4", segmenter=Even(), way="none")
+    done = clip(write(tmp_path/"in.mkv", moving()), tmp_path/"out.mp4", segmenter=Even(), mode="none")
     assert [i for i, s in enumerate(read(done.path)) if is_covered(s.rgb)] == [3] and done.failed == 1
 
 
@@ -837,6 +840,31 @@ def test_sound_alone_is_no_clip(tmp_path: Path) -> None:
 def test_frames_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media.reader, "CLIP_PIXELS", 96*127)
     with pytest.raises(BadClip, match="12,192 at most"): clip(write(tmp_path/"in.mkv", moving(2)), tmp_path/"out.mp4", segmenter=Even())
+
+
+def test_frames_are_measured_with_square_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    "Pixels twice as high as wide: the frame is doubled before anything looks at it."
+    source = write(tmp_path/"in.mkv", moving(2), ratio=Fraction(1, 2))
+    monkeypatch.setattr(media.reader, "CLIP_PIXELS", 2*96*128 - 1)
+    with pytest.raises(BadClip, match="24,576 pixels"): clip(source, tmp_path/"out.mp4", segmenter=Even())
+
+
+SHAPES = """import resource, sys
+import numpy as np
+from camredact.core.still import make_detector, still_matte
+class Nobody:
+    name, budget = "nobody", 544*416
+    def score(self, rgb, weights): return np.zeros(rgb.shape[:2], np.float32), np.ones(rgb.shape[:2], np.float32)
+h, w = map(int, sys.argv[1:])
+assert still_matte(np.zeros((h, w, 3), np.uint8), make_detector(segmenter=Nobody())).shape == (h, w)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss//1024)"""
+
+
+@pytest.mark.parametrize("shape", [(65_535, 1), (1, 65_535), (65_535, 900), (900, 65_535)])
+def test_memory_is_bounded_for_every_shape(shape: tuple[int, int]) -> None:
+    "In megabytes: the longest pictures of one pixel, and of as many as are accepted."
+    done = subprocess.run([sys.executable, "-c", SHAPES, *map(str, shape)], capture_output=True, text=True, timeout=300, check=True)
+    assert int(done.stdout) < 1000
 
 
 def test_a_playlist_brings_in_nothing(tmp_path: Path) -> None:

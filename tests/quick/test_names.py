@@ -4,6 +4,7 @@ import sys
 
 CODE = """import sys, camredact
 assert "numpy" not in sys.modules, "import camredact alone imports numpy"
+assert set(camredact.__all__) == set(camredact._HOMES)
 for name in camredact.__all__: getattr(camredact, name)
 try: camredact.nothing
 except AttributeError as e: print(e)"""
