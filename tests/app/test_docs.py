@@ -69,6 +69,14 @@ def test_every_notebook_is_a_page(html: Path) -> None:
     assert {p for p in _docs.notebooks() if not (html/p).with_suffix(".html").exists()} == set()
 
 
+def test_readme_names_every_notebook_of_a_room() -> None:
+    "Its table gives the order in which they are read."
+    index = "".join(_docs.text(cell["source"]) for cell in _docs.cells(_docs.NBS/"index.ipynb"))
+    linked = _docs.LINK.findall(index)
+    rooms = {p for p in _docs.notebooks() if p.parent.name not in ("", "experiments")}
+    assert sorted(str(p) for p in rooms if f"{p.as_posix()}.ipynb" not in linked) == []
+
+
 def test_formulas_are_drawn_by_the_browser_alone(html: Path) -> None:
     page = (html/"core"/"redact.html").read_text(encoding="utf-8")
     assert "<mi>τ</mi>" in page and r"\tau" not in page

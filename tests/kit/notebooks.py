@@ -27,7 +27,7 @@ def notebooks(
 ) -> list[Path]:
     "The notebooks there, the slowest first; those of experiments show records and are tested with them."
     paths = {p.resolve() for place in where for p in ([place] if place.suffix == ".ipynb" else place.rglob("*.ipynb"))
-        if not {".ipynb_checkpoints", "experiments"} & {*p.parts}}
+        if not {".ipynb_checkpoints", "experiments"} & {*p.resolve().relative_to(NBS).parts}}
     names = {p: str(p.relative_to(NBS).with_suffix("")) for p in paths}
     return sorted(paths, key=lambda p: (SLOWEST.index(names[p]) if names[p] in SLOWEST else len(SLOWEST), names[p]))
 

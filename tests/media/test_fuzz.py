@@ -1,4 +1,4 @@
-"A short while of `make fuzz`, and a look at what it would find."
+"A short while of `make measure WHAT=fuzz`, and a look at what it would find."
 import os
 
 import numpy as np
