@@ -32,8 +32,8 @@ js_test: $(ENV)-dev        ## the front end alone, in Node
 prep: $(ENV)-dev        ## export, clean, README, cards: before a commit
 	.venv/bin/nbdev-export && .venv/bin/nbdev-clean && .venv/bin/python nbs/_docs.py readme && .venv/bin/python nbs/experiments/cards.py
 
-lint: $(ENV)-dev        ## ruff, and whether prep would change anything
-	.venv/bin/ruff check . && .ci/no-op
+lint: $(ENV)-dev        ## ruff, mypy, and whether prep would change anything
+	.venv/bin/ruff check . && .venv/bin/mypy && .ci/no-op
 
 check: $(ENV)-dev lint        ## seconds: lint, rooms, what must never get into git
 	.venv/bin/pytest tests/quick/test_hygiene.py

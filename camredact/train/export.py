@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['export_onnx', 'compare', 'quantise', 'predict_ms', 'bundle']
 
-# %% ../../nbs/train/export.ipynb #9e75a729
+# %% ../../nbs/train/export.ipynb #f97da89b
 import json
 import statistics
 import tempfile
@@ -13,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import sha256
+from operator import attrgetter
 from pathlib import Path
 
 # %% ../../nbs/train/export.ipynb #86a390ea
@@ -27,7 +28,7 @@ from ..core.files import atomic_write
 from ..core.segment import DEFAULT_BUDGET, Segmenter
 from .network import RedactGraph
 
-# %% ../../nbs/train/export.ipynb #9967ec7a
+# %% ../../nbs/train/export.ipynb #bd8d5958
 def export_onnx(
     net: nn.Module,                 # a network
     path: Path | str,               # the .onnx file to write, whole or not at all
@@ -40,9 +41,9 @@ def export_onnx(
     side = lambda name: 32*torch.export.Dim(name, min=2, max=128)
     with atomic_write(Path(path), overwrite=True) as part, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(graph, example, part, input_names=["rgb", "weights"], output_names=["score", "confidence", "probs"],
-            dynamic_shapes={"rgb": {0: side("rows"), 1: side("columns")}, "weights": None}, dynamo=True, external_data=False,
-            optimize=True, verbose=False)
+        torch.onnx.export(graph, example, part, input_names=["rgb", "weights"],
+            output_names=["score", "confidence", "probs"], dynamo=True, external_data=False, verbose=False,
+            dynamic_shapes={"rgb": {0: side("rows"), 1: side("columns")}, "weights": None})
         _save(onnx.load(part), part, {"budget": str(budget), "codes": ",".join(CODES)})
     return Path(path)
 
@@ -56,13 +57,14 @@ def _save(
     onnx.helper.set_model_props(model, notes)
     onnx.save(model, path)
 
-# %% ../../nbs/train/export.ipynb #43b6b075
+# %% ../../nbs/train/export.ipynb #d8601125
 def share_tensors(
     graph: onnx.GraphProto,  # changed
 ) -> None:
     "Keeps one of all initialisers that hold the same bytes."
     first: dict[tuple, str] = {}
-    kept = {t.name: first.setdefault((t.data_type, *t.dims, onnx.numpy_helper.to_array(t).tobytes()), t.name) for t in graph.initializer}
+    content = lambda t: (t.data_type, *t.dims, onnx.numpy_helper.to_array(t).tobytes())
+    kept = {t.name: first.setdefault(content(t), t.name) for t in graph.initializer}
     for node in graph.node: node.input[:] = [kept.get(name, name) for name in node.input]
     tensors = [t for t in graph.initializer if kept[t.name] == t.name]
     del graph.initializer[:]
@@ -89,21 +91,20 @@ def compare(
 
 def _largest_gap(a: np.ndarray, b: np.ndarray) -> float: return float(np.abs(a - b).max())
 
-# %% ../../nbs/train/export.ipynb #62ebf513
+# %% ../../nbs/train/export.ipynb #ca776168
 def quantise(
     path: Path | str,                # an .onnx file of `export_onnx`
-    pictures: Iterable[np.ndarray],  # uint8[H,W,3], sides multiples of 32: as many, and as varied, as the model will meet
+    pictures: Iterable[np.ndarray],  # uint8[H,W,3], sides multiples of 32: as varied as the model will meet
     out: Path | str,                 # the .onnx file to write, whole or not at all
 ) -> Path:                           # the file
     "Writes the model in eight bits, from its first convolution to its last (Jacob and others, 2018)."
     notes = {p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}
-    with tempfile.TemporaryDirectory() as folder, atomic_write(Path(out), overwrite=True) as part, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    types = dict(quant_format=QuantFormat.QDQ, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
+        op_types_to_quantize=["Conv", "Clip", "Relu", "Add", "Concat", "Resize"], per_channel=True, reduce_range=True)
+    with tempfile.TemporaryDirectory() as folder, atomic_write(Path(out), overwrite=True) as part:
         plain = Path(folder)/"plain.onnx"
         quant_pre_process(path, plain, skip_symbolic_shape=True)
-        quantize_static(plain, part, _Seen(pictures), quant_format=QuantFormat.QDQ, per_channel=True, reduce_range=True,
-            op_types_to_quantize=["Conv", "Clip", "Relu", "Add", "Concat", "Resize"], nodes_to_exclude=_ends(onnx.load(plain).graph),
-            activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8)
+        quantize_static(plain, part, _Seen(pictures), nodes_to_exclude=_ends(onnx.load(plain).graph), **types)
         model = onnx.load(part)
         _channels_last(model.graph)
         _save(model, part, notes)
@@ -116,11 +117,11 @@ class _Seen(CalibrationDataReader):
         rgb = next(self.pictures, None)
         return None if rgb is None else {"rgb": rgb, "weights": np.zeros(len(CODES), np.float32)}
 
-# %% ../../nbs/train/export.ipynb #1a6efd71
+# %% ../../nbs/train/export.ipynb #fbd05cb2
 def _ends(graph: onnx.GraphProto) -> list[str]:
     "The nodes with no convolution before them, and those with none after: the first and last convolutions among them."
-    nodes = list(graph.node)
-    return _apart(nodes, lambda n: n.input, lambda n: n.output) + _apart(nodes[::-1], lambda n: n.output, lambda n: n.input)
+    nodes, inputs, outputs = list(graph.node), attrgetter("input"), attrgetter("output")
+    return _apart(nodes, inputs, outputs) + _apart(nodes[::-1], outputs, inputs)
 
 def _apart(
     nodes: Sequence[onnx.NodeProto],           # in the order of the walk
@@ -170,7 +171,7 @@ def predict_ms(
         times.append(1e3*(time.perf_counter() - start))
     return statistics.median(times[5:])
 
-# %% ../../nbs/train/export.ipynb #86efd8a2
+# %% ../../nbs/train/export.ipynb #49b9dc92
 def bundle(
     net: nn.Module,            # trained
     folder: Path | str,        # where the file and its card go
@@ -185,5 +186,6 @@ def bundle(
     path = export_onnx(net, folder/f"{name}.onnx", budget, net.scales)
     if pictures := list(pictures): quantise(path, pictures, path)
     card = dict(name=name, file=path.name, sha256=sha256(path.read_bytes()).hexdigest(), budget=budget, **about)
-    with atomic_write(path.with_suffix(".json"), overwrite=True) as part: part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    with atomic_write(path.with_suffix(".json"), overwrite=True) as part:
+        part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
     return path

@@ -11,7 +11,8 @@ from pathlib import Path
 from record import record
 
 from camredact.core.models import weights_folder
-from camredact.leaktest.checks import Redactor, command, leaktest, read_picture
+from camredact.core.picture import read_file, read_still
+from camredact.leaktest.checks import Redactor, command, leaktest
 from camredact.leaktest.plant import CLIPS, PHOTOS
 
 HOW = (
@@ -35,10 +36,10 @@ def main() -> None:
     "Tests, prints, and records."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--deface", required=True, metavar="COMMAND", help="the program, from a venv of its own")
-    p.add_argument("--portrait", metavar="FILE",
+    p.add_argument("--portrait", type=Path, metavar="FILE",
         help="a face in the public domain (default: scikit-image's astronaut.png)")
     a = p.parse_args()
-    face = read_picture(a.portrait or str(files("skimage")/"data"/"astronaut.png"))
+    face = read_still(read_file(a.portrait or Path(str(files("skimage")/"data"/"astronaut.png"))))
     ours = [(command([OWN, kind, "{in}", "-o", "{out}"]), inputs, suffix)
         for kind, inputs, suffix in (("photo", PHOTOS, None), ("clip", CLIPS, ".mp4"))]
     theirs = {more: [(command([a.deface, "{in}", "-o", "{out}", *more.split()]), inputs, None)

@@ -30,8 +30,8 @@ from camredact.train.recipes import Recipe
 OUT = RUNS/"pareto"
 NETS = {"lite0": ("lite0", (96, 64, 48)), "lite0, wide decoder": ("lite0", (160, 112, 80)),
     "lite1": ("lite1", (96, 64, 48)), "lite2": ("lite2", (96, 64, 48))}
-LOOKS = {"one": ((), (320*256, 544*416, 960*736)), "those of fast": (SCALES["fast"], (544*416,)),
-    "those of accurate": (SCALES["accurate"], (544*416, 960*736))}  # scales, and pixels at which each is judged
+WAYS = {"one scale": ((), (320*256, 544*416, 960*736)), "scales of fast": (SCALES["fast"], (544*416,)),
+    "scales of accurate": (SCALES["accurate"], (544*416, 960*736))}  # scales, and pixels at which each is judged
 
 
 def train(
@@ -55,10 +55,10 @@ def exported(
     seen: list[LabelledFrame],  # of which some show what the numbers look like
 ) -> Iterator[tuple[str, Path, tuple[int, ...]]]:
     "The scales, the file in eight bits, and the sizes to judge it at."
-    for looks, (scales, budgets) in LOOKS.items():
-        file = OUT/f"{name}-{looks}.onnx".replace(", ", "-").replace(" ", "-")
+    for way, (scales, budgets) in WAYS.items():
+        file = OUT/f"{name}-{way}.onnx".replace(", ", "-").replace(" ", "-")
         quantise(export_onnx(learn.model.eval(), file, scales=scales), model_sized(seen[::40], 512*384), file)
-        yield looks, file, budgets
+        yield way, file, budgets
 
 
 def point(
@@ -96,8 +96,8 @@ def main() -> None:
     seen, frames = split_frames(small[:len(camvid)], small[len(camvid):], "0006R0")[0], drive_frames("0006R0")[::2]
     rows, files = [], []
     for name in NETS:
-        for looks, file, budgets in exported(name, train(name, seen, a.steps), seen):
-            rows += [{"network": name, "scales": looks, **point(file, budget, frames)} for budget in budgets]
+        for way, file, budgets in exported(name, train(name, seen, a.steps), seen):
+            rows += [{"network": name, "scales": way, **point(file, budget, frames)} for budget in budgets]
             files += [file]*len(budgets)
     rows = [{**row, "ms": ms} for row, ms in zip(rows, times(files, [row["size"] for row in rows]))]
     how = (f"pareto.py --steps {a.steps}: batches of 9 crops of 256x320 from ImageNet, all but 0006R0; eight bits; "

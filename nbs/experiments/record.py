@@ -39,7 +39,8 @@ def sha12(
 
 def commit() -> str | None:
     "The last commit; None where there is no git."
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True)
     return done.stdout.strip() or None
 
 
@@ -90,9 +91,11 @@ def replaced(
     rows: list[dict],  # that are new
     *keys: str,        # the columns that tell rows apart
 ) -> list[dict]:
-    "All recorded rows, the new ones in place of those that they replace: for what is measured in parts."
-    old = read(name)["rows"] if (RESULTS/f"{name}.json").exists() else []
-    found = {tuple(row[key] for key in keys): row for row in [*old, *rows]}
+    "All recorded rows, new ones in place of old ones; rows of another day say which. For what is measured in parts."
+    known = read(name) if (RESULTS/f"{name}.json").exists() else {"rows": [], "date": None}
+    day = {} if known["date"] == date.today().isoformat() else {"date": known["date"]}
+    found = {tuple(row[key] for key in keys): {**day, **row} for row in known["rows"]}
+    found |= {tuple(row[key] for key in keys): row for row in rows}
     return list(found.values())
 
 

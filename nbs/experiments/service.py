@@ -38,6 +38,7 @@ from camredact.core.models import card, load, weights_folder
 from camredact.core.redact import hide_weights
 from camredact.core.segment import cores, look_size, model_size
 from camredact.core.still import STILL_BUDGET
+from camredact.live.session import PROTOCOL
 from camredact.serve.service import InTurn, pack, unpack
 from camredact.streets.street import draw_clip, write_mjpeg
 
@@ -197,7 +198,8 @@ async def watch(port: int, clients: int, seconds: float, rate: float = 15.) -> l
     from websockets.asyncio.client import connect
 
     h, w = model_size(480, 640, card("fast")["budget"])
-    jpeg, weights = street(h, w), hide_weights(["Car"]).tolist()
+    jpeg = street(h, w)
+    message = {"kind": "frame", "protocol": PROTOCOL, "hidden": ["Car"], "bar": 0, "dial": "cautious", "model": "fast"}
     async def one(k: int) -> float:
         came, until = 0, time.perf_counter() + seconds + 2
         async with connect(f"ws://127.0.0.1:{port}/live", compression=None) as socket:
@@ -213,8 +215,7 @@ async def watch(port: int, clients: int, seconds: float, rate: float = 15.) -> l
             while time.perf_counter() < until:
                 await hands.acquire()
                 n += 1
-                await socket.send(pack({"kind": "frame", "page": f"p{k}", "id": n, "weights": weights, "bar": 0,
-                    "dial": "cautious", "model": "fast"}, [jpeg]))
+                await socket.send(pack({**message, "page": f"p{k}", "id": n}, [jpeg]))
                 await asyncio.sleep(1/rate)
             hearing.cancel()
         return came/seconds

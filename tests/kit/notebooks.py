@@ -27,7 +27,7 @@ def notebooks(
 ) -> list[Path]:
     "The notebooks there, the slowest first; those of experiments show records and are tested with them."
     paths = {p.resolve() for place in where for p in ([place] if place.suffix == ".ipynb" else place.rglob("*.ipynb"))
-        if not {".ipynb_checkpoints", "experiments"} & {*p.parts}}
+        if not {".ipynb_checkpoints", "experiments"} & {*p.resolve().relative_to(NBS).parts}}
     names = {p: str(p.relative_to(NBS).with_suffix("")) for p in paths}
     return sorted(paths, key=lambda p: (SLOWEST.index(names[p]) if names[p] in SLOWEST else len(SLOWEST), names[p]))
 
@@ -65,6 +65,7 @@ def stale(
     shell = CaptureShell(path)
     with chdir(path.parent):
         shell.run_all(nb, exc_stop=True, preproc=lambda cell: cell.id not in tested, cell_timeout=60*MINUTES)
+    if not any(saved.values()): return []  # the live notebook is kept without outputs
     return [f"cell {cell.id}, which begins {cell.source[:60]!r}:\n{difference(saved[cell.id], words(cell))}" for cell in nb.cells
         if cell.id in tested and "#| varies" not in cell.source and saved[cell.id] != words(cell)]
 

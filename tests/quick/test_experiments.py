@@ -45,8 +45,16 @@ def test_what_is_recorded_is_read(results: Path) -> None:
     assert found["rows"] == [{"size": "small", "ms": 1.235, "times": 3, "best": None}] and found["how"] == "by a test"
     assert found["weights"] == {f"{results.name}/net.onnx": record.sha12(results/"net.onnx")}
     assert record.find("speed", size="small")["ms"] == 1.235
-    rows = record.replaced("speed", [{"size": "small", "ms": 2}, {"size": "large", "ms": 9}], "size")
-    assert rows == [{"size": "small", "ms": 2}, {"size": "large", "ms": 9}]
+
+
+def test_rows_that_stay_keep_their_date(results: Path) -> None:
+    record.record("speed", [{"size": "small", "ms": 1}, {"size": "large", "ms": 8}], "by a test")
+    new = [{"size": "large", "ms": 9}]
+    assert record.replaced("speed", new, "size") == [{"size": "small", "ms": 1}, *new]
+    path = results/"speed.json"
+    path.write_text(path.read_text().replace(record.read("speed")["date"], "2026-01-01"))
+    assert record.replaced("speed", new, "size") == [{"date": "2026-01-01", "size": "small", "ms": 1}, *new]
+    assert record.replaced("pace", new, "size") == new
 
 
 def test_nested_and_large_results_are_refused(results: Path) -> None:
@@ -81,8 +89,9 @@ def test_page_shows_what_was_recorded(path: Path) -> None:
     pyplot.switch_backend("agg")
     with contextlib.chdir(path.parent):
         for cell in sources(path):
-            assert shown(cell,
-                space) == saved(cell), f"run {path.name} again: {cell['source'][:60]!r} shows an older record"
+            drawn = any("image/png" in output.get("data", {}) for output in cell["outputs"])
+            assert drawn == ("plt.subplots" in cell["source"]), f"run {path.name} again: a picture is missing"
+            assert shown(cell, space) == saved(cell), f"run {path.name} again: {cell['source'][:60]!r} is stale"
     pyplot.close("all")
 
 
@@ -92,8 +101,8 @@ def test_every_result_is_shown() -> None:
 
 
 def test_readme_shows_what_was_recorded() -> None:
-    tables = [cell for cell in sources(NBS/"index.ipynb") if "Markdown(" in cell["source"]
-        and "find(" in cell["source"]]
+    cells = sources(NBS/"index.ipynb")
+    tables = [cell for cell in cells if "Markdown(" in cell["source"] and "find(" in cell["source"]]
     assert tables
     for cell in tables: assert shown(cell,
         {"find": record.find}) == saved(cell), "run index.ipynb again, then make prep"

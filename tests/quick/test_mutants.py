@@ -85,7 +85,7 @@ def caught(mutant: dict, said: subprocess.CompletedProcess, why: str) -> None:
 def note(mutant: dict, why: str) -> None:
     "Records that the mutant was caught; mutants that are no more go."
     names = [m["name"] for m in MUTANTS]
-    rows = replaced("mutants", [{"mutant": mutant["name"], "said": why[:70]}], "mutant")
+    rows = replaced("mutants", [{"mutant": mutant["name"], "said": why[:60]}], "mutant")
     record("mutants", [row for row in rows if row["mutant"] in names], "make measure WHAT=mutants")
 
 

@@ -10,5 +10,4 @@ SCRIPTS = sorted(p.stem for p in Path(record.__file__).parent.glob("*.py"))
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_script_can_be_imported(name: str) -> None:
-    module = import_module(name)
-    assert module.__doc__ and (hasattr(module, "main") or name in ("record", "common", "mutants", "matrix"))
+    assert import_module(name).__doc__
