@@ -24,7 +24,7 @@ py_test: $(ENV)-dev        ## pytest alone
 	.venv/bin/pytest tests $(ARGS)
 
 mutants: $(ENV)-dev        ## the tests against broken builds: each must fail
-	.venv/bin/pytest tests/test_mutants.py -m mutants $(ARGS)
+	.venv/bin/pytest tests/quick/test_mutants.py -m mutants $(ARGS)
 
 faults: $(ENV)-dev        ## every fault in every state, 200 times each, into cards/metrics.json
 	@.ci/tools
@@ -44,7 +44,7 @@ prep: $(ENV)-dev        ## export, clean, README, cards: before a commit
 	.venv/bin/nbdev-export && .venv/bin/nbdev-clean && .venv/bin/python nbs/_docs.py readme && .venv/bin/python cards/cards.py
 
 check: $(ENV)-dev        ## seconds: lint, and whether prep would change anything
-	.venv/bin/ruff check . && .ci/no-op && .venv/bin/pytest tests/test_hygiene.py
+	.venv/bin/ruff check . && .ci/no-op && .venv/bin/pytest tests/quick/test_hygiene.py
 
 bench: $(ENV)-dev        ## measures, into cards/metrics.json
 	@.ci/tools

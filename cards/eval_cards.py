@@ -16,7 +16,7 @@ from ship import rounded
 from camredact.core.categories import CODES
 from camredact.train.data import find_shared, split_names
 from camredact.train.evaluate import RATIOS, evaluate
-from camredact.core.segment import load
+from camredact.core.models import load
 
 ROOT = Path(__file__).parents[1]
 PEOPLE = ("recall", "over_cover", "other_covered", "missed", "f2")

@@ -19,7 +19,8 @@ from ship import rounded
 from camredact.train.data import camvid_items, find_shared, split_names
 from camredact.media.clip import Eye, eye_of, photo_matte
 from camredact.core.redact import fit_matte
-from camredact.core.segment import STILL_BUDGET, OnnxSegmenter
+from camredact.core.segment import OnnxSegmenter
+from camredact.core.still import STILL_BUDGET
 from camredact.train.recipes import people_truth, read_rgb
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,8 @@ from camredact.train.data import camvid_items, find_shared, split_names
 from camredact.media.clip import WAYS, Temporal, eye_of
 from camredact.train.metrics import CoverScore, slips
 from camredact.core.redact import DIALS, fit_matte, unite
-from camredact.core.segment import OnnxSegmenter, load
+from camredact.core.models import load
+from camredact.core.segment import OnnxSegmenter
 from camredact.streets.street import draw_clip
 from camredact.train.recipes import people_truth, read_rgb
 

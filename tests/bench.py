@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
-from lab import Recording, Studio, Tab, studio  # noqa: E402
+from kit.lab import Recording, Studio, Tab, studio  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 CAMVID = ROOT.parent / "shared" / "data" / "camvid" / "images"
@@ -184,7 +184,7 @@ def recorder(lab: Studio, w: int, h: int, seconds: float) -> float:
 
 def loaded(model: str) -> Any:
     "The segmenter in this process."
-    from camredact.core.segment import load
+    from camredact.core.models import load
     if model != "double": return load(model)
     space: dict[str, Any] = {"Session": lambda **kw: None}
     exec(DOUBLE, space)

@@ -1,7 +1,6 @@
 """What the browser tests share: one JupyterLab, one browser, one film."""
 import json
 import os
-import sys
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -9,10 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-FRAMES, SEED = 90, 3  # the film: how long, and which street
+from kit.clips import draw_film
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -33,14 +29,6 @@ def missing(why: str) -> None:
     pytest.skip(why)
 
 
-def draw_film(folder: Path) -> None:
-    "Writes the film, and what is known of it."
-    from camredact.streets.street import draw_clip, stamp, write_mjpeg
-    scenes = list(draw_clip(SEED, FRAMES, 240, 320, fps=15))
-    write_mjpeg(folder / "street.mjpeg", [stamp(s.picture, n) for n, s in enumerate(scenes)], 30)
-    np.savez_compressed(folder / "street.npz", labels=np.stack([s.labels for s in scenes]))
-
-
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     "A street of FRAMES frames with its number in each: `path` to play, `labels` uint8[n,h,w]. CAMREDACT_FILM keeps it."
@@ -55,7 +43,7 @@ def playwright() -> Iterator[Any]:
     "Playwright, where it and a browser are installed."
     try: from playwright.sync_api import sync_playwright
     except ImportError: missing("playwright is not installed: pip install 'camredact[dev]'")
-    from lab import browser_path
+    from kit.lab import browser_path
     with sync_playwright() as p:
         if not browser_path(p): missing("no browser: install Debian's chromium, or run `playwright install chromium`")
         yield p
@@ -64,7 +52,7 @@ def playwright() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, playwright: Any) -> Iterator[Any]:
     "A JupyterLab; CAMREDACT_BUILD names a folder with another build of the package for its kernels."
-    from lab import Server
+    from kit.lab import Server
     build = os.environ.get("CAMREDACT_BUILD")
     server = Server(tmp_path_factory.mktemp("lab"), build=Path(build) if build else None)
     yield server.wait()
@@ -74,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, playwright: Any) -> Iterato
 @pytest.fixture(scope="session")
 def browser(playwright: Any, film: dict[str, Any]) -> Iterator[Any]:
     "A browser whose camera plays the film."
-    from lab import launch
+    from kit.lab import launch
     browser = launch(playwright, film["path"])
     yield browser
     browser.close()
@@ -83,7 +71,7 @@ def browser(playwright: Any, film: dict[str, Any]) -> Iterator[Any]:
 @pytest.fixture
 def lab(server: Any, browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     "The two together; a test that fails leaves a screenshot where CAMREDACT_SHOTS says."
-    from lab import Studio
+    from kit.lab import Studio
     studio = Studio(server, browser)
     yield studio
     shots = os.environ.get("CAMREDACT_SHOTS")
@@ -109,5 +97,5 @@ def results() -> Iterator[dict]:
         path = Path(__file__).parents[1] / "cards" / "metrics.json"
         known = json.loads(path.read_text())
         rows = {**known.get("matrix", {}).get("rows", {}), **found}
-        known["matrix"] = {"date": date.today().isoformat(), "how": "CAMREDACT_METRICS=1 pytest tests/test_browser.py tests/test_matrix.py; seen_ms: how long after the fault anything was still seen", "rows": rows}
+        known["matrix"] = {"date": date.today().isoformat(), "how": "CAMREDACT_METRICS=1 pytest tests/browser; seen_ms: how long after the fault anything was still seen", "rows": rows}
         path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

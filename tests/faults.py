@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-import test_faults  # noqa: E402
+from kit import kernel_faults  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 PAGE = """import {{ FAULTS, STATES, campaign }} from "{module}";
@@ -34,7 +34,7 @@ def page(
 def kernel(times: int) -> dict:
     "The campaign against `Session`, in this process."
     logging.disable(logging.CRITICAL)
-    return {"faults": len({f for f, _ in test_faults.PAIRS}), "states": len(test_faults.REACH), **test_faults.campaign(times)}
+    return {"faults": len({f for f, _ in kernel_faults.PAIRS}), "states": len(kernel_faults.REACH), **kernel_faults.campaign(times)}
 
 
 def main() -> int:

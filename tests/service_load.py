@@ -11,44 +11,29 @@ the first answer, half of the hostile requests at the decoder, no raw pixel, no 
 """
 import argparse
 import asyncio
-import io
 import json
-import os
-import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from statistics import fmean, pstdev
 from threading import Event, Thread
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
 
 import cv2
 import numpy as np
 import psutil
-from PIL import Image
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-WIDE_OPEN = "upload=12 << 20, rate=1e9, burst=1e9, each=64, places=64, seats_each=16, frames=1e9"  # limits that a bench does not meet
-SERVER = """
-import sys
-from camredact.serve.guard import LOCAL, Limits
-from camredact.serve.service import listen, make_app, serve
-{setup}
-app = make_app({load}, {models}, Limits({limits}), token={token!r}, hosts=LOCAL)
-sock = listen("127.0.0.1", {port})
-serve(app, sock, f"PORT {{sock.getsockname()[1]}}", *{tls!r} or (None, None), {proxy!r})
-"""
+sys.path.insert(0, str(Path(__file__).parent))
+from kit.image import instructions, lint, needed, picture_from  # noqa: E402
+from kit.server import WIDE_OPEN, Running, alone, answer, ask, form, hostile, request, street  # noqa: E402
+
+ROOT = Path(__file__).parents[1]
 OLD = """
 import io, socket, sys, tempfile
 from pathlib import Path
@@ -97,105 +82,13 @@ def predictions(picture):
     with learn.no_bar(), learn.no_logging(): return learn.predict(PILImage.create(picture))[1].numpy()
 """
 OPENVINO = """
-from camredact.core.segment import load
+from camredact.core.models import load
 segmenter = load("fast", "openvino")
 
 def predictions(picture):
     probs = segmenter.probs(np.array(picture.resize({size}[::-1], Image.Resampling.BILINEAR)))
     return cv2.resize(np.ascontiguousarray(probs.transpose(1, 2, 0)), {size}[::-1]).argmax(2)
 """
-
-
-def alone(work: Coroutine) -> Any:
-    "What a coroutine gives, in a thread of its own: playwright keeps a loop running in the main one."
-    with ThreadPoolExecutor(1) as pool: return pool.submit(asyncio.run, work).result()
-
-
-class Running:
-    "A server in a process of its own."
-
-    def __init__(
-        self,
-        load: str = "lambda name: Even()",       # Python that gets a model
-        models: str = "['even']",                # and what is offered
-        limits: str = "",                        # of `Limits`
-        setup: str = "from fuzz import Even",    # Python before it
-        token: str | None = None,                # what clients must know
-        code: str | None = None,                 # the whole program, instead
-        port: int = 0,                           # 0: any that is free
-        tls: tuple[str, ...] = (),               # the files of a certificate and its key
-        proxy: str | None = None,                # whose X-Forwarded-For is believed
-        **env: str,                              # more environment
-    ):
-        path = os.pathsep.join(filter(None, [str(HERE), os.environ.get("PYTHONPATH")]))
-        self.began = time.perf_counter()
-        self.log = tempfile.TemporaryFile()
-        code = code or SERVER.format(setup=setup, load=load, models=models, limits=limits, token=token, port=port, tls=tls, proxy=proxy)
-        self.process = subprocess.Popen([sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, "PYTHONPATH": path, **env})
-        self.port = self._port()
-
-    def _port(self) -> int:
-        for line in iter(self.process.stdout.readline, b""):
-            if line.startswith(b"PORT "): return int(line[5:])
-        raise RuntimeError(f"the server did not start:\n{self.said()[-2000:]}")
-
-    @property
-    def url(self) -> str: return f"http://127.0.0.1:{self.port}"
-
-    def said(self) -> str:
-        "What it wrote to standard error."
-        self.log.seek(0)
-        return self.log.read().decode(errors="replace")
-
-    def close(self) -> int:
-        "Ends it kindly; returns its exit status."
-        if self.process.poll() is None: self.process.terminate()
-        try: return self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            raise
-        finally: self.process.stdout.close()
-
-    def __enter__(self) -> "Running": return self
-
-    def __exit__(self, *_: object) -> None: self.close()
-
-
-# A client
-
-def street(h: int, w: int) -> bytes:
-    "A drawn street as a JPEG."
-    from camredact.streets.street import draw_street
-    out = io.BytesIO()
-    Image.fromarray(cv2.resize(draw_street(7, 480, 640).picture, (w, h), interpolation=cv2.INTER_AREA)).save(out, "JPEG", quality=85)
-    return out.getvalue()
-
-
-def form(data: bytes, name: str = "image", boundary: str = "b0undary") -> tuple[bytes, str]:
-    "A multipart form with one file, and its content type."
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="blob"\r\nContent-Type: image/jpeg\r\n\r\n'
-    return head.encode() + data + f"\r\n--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
-
-
-def request(path: str, body: bytes = b"", kind: str = "", method: str = "POST") -> bytes:
-    "A request as bytes."
-    return f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
-
-
-async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
-    "Status, headers and body of an answer."
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
-    headers = {k.lower(): v.strip() for k, _, v in (line.partition(":") for line in head[1:])}
-    return int(head[0].split()[1]), headers, await reader.readexactly(int(headers.get("content-length", 0)))
-
-
-async def ask(port: int, data: bytes) -> tuple[int, dict[str, str], bytes]:
-    "One request on a connection of its own."
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        writer.write(data)
-        return await asyncio.wait_for(answer(reader), 60)
-    finally: writer.close()
 
 
 # Stills
@@ -236,7 +129,8 @@ async def pound(port: int, clients: int, seconds: float, data: bytes) -> dict:
 def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) -> dict:
     "The model alone, called by as many threads in turn."
     from camredact.core.redact import hide_weights
-    from camredact.core.segment import STILL_BUDGET, look_size
+    from camredact.core.segment import look_size
+    from camredact.core.still import STILL_BUDGET
     from camredact.serve.service import InTurn
     model, weights, took = InTurn(load()), hide_weights(["Car"]), []
     rgb = np.random.default_rng(0).integers(0, 256, (*look_size(h, w, max(model.budget, STILL_BUDGET)), 3), dtype=np.uint8)
@@ -255,7 +149,7 @@ def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) 
 def learner(path: str | None) -> str | None:
     "The .pth that the shipped model was exported from: the one given, or the one in runs/ whose probabilities are nearest, if eight bits explain the rest."
     from camredact.train.export import TorchSegmenter
-    from camredact.core.segment import load
+    from camredact.core.models import load
     rgb, wanted = cv2.imdecode(np.frombuffer(street(256, 320), np.uint8), cv2.IMREAD_COLOR_RGB), load("fast")
     found = {}
     for p in [Path(path)] if path else sorted((ROOT / "runs").glob("*/*.pth")):
@@ -267,7 +161,9 @@ def learner(path: str | None) -> str | None:
 
 def old_code(network: str, h: int, w: int, path: str | None = None) -> str:
     "The program of the camera of 2020, for pictures of that size: its network, `FASTAI` or `OPENVINO`, looks at as many pixels as ours."
-    from camredact.core.segment import STILL_BUDGET, card, cores, look_size
+    from camredact.core.models import card
+    from camredact.core.segment import cores, look_size
+    from camredact.core.still import STILL_BUDGET
     known = {"size": tuple(map(int, look_size(h, w, max(card("fast")["budget"], STILL_BUDGET)))), "path": path, "threads": cores()}
     return OLD.format(network=network.format(**known), **known)
 
@@ -276,13 +172,13 @@ def stills(h: int, w: int, seconds: float, counts: list[int], path: str | None) 
     "Every server, with 1, 4 and 16 clients; and the model alone."
     from importlib.util import find_spec
 
-    from camredact.core.segment import load
+    from camredact.core.models import load
     data = request("/redact?categories=5,22,27", *form(street(h, w)))
     found: dict[str, Any] = {"picture": f"{w} x {h}"}
     path, openvino = learner(path), find_spec("openvino")
     absent = "skipped: OpenVINO is not installed: pip install 'camredact[openvino]'"
     for name, engine in {"onnxruntime": "auto", **({"openvino": "openvino"} if openvino else {})}.items():
-        with Running(f"lambda name: load(name, {engine!r})", "()", WIDE_OPEN, "from camredact.core.segment import load") as server:
+        with Running(f"lambda name: load(name, {engine!r})", "()", WIDE_OPEN, "from camredact.core.models import load") as server:
             found[name] = {n: alone(pound(server.port, n, seconds, data)) for n in counts}
         found[f"bare {name}"] = {n: bare(lambda engine=engine: load("fast", engine), h, w, n, seconds) for n in counts}
     if not openvino: found["openvino"] = absent
@@ -301,7 +197,8 @@ async def watch(port: int, clients: int, seconds: float, rate: float = 15.) -> l
     from websockets.asyncio.client import connect
 
     from camredact.core.redact import hide_weights
-    from camredact.core.segment import card, model_size
+    from camredact.core.models import card
+    from camredact.core.segment import model_size
     from camredact.serve.service import pack, unpack
     h, w = model_size(480, 640, card("fast")["budget"])
     jpeg, weights = street(h, w), hide_weights(["Car"]).tolist()
@@ -330,7 +227,7 @@ async def watch(port: int, clients: int, seconds: float, rate: float = 15.) -> l
 def live(seconds: float, most: int = 16, least: float = 5.) -> dict:
     "How many live cameras get `least` frames a second each."
     found: dict[str, Any] = {}
-    with Running("load", "()", WIDE_OPEN, "from camredact.core.segment import load") as server:
+    with Running("load", "()", WIDE_OPEN, "from camredact.core.models import load") as server:
         for n in (1, 2, 4, 6, 8, 12, most):
             fps = alone(watch(server.port, n, seconds))
             found[n] = {"least_fps": round(min(fps), 2), "mean_fps": round(fmean(fps), 2)}
@@ -338,124 +235,18 @@ def live(seconds: float, most: int = 16, least: float = 5.) -> dict:
     return {"clients": found, "held_at_5_fps": max((n for n, f in found.items() if f["least_fps"] >= least), default=0)}
 
 
-# Abuse
-
-DECODER = ("the picture", "this is no")  # how the words begin with which it refuses a file
-
-
-def hostile_request(seed: int) -> bytes:
-    "A request made to hurt."
-    from fuzz import made
-    rng = np.random.default_rng(seed)
-    data, kind = form(made(seed)[1])
-    path = str(rng.choice(["/redact", "/mask"]))
-    if rng.random() < .75: return request(f"{path}?categories={rng.integers(32)},{rng.integers(32)}&dial={rng.choice(['precise', 'cautious'])}", data, kind)
-    queries = ["", "categories=", "categories=99", "categories=-1", "categories=Carr", "preset=all", "bar=nan", "bar=1e999&categories=5", "categories=5&categories=%00", "categories=%ff", "model=../x&categories=5", "%"]
-    how = rng.integers(4)
-    if how == 0: return request(f"{path}?{rng.choice(queries)}", data, kind)
-    if how == 1: return request(f"{path}?categories=5", rng.bytes(int(rng.integers(400))), kind)
-    if how == 2: return request(f"{path}?categories=5", *form(b"x", name=str(rng.choice(["picture", "", "image\0", "images"]))))
-    return request(f"{path}?categories=5", data, str(rng.choice(["", "text/plain", "multipart/form-data", "multipart/form-data; boundary=", "application/json"])))
-
-
-def raw_pixels(path: bytes, body: bytes) -> int:
-    "Pixels seen in the half that `Even` always hides; and any colour left under what is hidden."
-    picture = np.asarray(Image.open(io.BytesIO(body)))
-    alpha = picture if b"/mask" in path else picture[..., 3]
-    colour = 0 if b"/mask" in path else int((picture[..., :3][alpha == 0] != 0).any(-1).sum())
-    return int((alpha[:max(1, len(alpha)//2 - 2)] != 0).sum()) + colour
-
-
-def hostile(n: int, first: int = 0, clients: int = 8) -> dict:
-    "Statuses, raw pixels and crashes of `n` hostile requests."
-    statuses, leaks, decoded, slowest = Counter(), 0, 0, 0.
-    todo = iter(range(first, first + n))
-    async def one(port: int) -> None:
-        nonlocal leaks, decoded, slowest
-        for seed in todo:
-            data = hostile_request(seed)
-            began = time.perf_counter()
-            status, _, body = await ask(port, data)
-            slowest = max(slowest, time.perf_counter() - began)
-            statuses[status] += 1
-            why = "" if status == 200 else json.loads(body)["error"]
-            decoded += status == 200 or status == 422 and why.startswith(DECODER)
-            if status == 200: leaks += raw_pixels(data[:40], body)
-            else: assert why, (seed, body)
-    async def all_of_them(port: int) -> None: await asyncio.gather(*(one(port) for _ in range(clients)))
-    with Running(limits=f"{WIDE_OPEN}, pixels=4_000_000") as server:
-        alone(all_of_them(server.port))
-        alive = alone(ask(server.port, request("/redact?categories=5", *form(street(60, 80)))))[0] == 200
-        crashed = server.process.poll() is not None
-    worst = sorted(s for s in statuses if s >= 500 and s != 503)
-    return {"requests": n, "reached_the_decoder": decoded, "statuses": dict(sorted(statuses.items())), "raw_pixels": leaks, "crashes": int(crashed or not alive),
-        "5xx_but_503": worst, "slowest_s": round(slowest, 2)}
-
-
 # Start, memory
 
 def start() -> dict:
     "Seconds from the command to the first redacted picture."
     data = request("/redact?categories=5", *form(street(300, 300)))
-    with Running("load", "()", "", "from camredact.core.segment import load") as server:
+    with Running("load", "()", "", "from camredact.core.models import load") as server:
         status, _, _ = alone(ask(server.port, data))
         assert status == 200, status
         return {"to_first_answer_s": round(time.perf_counter() - server.began, 2)}
 
 
 # The image
-
-WORDS = ("FROM", "ARG", "ENV", "WORKDIR", "COPY", "RUN", "USER", "EXPOSE", "HEALTHCHECK", "ENTRYPOINT", "CMD", "LABEL", "STOPSIGNAL", "VOLUME")
-
-
-def instructions(text: str) -> list[tuple[str, str]]:
-    "A Dockerfile's instructions, continued lines in one."
-    text = re.sub(r"\\\n", " ", re.sub(r"(?m)^\s*#.*\n", "", text))
-    return [(word.upper(), rest.strip()) for word, _, rest in (line.partition(" ") for line in text.splitlines() if line.strip())]
-
-
-def lint(text: str) -> list[str]:
-    "What is wrong with a Dockerfile, as far as that can be said without Docker."
-    found, stages, bad = instructions(text), [], []
-    if not found or found[0][0] != "FROM": bad.append("the first instruction is FROM")
-    for word, rest in found:
-        if word not in WORDS or not rest: bad.append(f"{word} is no instruction, or says nothing")
-        if word == "FROM": stages += rest.split()[2:]
-        source = re.match(r"--from=(\S+)", rest)
-        if source and source[1] not in stages: bad.append(f"there is no stage {source[1]}")
-        if word == "COPY" and not source: bad += [f"there is no {name}" for name in rest.split()[:-1] if not (ROOT / name).exists()]
-        if (command := re.sub(r"^.*?CMD ", "", rest) if word == "HEALTHCHECK" else rest if word in ("CMD", "ENTRYPOINT") else "[]"):
-            try: json.loads(command)
-            except ValueError: bad.append(f"{word} goes through a shell, or is no JSON")
-        if word == "RUN" and subprocess.run(["sh", "-n", "-c", rest], capture_output=True).returncode: bad.append(f"no shell understands {rest[:40]}")
-    return bad
-
-
-def needed() -> list[str]:
-    "What the Dockerfile installs: those lines of settings.ini that its own pattern finds."
-    pattern = re.search(r"grep -E '([^']+)' settings.ini", (ROOT / "Dockerfile").read_text())[1]
-    return [line.replace(" ", "") for line in (ROOT / "settings.ini").read_text().splitlines() if re.search(pattern, line)]
-
-
-ISOLATED = "import sys; sys.path.insert(0, sys.argv.pop(1)); from camredact.app.cli import main; sys.exit(main(['serve', '--port', '0']))"
-
-
-def picture_from(folder: Path) -> float:
-    "Seconds until the service has redacted a picture, started where nothing can be imported but what lies in a folder; raises RuntimeError with its words."
-    began = time.perf_counter()
-    with tempfile.TemporaryFile() as log, subprocess.Popen([sys.executable, "-I", "-S", "-u", "-c", ISOLATED, str(folder)], stdout=subprocess.PIPE, stderr=log, cwd=folder) as process:
-        try:
-            url = next((said for line in process.stdout if (said := re.search(rb"http://\S+?(?=/\s)", line))), None)
-            while url and time.perf_counter() - began < 60:
-                try: urlopen(url[0].decode() + "/ready", timeout=20).close()
-                except (HTTPError, URLError): time.sleep(.1)
-                else: break
-            status = url and alone(ask(int(url[0].rpartition(b":")[2]), request("/redact?categories=5", *form(street(60, 80)))))[0]
-            if status == 200: return round(time.perf_counter() - began, 2)
-            log.seek(0)
-            raise RuntimeError(f"it gives no picture ({status}):\n{log.read().decode(errors='replace')[-2000:]}")
-        finally: process.terminate()
-
 
 def image() -> dict:
     "The Dockerfile without Docker: lint, then its installation into an empty folder, that folder's size, and a start from there alone."
@@ -477,7 +268,7 @@ def memory(minutes: float) -> dict:
     "Growth of the server's memory while four clients ask and two cameras watch, after a minute's start."
     samples: list[tuple[float, float]] = []
     data = request("/redact?categories=5", *form(street(300, 300)))
-    with Running("load", "()", WIDE_OPEN, "from camredact.core.segment import load") as server:
+    with Running("load", "()", WIDE_OPEN, "from camredact.core.models import load") as server:
         watched, began = psutil.Process(server.process.pid), time.perf_counter()
         async def sample() -> None:
             while time.perf_counter() - began < 60*minutes:
@@ -535,12 +326,12 @@ def proxy(port: int, added_ms: float, stalls: bool = False) -> Iterator[int]:
 
 def page(seconds: float) -> dict:
     "Redacted pictures a second in a real browser, through the proxy."
-    from lab import launch
+    from kit.lab import launch
     from playwright.sync_api import sync_playwright
 
     from camredact.streets.street import draw_clip, write_mjpeg
     found = {}
-    with tempfile.TemporaryDirectory() as folder, Running("load", "()", "", "from camredact.core.segment import load") as server, sync_playwright() as p:
+    with tempfile.TemporaryDirectory() as folder, Running("load", "()", "", "from camredact.core.models import load") as server, sync_playwright() as p:
         browser = launch(p, write_mjpeg(Path(folder) / "street.mjpeg", [s.picture for s in draw_clip(3, 45, 480, 640, fps=15)], 30))
         for added, stalls in ((0, False), (20, False), (80, False), (200, False), (20, True)):
             with proxy(server.port, added, stalls) as port:

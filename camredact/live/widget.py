@@ -19,10 +19,11 @@ from ipywebrtc import CameraStream, VideoStream
 from ipywebrtc.webrtc import MediaStream
 from ipywidgets import Widget, widget_serialization
 from traitlets import Bool, Dict, Enum, Float, Instance, List, TraitError, Unicode, observe
-from ..core.categories import CODES, COLOURS, GROUPS, PRESETS, UNCERTAIN_BAR, check_names
+from ..core.categories import CODES, COLOURS, GROUPS, BARS, PRESETS, check_names
 from ..core.redact import DEFAULT_DIAL, DIALS
-from ..core.segment import DEFAULT_BUDGET, NoWeights, Segmenter, card, load
-from ..core.segment import models as bundled_models
+from ..core.models import card, load
+from ..core.segment import DEFAULT_BUDGET, NoWeights, Segmenter
+from ..core.models import models as bundled_models
 from .session import Session
 
 # %% ../../nbs/live/widget.ipynb #16aca64a
@@ -91,7 +92,7 @@ class Share(Float):
 
 # %% ../../nbs/live/widget.ipynb #b10cfdac
 CUSTOM = "custom"  # the preset's name when it is none of them
-PRESET_TABLE = {name: {"hidden": [c for c in CODES if c in hidden], "bar": UNCERTAIN_BAR if name == "nothing uncertain" else 0.}
+PRESET_TABLE = {name: {"hidden": [c for c in CODES if c in hidden], "bar": BARS[name]}
     for name, hidden in PRESETS.items()}
 
 # %% ../../nbs/live/widget.ipynb #9158c0bd

@@ -20,10 +20,14 @@ import cv2
 import numpy as np
 from PIL import Image
 from ..core.categories import CODES, COLOURS, PEOPLE, PRESETS, VOID, check_names
-from ..app.cli import BadInput, Parser, check_model, counted, end_tidily
+from ..app.cli import Parser, end_tidily
+from ..core.categories import InputError
+from ..core.files import progress_bar
+from ..core.models import check_model
 from .metrics import CODES11, GROUPS11, LEANING, MAP11, VOID11, CoverScore, SegScore, iou_from, label_map, mean_iou, share
 from ..core.redact import DEFAULT_DIAL, DIALS, fit_matte, matte
-from ..core.segment import NoWeights, Segmenter, load, look_size, score_picture
+from ..core.models import load
+from ..core.segment import NoWeights, Segmenter, look_size, score_picture
 
 # %% ../../nbs/train/evaluate.ipynb #bc319994
 _ALL, _ANIMAL = frozenset(CODES), frozenset({"Animal"})
@@ -37,16 +41,16 @@ WORDS = {word: codes for words, codes in _SETS.items() for word in words.split()
 
 # %% ../../nbs/train/evaluate.ipynb #417a8105
 def _lines(path: Path) -> list[str]:
-    "The lines of a text file; raises `BadInput`."
+    "The lines of a text file; raises `InputError`."
     try: return path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeError) as e: raise BadInput(f"{path} cannot be read as text") from e
+    except (OSError, UnicodeError) as e: raise InputError(f"{path} cannot be read as text") from e
 
 def read_classes(
     path: Path,                      # lines of number and name, or number, name = codes
 ) -> dict[int, frozenset[str]]:      # what each number may be; a number that is not here may be anything
-    "The sets of codes that the numbers of a plain folder's labels stand for; raises `BadInput`."
+    "The sets of codes that the numbers of a plain folder's labels stand for; raises `InputError`."
     found = [re.match(r"(\d+)\s+([^=]+?)\s*(?:=\s*(.+))?$", line.strip()) for line in _lines(path) if line.strip()]
-    if not found or not all(found): raise BadInput(f"{path}: every line is a number and a name, as '15 person' or '7 cyclist = Bicyclist'")
+    if not found or not all(found): raise InputError(f"{path}: every line is a number and a name, as '15 person' or '7 cyclist = Bicyclist'")
     sets = {int(m[1]): _codes_of(m[2], m[3]) for m in found}
     named = frozenset().union(*(s for s in sets.values() if s and s != _ALL))
     others = [m[2] for m in found if sets[int(m[1])] is None and m[2].lower() not in ("background", "none")]
@@ -60,7 +64,7 @@ def _codes_of(
     "The codes that a name stands for; None: nothing that has a name here."
     exact = {c.lower(): c for c in CODES if c not in PEOPLE}.get(name.lower())  # a set that says "bicyclist" means people
     try: return frozenset(check_names(said.split())) if said else frozenset({exact}) if exact else WORDS.get(re.split(r"\W", name.lower())[0])
-    except ValueError as e: raise BadInput(f"classes.txt: {e.args[0]}") from e
+    except ValueError as e: raise InputError(f"classes.txt: {e.args[0]}") from e
 
 # %% ../../nbs/train/evaluate.ipynb #bbeb508f
 @dataclass(frozen=True)
@@ -76,14 +80,14 @@ def find_frames(
     data: Path,          # the folder
     split: Path | None,  # a file of names, one a line; None: all of the folder's
 ) -> list[Frame]:
-    "The labelled frames of a folder in either layout; raises `BadInput` that says what is missing."
-    if not (data/"images").is_dir(): raise BadInput(f"{data} has no folder images: give a folder with images/ and labels/")
+    "The labelled frames of a folder in either layout; raises `InputError` that says what is missing."
+    if not (data/"images").is_dir(): raise InputError(f"{data} has no folder images: give a folder with images/ and labels/")
     pictures = {p.stem: p for p in sorted((data/"images").iterdir()) if p.suffix.lower() in (".jpg", ".jpeg", ".png")}
     names = _names(split) if split else list(pictures)
-    if strange := [n for n in names if n not in pictures]: raise BadInput(f"{data/'images'} has no picture named {', '.join(strange[:3])} ({len(strange)} of {len(names)} are missing)")
+    if strange := [n for n in names if n not in pictures]: raise InputError(f"{data/'images'} has no picture named {', '.join(strange[:3])} ({len(strange)} of {len(names)} are missing)")
     frames = [_frame(data, pictures[n]) for n in names]
-    if bare := [f.name for f in frames if not (f.codes or f.eleven or f.plain)]: raise BadInput(f"{data} has no labels for {', '.join(bare[:3])} ({len(bare)} of {len(names)} have none)")
-    if not frames: raise BadInput(f"{split or data} names no frame")
+    if bare := [f.name for f in frames if not (f.codes or f.eleven or f.plain)]: raise InputError(f"{data} has no labels for {', '.join(bare[:3])} ({len(bare)} of {len(names)} have none)")
+    if not frames: raise InputError(f"{split or data} names no frame")
     return frames
 
 def _names(split: Path) -> list[str]:
@@ -202,7 +206,7 @@ class Judge:
     ) -> tuple[np.ndarray, dict[str, np.ndarray]]:  # the label map uint8[H,W], and the matte of `no people` at each dial
         "Judges one frame, and says what was seen, at the frame's own size."
         try: rgb = np.array(Image.open(frame.picture).convert("RGB"))
-        except (OSError, Image.DecompressionBombError) as e: raise BadInput(f"{frame.picture} cannot be read as a picture") from e
+        except (OSError, Image.DecompressionBombError) as e: raise InputError(f"{frame.picture} cannot be read as a picture") from e
         truths = {kind: _read(getattr(frame, kind), rgb.shape[:2], kind) for kind in ("plain", "codes", "eleven") if getattr(frame, kind)}
         labels = self.labels(rgb)
         if "codes" in truths: self.full[clip].update(labels, _fit(truths["codes"], labels.shape))
@@ -246,13 +250,13 @@ class Judge:
 _MOST = {"plain": 256, "codes": len(CODES), "eleven": VOID11 + 1}  # numbers that labels of each kind may hold
 
 def _read(path: Path, size: tuple[int, int], kind: str) -> np.ndarray:
-    "Label numbers uint8[h,w] at their own size, of the shape of a picture of `size`; raises `BadInput`."
+    "Label numbers uint8[h,w] at their own size, of the shape of a picture of `size`; raises `InputError`."
     most = _MOST[kind]
     try: image = Image.open(path); labels = np.array(image)
-    except (OSError, Image.DecompressionBombError) as e: raise BadInput(f"{path} cannot be read as a picture") from e
-    if image.mode not in ("L", "P"): raise BadInput(f"{path} is a picture of mode {image.mode}: labels are numbers, one channel of 8 bits")
-    if labels.max(initial=0) >= most: raise BadInput(f"{path} holds the number {labels.max()}: there are {most} classes")
-    if labels.shape != size and (kind == "plain" or not _same_shape(labels.shape, size)): raise BadInput(f"{path} has {labels.shape[1]}x{labels.shape[0]} pixels, its picture {size[1]}x{size[0]}: labels are of the same frame{'' if kind == 'plain' else ', whole'}")
+    except (OSError, Image.DecompressionBombError) as e: raise InputError(f"{path} cannot be read as a picture") from e
+    if image.mode not in ("L", "P"): raise InputError(f"{path} is a picture of mode {image.mode}: labels are numbers, one channel of 8 bits")
+    if labels.max(initial=0) >= most: raise InputError(f"{path} holds the number {labels.max()}: there are {most} classes")
+    if labels.shape != size and (kind == "plain" or not _same_shape(labels.shape, size)): raise InputError(f"{path} has {labels.shape[1]}x{labels.shape[0]} pixels, its picture {size[1]}x{size[0]}: labels are of the same frame{'' if kind == 'plain' else ', whole'}")
     return labels
 
 def _same_shape(a: tuple[int, int], b: tuple[int, int]) -> bool:
@@ -306,7 +310,7 @@ def all_or_nothing(
     "A folder to write into, which becomes `out` at the end, and vanishes on an error."
     if out is None: yield None; return
     out = out.resolve()
-    if out == Path.cwd() or out.is_mount(): raise BadInput(f"{out} cannot be put in place at the end: give a new folder")
+    if out == Path.cwd() or out.is_mount(): raise InputError(f"{out} cannot be put in place at the end: give a new folder")
     part = out.with_name(f".{out.name}.{os.getpid()}.part")
     part.mkdir(parents=True)
     try:
@@ -323,10 +327,10 @@ def evaluate(
     dial: str = DEFAULT_DIAL,  # whose mattes are written
     out: Path | None = None,   # where to; None: nowhere
 ) -> dict:
-    "All figures of a model on a folder; raises `BadInput`."
+    "All figures of a model on a folder; raises `InputError`."
     frames = find_frames(data, split)
     judge = Judge(segmenter, read_classes(data/"classes.txt") if any(f.plain for f in frames) else {})
-    for frame, clip in counted(list(zip(frames, clips([f.name for f in frames]))), len(frames), "judging", sys.stderr):
+    for frame, clip in progress_bar(list(zip(frames, clips([f.name for f in frames]))), "judging"):
         labels, mattes = judge.update(frame, clip)
         if out: write_answer(out, frame.name, labels, mattes[dial])
     return judge.compute()
@@ -370,13 +374,13 @@ def main(
     "Judges and prints; 2 and one line on bad input."
     try:
         a = parser().parse_args(argv)
-        if a.out and a.out.exists() and not a.out.is_dir(): raise BadInput(f"{a.out} is a file: give a new folder")
-        if a.out and a.out.exists() and any(a.out.iterdir()): raise BadInput(f"{a.out} is not empty: give a new folder")
+        if a.out and a.out.exists() and not a.out.is_dir(): raise InputError(f"{a.out} is a file: give a new folder")
+        if a.out and a.out.exists() and any(a.out.iterdir()): raise InputError(f"{a.out} is not empty: give a new folder")
         end_tidily()
         with all_or_nothing(a.out) as out:
             found = {"model": a.model, "data": a.data.name, "dial": a.dial, **evaluate(load(check_model(a.model)), a.data, a.split, a.dial, out)}
             if out: (out/"scores.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    except (BadInput, NoWeights, OSError) as e:
+    except (InputError, NoWeights, OSError) as e:
         print("camredact eval:", " ".join(str(e).split()), file=sys.stderr)
         return 2
     print(json.dumps(found, indent=1) if a.json else table(found))

@@ -341,8 +341,8 @@ def load_network(
 ) -> nn.Module:        # in evaluation mode: float[B,3,H,W] in 0..1 to logits; `budget` says how many pixels suit it, `looks` at what parts of its sides it is to look at a picture besides
     "The network of a saved learner; raises ValueError when the file is not one."
     try: saved = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error: raise ValueError(f"{path} is no learner saved by camredact ({type(error).__name__}): train one with `camredact train`") from error
-    if not isinstance(saved, dict) or not {"arch", "size", "codes", "state"} <= saved.keys(): raise ValueError(f"{path} is no learner saved by camredact: train one with `camredact train`")
+    except Exception as error: raise ValueError(f"{path} is not a learner saved by camredact ({type(error).__name__}): train one with `camredact train`") from error
+    if not isinstance(saved, dict) or not {"arch", "size", "codes", "state"} <= saved.keys(): raise ValueError(f"{path} is not a learner saved by camredact: train one with `camredact train`")
     if tuple(saved["codes"]) != CODES: raise ValueError(f"{path} was trained on other categories than camredact's 32")
     ours = saved["arch"] in BUDGETS
     net = FastNet(**saved["config"], pretrained=False) if ours else _SeedNet(saved["arch"], saved["size"], **saved["config"])
