@@ -329,7 +329,9 @@ def page(seconds: float) -> dict:
     from kit.lab import launch
     from playwright.sync_api import sync_playwright
 
-    from camredact.streets.street import draw_clip, write_mjpeg
+    from kit.numbered import write_mjpeg
+
+    from camredact.streets.street import draw_clip
     found = {}
     with tempfile.TemporaryDirectory() as folder, Running("load", "()", "", "from camredact.core.models import load") as server, sync_playwright() as p:
         browser = launch(p, write_mjpeg(Path(folder) / "street.mjpeg", [s.picture for s in draw_clip(3, 45, 480, 640, fps=15)], 30))

@@ -39,6 +39,7 @@ from kit.hostile import png, rows
 from kit.image import instructions, lint, needed, picture_from
 from kit.lab import CAMERAS, Tab
 from kit.server import Running, alone, ask, form, hostile, request
+from kit.numbered import stamp
 from kit.stamps import HIGH, WIDE, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered
 from kit.traces import MARK, pictures
 from packaging.requirements import Requirement
@@ -53,7 +54,7 @@ from camredact.serve.guard import Limits
 from camredact.core.redact import hide_weights
 from camredact.core.still import redact_still
 from camredact.serve.service import PROTOCOL, PUBLIC, Client, Service, make_app, pack, unpack
-from camredact.streets.street import draw_street, stamp
+from camredact.streets.street import draw_street
 
 ROOT = Path(__file__).parents[2]
 WILD = Limits(rate=1e9, burst=1e9, each=99, places=99, frames=1e9)
