@@ -196,9 +196,9 @@ def cyclist(
     wheels = [ring((0, .206, f), .194, 14) for f in (-.31, .31)]
     saddle, crank, head, bars = (0, .53, -.11), (0, .18, -.03), (0, .47, .22), (0, .60, .21)
     line = (0, .2, -.31), saddle, crank, (0, .2, -.31), crank, head, saddle, head, (0, .2, .31), head, bars
-    feet = tuple((side*.065, .18 + .095*sin(a), -.03 + .095*cos(a)) for side, a in ((-1, gait), (1, gait + pi)))
+    def foot(side: int, a: float) -> Point: return side*.065, .18 + .095*sin(a), -.03 + .095*cos(a)
     rider = replace(look, cut="cap", wear="trousers", carry="nothing")
-    at = Joints((0, .56, -.11), (0, .86, .05), ((-.14, .61, .2), (.14, .61, .2)), feet)
+    at = Joints((0, .56, -.11), (0, .86, .05), ((-.14, .61, .2), (.14, .61, .2)), (foot(-1, gait), foot(1, gait + pi)))
     out = [s for wheel in wheels for s in rods([*wheel, wheel[0]], .013, DARK)]
     return [*out, *rods(line, .012, paint), Solid(box((-.15, .15), .6, .2, .012), DARK), *body(rider, at)]
 

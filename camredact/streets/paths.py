@@ -44,7 +44,8 @@ def follow(
     def pose(phase: float) -> Pose | None:
         p = (phase - phases[0]) % 1 + phases[0]
         if p > phases[-1]: return None
-        return Pose(*(float(np.interp(p + NEAR, phases, track).mean()) for track in (x, z, heading, gait)), 1.)
+        tracks = (float(np.interp(p + NEAR, phases, track).mean()) for track in (x, z, heading, gait))
+        return Pose(*tracks)._replace(stride=1.)
     return pose
 
 def beside(

@@ -16,7 +16,8 @@ import numpy as np
 
 from camredact.core.categories import CODES
 from camredact.streets.figures import CLOTHES, DARK, pick
-from camredact.streets.pencil import HORIZON, MOODS, Ball, Colour, Lens, Mood, Pen, Range, Solid, box, fill, rods, tone
+from camredact.streets.pencil import (HORIZON, MOODS, Ball, Colour, Lens, Mood, Pen, Range, Solid, box, fill, patch,
+    rods, tone)
 
 # %% ../../nbs/streets/scenery.ipynb #2733aef7
 LEAVES = ((84,134,62), (104,150,70), (70,116,70), (140,152,66), (196,138,58), (120,160,92))
@@ -288,6 +289,6 @@ def backdrop(
     raster[..., :3] = np.array(p.mood.sky)*(1 - share) + np.array(p.mood.low)*share
     rows = (row(rng, x, p.mood.lamps) for x in p.walls)
     for name, colour, balls in chain(horizon(rng), pavements(rng, p), road(rng, p), *rows):
-        fill(raster, [pen.patch(balls, colour, CODE[name])])
+        fill(raster, [patch(pen, balls, colour, CODE[name])])
     grain(raster, rng)
     return raster

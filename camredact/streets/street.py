@@ -18,7 +18,7 @@ from camredact.core.categories import CODES
 from camredact.streets.figures import (CLOTHES, COATS, MAKES, PAINTS, RIDER, Look, Make, cyclist, dog, goose, person,
     pick, pram, somebody, vehicle)
 from camredact.streets.paths import LOOP_S, Path, beside, cross, drive, stand, stroll, wait
-from camredact.streets.pencil import SHIFT, Colour, Lens, Pen, Piece, Pose, Solid, fill, majority
+from camredact.streets.pencil import SHIFT, Colour, Lens, Pen, Piece, Pose, Solid, fill, majority, shadow
 from camredact.streets.scenery import (BAY, CODE, LANE, ZEBRA, Plan, backdrop, beacon, bush, cone, lamp, lights, plan,
     sign, tree)
 
@@ -205,7 +205,7 @@ class Street:
         self.pen = Pen(Lens(2*h, 2*w, self.plan.eye), self.plan.mood)
         self.lit = backdrop(self.pen.lens, np.random.default_rng([self.seed, 2]), self.plan)
         self.shaded = cv2.multiply(self.lit, (*[1 - self.plan.mood.shade]*3, 1.))
-        self.still = [self.look(i, 0.) for i, a in enumerate(self.actors) if a.still]
+        self.still = [seen for i, a in enumerate(self.actors) if a.still and (seen := self.look(i, 0.))]
         self.noise = np.random.default_rng([self.seed, 1]).normal(0, 2, (h + 64, w + 64, 3)).astype(np.int16)
 
     def look(
@@ -216,7 +216,7 @@ class Street:
         "How far away an actor is, the outline of its shadow, and what to fill; None while it is away."
         a = self.actors[i]
         if (at := a.path(phase)) is None or at.z < .5 - a.spot[0]/2: return None
-        return at.z, self.pen.shadow(at, *a.spot), self.pen.pieces(a.solids(at), at, a.size, FIRST + i)
+        return at.z, shadow(self.pen.lens, at, *a.spot), self.pen.pieces(a.solids(at), at, a.size, FIRST + i)
 
     def raster(
         self,
