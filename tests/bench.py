@@ -205,14 +205,13 @@ def kernel(model: str, w: int, h: int) -> dict:
     from queue import Queue
 
     from camredact.core.categories import PRESETS
-    from camredact.core.redact import DEFAULT_DIAL, hide_weights
-    from camredact.live.session import Session
+    from camredact.core.redact import DEFAULT_DIAL
+    from camredact.live.session import PROTOCOL, Session
     segmenter, answers = loaded(model), Queue()
-    weights = hide_weights(PRESETS["no cars"]).tolist()
     spent = []
     with Session(load=lambda name: segmenter, models=["fast"]) as session:
         for i, data in enumerate(jpegs(segmenter, w, h)):
-            message = {"kind": "frame", "page": "bench", "id": i, "weights": weights, "bar": 0., "dial": DEFAULT_DIAL, "model": "fast"}
+            message = {"kind": "frame", "protocol": PROTOCOL, "page": "bench", "id": i, "hidden": list(PRESETS["no cars"]), "bar": 0., "dial": DEFAULT_DIAL, "model": "fast"}
             session.submit(message, [data], lambda answer, buffers: answers.put(answer))
             answer = answers.get(timeout=60)
             if "error" in answer: raise RuntimeError(answer["error"])

@@ -4,8 +4,9 @@
 
 # %% auto #0
 __all__ = ['ELSEWHERE', 'Parser', 'live', 'train', 'evaluate', 'bench', 'doctor', 'scan', 'check_certificate', 'service',
-           'leaktest', 'end_tidily', 'chosen', 'photo', 'clip', 'add_live', 'add_doctor', 'add_scan', 'add_serve',
-           'add_leaktest', 'add_choice', 'add_photo', 'add_clip', 'add_elsewhere', 'parser', 'run', 'main']
+           'leaktest', 'end_tidily', 'hidden_words', 'chosen', 'photo', 'clip', 'add_live', 'add_doctor', 'add_scan',
+           'add_serve', 'add_leaktest', 'add_choice', 'add_photo', 'add_clip', 'add_elsewhere', 'parser',
+           'check_options', 'parsed', 'run', 'main']
 
 # %% ../../nbs/app/cli.ipynb #8001d024
 import argparse
@@ -167,6 +168,13 @@ def end_tidily() -> None:
         number = getattr(signal, name, None)
         if number and signal.getsignal(number) != signal.SIG_IGN: signal.signal(number, lambda n, _: sys.exit(128 + n))
 
+def hidden_words(
+    hide: str,  # as --hide has it: a preset, or names
+) -> str:
+    "What was hidden, for the closing line."
+    from camredact.core.categories import PRESETS
+    return hide if hide in PRESETS else ", ".join(sorted(n.strip() for n in hide.split(",") if n.strip()))
+
 def chosen(
     args: argparse.Namespace,  # hide, dial, model, style, overwrite
 ) -> dict:
@@ -199,7 +207,7 @@ def photo(
         kinds = import_module("camredact.media.sources").left_out(source, args.out)
         if kinds: print(f"camredact: {source}: {sum(kinds.values())} files that are not photos were left out ({', '.join(f'{n} {k}' for k, n in kinds.items())})", file=sys.stderr)
     for path, text in done.failed.items(): print(f"camredact: {path}: {text}", file=sys.stderr)
-    print(f"{len(done.written)} of {len(done.written) + len(done.failed)} photos written")
+    print(f"{len(done.written)} of {len(done.written) + len(done.failed)} photos written; hidden: {hidden_words(args.hide)}")
     return int(bool(done.failed))
 
 # %% ../../nbs/app/cli.ipynb #9750c20e
@@ -233,7 +241,7 @@ def _one_clip(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         done = media.redact_clip(source, out, keep_audio=args.keep_audio, preview=args.preview, mode=args.neighbours, **more)
-    print(done)
+    print(f"{done}; hidden: {hidden_words(args.hide)}")
     return int(bool(done.failed or done.unread or done.cut))
 
 # %% ../../nbs/app/cli.ipynb #21f67049
@@ -369,15 +377,40 @@ def parser() -> Parser:
     for add in (add_live, add_serve, add_photo, add_clip, add_doctor, add_scan, add_leaktest, add_elsewhere): add(commands)
     return p
 
+# %% ../../nbs/app/cli.ipynb #5b1c7aa3
+def check_options(
+    argv: Sequence[str],  # what comes before a bare --
+) -> None:
+    "Raises `InputError` for an option that is also a file here: a pattern such as * may have meant the file."
+    for word in argv:
+        if word.startswith("-") and os.path.lexists(word):
+            raise InputError(f"{word} is an option and the name of a file here: write ./{word} for the file, or name files after --")
+
+# %% ../../nbs/app/cli.ipynb #5b1c7aa4
+def parsed(
+    argv: Sequence[str],   # what comes before a bare --
+    extra: Sequence[str],  # what comes after it: files, or what is meant for another program
+) -> argparse.Namespace:
+    "The arguments of a command; raises `InputError`."
+    try: args, given = parser().parse_args(argv), list(extra)
+    except InputError:
+        if not extra: raise
+        args, given = parser().parse_args([*argv, "--", *extra]), []  # the files may all come after it
+    files = next((name for name in ("sources", "paths") if hasattr(args, name)), None)
+    if files: setattr(args, files, [*getattr(args, files), *map(Path, given)])
+    elif given and args.command not in ("live", "leaktest"): raise InputError(f"{args.command} takes nothing after --")
+    args.extra = given
+    return args
+
 # %% ../../nbs/app/cli.ipynb #2c701785
 def run(
     argv: Sequence[str],  # without the program's name
 ) -> int:
     "Does what the command line says; raises `InputError`."
     argv, extra = (argv[:argv.index("--")], argv[argv.index("--") + 1:]) if "--" in argv else (argv, [])
+    check_options(argv)
     if argv and argv[0] in ELSEWHERE: return ELSEWHERE[argv[0]]([*argv[1:], *extra])
-    args = parser().parse_args(argv)
-    args.extra = extra
+    args = parsed(argv, extra)
     return args.run(args)
 
 # %% ../../nbs/app/cli.ipynb #56e8605c

@@ -15,7 +15,7 @@ from typing import Protocol
 import cv2
 import numpy as np
 import onnxruntime as ort
-from .categories import InputError
+from .categories import CODES, InputError
 
 # %% ../../nbs/core/segment.ipynb #b51d92dc
 DEFAULT_BUDGET = 320*256  # pixels
@@ -130,6 +130,22 @@ def _providers() -> list[str]:
     if "CUDAExecutionProvider" in there: ort.preload_dlls()  # CUDA's libraries are pip packages: no loader finds them
     return [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in there]
 
+def _open(
+    path: str | os.PathLike,     # the .onnx file
+    threads: int | None,         # None: the cores, at most four
+    providers: Sequence[str],    # of ONNX Runtime
+) -> ort.InferenceSession:
+    "The file as a network; raises `NoWeights` where it is none, or does not note that its categories come in our order."
+    try: session = ort.InferenceSession(os.fspath(path), _options(threads), providers=list(providers))
+    except Exception as e:
+        raise NoWeights(f"{path} cannot be read as a model: reinstall camredact, or export it again") from e
+    _check_graph(path, [i.name for i in session.get_inputs()], [o.name for o in session.get_outputs()])
+    codes = session.get_modelmeta().custom_metadata_map.get("codes")
+    if codes != ",".join(CODES):
+        what = "names its categories in another order" if codes else "does not note the order of its categories"
+        raise NoWeights(f"{path} {what}, and would cover other things than it is told to: export it anew")
+    return session
+
 class OnnxSegmenter:
     "A `Segmenter` that runs an ONNX file, on the CPU or, where onnxruntime-gpu is installed, on CUDA."
     def __init__(
@@ -140,13 +156,9 @@ class OnnxSegmenter:
         name: str | None = None,                  # None: the file's own
         budget: int | None = None,                # None: the file's note, else `DEFAULT_BUDGET`
     ):
-        providers = list(providers or _providers())
-        try: self.session = ort.InferenceSession(os.fspath(path), _options(threads), providers=providers)
-        except Exception as e:
-            raise NoWeights(f"{path} cannot be read as a model: reinstall camredact, or export it again") from e
+        self.session = _open(path, threads, providers or _providers())
         notes = self.session.get_modelmeta().custom_metadata_map
         self.name, self.budget = name or Path(path).stem, int(budget or notes.get("budget", DEFAULT_BUDGET))
-        _check_graph(path, [i.name for i in self.session.get_inputs()], [o.name for o in self.session.get_outputs()])
 
     def score(
         self,

@@ -6,10 +6,10 @@
 __all__ = ['NOTHING', 'NUMBER', 'DETAILS', 'ONE', 'WORDS', 'QUERY', 'STEPS', 'Write', 'HEAD', 'HANDS', 'PROBLEMS', 'DESCRIBED',
            'PICTURE', 'FORM', 'router', 'PIECE', 'PROTOCOL', 'PUBLIC', 'PAGE', 'KINDS', 'ICON', 'STUCK', 'HEAD_S',
            'HEAD_BYTES', 'CONNECTIONS', 'code_of', 'hidden_of', 'Ask', 'check_query', 'asked', 'matte_png', 'still',
-           'AtOnce', 'InTurn', 'shown', 'one_more', 'frame_pixels', 'Service', 'pack', 'unpack', 'Client', 'Problem',
-           'InPieces', 'hidden_words', 'answer', 'redact_picture', 'mask_picture', 'health', 'ready', 'tables',
-           'budget_of', 'categories', 'live', 'sender', 'operation_html', 'docs_html', 'docs', 'life', 'refuse',
-           'make_app', 'directions', 'exposed', 'listen', 'Connection', 'Server', 'serve']
+           'AtOnce', 'InTurn', 'one_more', 'frame_pixels', 'Service', 'pack', 'unpack', 'Client', 'Problem', 'InPieces',
+           'hidden_words', 'answer', 'redact_picture', 'mask_picture', 'health', 'ready', 'tables', 'budget_of',
+           'categories', 'live', 'sender', 'operation_html', 'docs_html', 'docs', 'life', 'refuse', 'make_app',
+           'directions', 'exposed', 'listen', 'Connection', 'Server', 'serve']
 
 # %% ../../nbs/serve/service.ipynb #3d1edfe0
 import asyncio
@@ -49,7 +49,7 @@ from ..core.redact import DEFAULT_DIAL, DIALS, redacted_png, visible_png
 from ..core.picture import FRAME_PIXELS, BadPicture, read_still
 from ..core.segment import DEFAULT_BUDGET, NoWeights, Segmenter, model_size
 from ..core.still import DETAIL, make_detector, still_matte
-from ..live.session import Session
+from ..live.session import ANSWER, Session
 
 # %% ../../nbs/serve/service.ipynb #52705de6
 NOTHING = "none"  # what to send in order to hide nothing, on purpose
@@ -196,12 +196,6 @@ class InTurn(AtOnce):
         self.turn = Lock()
 
 # %% ../../nbs/serve/service.ipynb #092d62b1
-def shown(
-    model: str,  # a bundled name, or a path
-) -> str:        # what clients call it
-    "The name under which a model is offered."
-    return Path(model).stem if Path(model).suffix in (".onnx", ".pth") else model
-
 @contextmanager
 def one_more(
     counter: Counter,  # of names
@@ -230,9 +224,10 @@ class Service:
         limits: Limits = LIMITS,                          # how much of everything
         wrap: Callable[[Segmenter], Segmenter] = InTurn,  # how a model's callers come in; or `AtOnce`
     ):
-        self.paths = {shown(m): m for m in [*bundled_models.models(), *models]}
+        self.paths = bundled_models.offers([*bundled_models.models(), *models])
         if not self.paths: raise NoWeights("there are no weights to run: reinstall camredact, or pass the path of an .onnx file")
-        self.default, self.limits, self._load = shown([*models, *self.paths][0]), limits, load
+        self.default = next(name for name, model in self.paths.items() if model == str([*models, *self.paths.values()][0]))
+        self.limits, self._load = limits, load
         self._wrap = wrap
         self._segmenters: dict[str, Segmenter] = {}
         self._loading, self._names = Lock(), count(1)
@@ -386,7 +381,7 @@ class Client:
     ) -> None:
         "Give a message to the session; whatever it is, it gets one answer."
         try: message, buffers = unpack(data)
-        except ValueError as e: return self.reply({"kind": "matte", "error": str(e)}, [])
+        except ValueError as e: return self.reply({**ANSWER, "error": str(e)}, [])
         page = message.get("page") if isinstance(message, dict) else None
         if not (isinstance(page, str) and 0 < len(page) <= 64): return self.service.session.submit(message, buffers, self.reply)
         self.service.session.submit({**message, "page": self.name}, buffers, partial(self.answered, page))
@@ -408,7 +403,7 @@ class Client:
     ) -> None:
         "Put an answer into the outbox; an echo that is no JSON is left out, for a hand waits."
         try: data = pack(answer, pngs)
-        except (ValueError, RecursionError): data = pack({"kind": "matte", "error": "the dictionary of a message is nested too deeply"}, [])
+        except (ValueError, RecursionError): data = pack({**ANSWER, "error": "the dictionary of a message is nested too deeply"}, [])
         self.loop.call_soon_threadsafe(self.outbox.put_nowait, data)
 
     async def write(self) -> None:
@@ -514,10 +509,10 @@ async def ready(
 def tables(
     service: Service,  # for its models
 ) -> dict[str, Any]:
-    "Names, numbers, colours, groups, presets, dials and models."
+    "Names, colours, groups, presets, dials and models, for a page's boxes and menus."
     return {"codes": list(CODES), "colours": {c: list(rgb) for c, rgb in COLOURS.items()}, "groups": [[title, list(codes)] for title, codes in GROUPS.items()],
         "presets": {name: {"hidden": [c for c in CODES if c in hidden], "bar": BARS[name]} for name, hidden in PRESETS.items()},
-        "dials": {d.name: {"tau": list(d.tau), "margin": d.margin, "hold": d.hold} for d in DIALS.values()}, "dial": DEFAULT_DIAL,
+        "dials": list(DIALS), "dial": DEFAULT_DIAL,
         "models": list(service.paths), "model": service.default, "budgets": {name: budget_of(service, name) for name in service.paths}}
 
 def budget_of(

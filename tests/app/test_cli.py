@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import psutil
 import pytest
@@ -123,7 +124,7 @@ def test_photos_and_clips(tmp_path: Path) -> None:
     Image.fromarray(draw_street(1, 120, 160).picture).save(tmp_path/"good.png")
     (tmp_path/"bad.jpg").write_text("no picture")
     done = run("photo", str(tmp_path), "-o", str(tmp_path/"clean"))
-    assert done.returncode == 1 and "bad.jpg" in done.stderr and done.stdout == "1 of 2 photos written\n", done
+    assert done.returncode == 1 and "bad.jpg" in done.stderr and done.stdout == "1 of 2 photos written; hidden: no people\n", done
     assert [p.name for p in (tmp_path/"clean").iterdir()] == ["good.redacted.png"]
     refused(run("photo", str(tmp_path/"bad.jpg"), "-o", str(tmp_path/"one.png")), "bad.jpg")
     refused(run("photo", str(tmp_path/"good.png"), "-o", str(tmp_path/"good.png"), "--overwrite"), "good.png")
@@ -263,3 +264,45 @@ def test_a_clip_that_is_a_source_is_never_a_result(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is a source"): plan_clips([a, b], tmp_path)
     assert list(plan_clips([a, tmp_path/"."/"a.mp4"], tmp_path)) == [tmp_path/"."/"a.mp4"]
     assert b.read_bytes() == b"clip"
+
+
+@needs_weights
+def test_a_files_name_does_not_decide_what_is_hidden(tmp_path: Path) -> None:
+    from camredact.streets.street import draw_street
+    for name in ("a.png", "b.png", "-c.png"): cv2.imwrite(str(tmp_path/name), draw_street(3, 96, 128).picture[..., ::-1])
+    done = run("photo", "-o", "plain", "a.png", "b.png", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "2 of 2 photos written; hidden: no people\n"), done
+    for name in ("--hide=Sky", "--model", "-o"):  # as a shell writes `photo *`
+        (tmp_path/name).touch()
+        refused(run("photo", name, "a.png", "b.png", cwd=tmp_path), f"write ./{name}")
+        (tmp_path/name).unlink()
+    assert not list(tmp_path.glob("*.redacted.*"))
+
+
+@needs_weights
+def test_what_follows_two_dashes_is_files(tmp_path: Path) -> None:
+    from camredact.streets.street import draw_street
+    for name in ("a.png", "b.png", "-c.png"): cv2.imwrite(str(tmp_path/name), draw_street(3, 96, 128).picture[..., ::-1])
+    (tmp_path/"--hide=Sky").touch()
+    for args, written in ((("a.png", "--", "b.png"), 2), (("--hide", "Sky,Car", "--", "a.png", "-c.png"), 2), (("-o", "x", "a.png", "--", "b.png", "-c.png"), 3)):
+        done = run("photo", "--overwrite", *args, cwd=tmp_path)
+        assert done.returncode == 0 and done.stdout == f"{written} of {written} photos written; hidden: {'Car, Sky' if 'Sky,Car' in args else 'no people'}\n", done
+    done = run("photo", "--overwrite", "--", "a.png", "--hide=Sky", cwd=tmp_path)
+    assert done.returncode == 1 and "--hide=Sky" in done.stderr and "hidden: no people" in done.stdout
+    refused(run("doctor", "--", "a.png"), "nothing after --")
+
+
+@needs_weights
+def test_a_model_of_another_order_of_categories_is_refused(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from camredact.core.models import weights_folder
+    from camredact.streets.street import draw_street
+    model = onnx.load(weights_folder()/"fast.onnx")
+    notes = {p.key: p.value for p in model.metadata_props}
+    cv2.imwrite(str(tmp_path/"a.png"), draw_street(3, 96, 128).picture[..., ::-1])
+    for codes in ({"codes": ",".join(notes["codes"].split(",")[::-1])}, {"codes": notes["codes"] + ",Dog"}, {}):
+        del model.metadata_props[:]
+        onnx.helper.set_model_props(model, {"budget": notes["budget"], **codes})
+        onnx.save(model, tmp_path/"turned.onnx")
+        refused(run("photo", "a.png", "--model", "turned.onnx", cwd=tmp_path), "order", "export it")
+    assert not list(tmp_path.glob("*.redacted.*"))

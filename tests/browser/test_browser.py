@@ -38,6 +38,7 @@ def test_two_tabs_never_use_each_others_mattes(lab: Studio, results: dict) -> No
     one.execute("from kit.fakes import with_strangers; with_strangers(cam.session)")
     one.save()
     two = lab.open("tabs.ipynb")  # in a window of its own: tabs in the background are slowed down
+    two.press("start")
     two.wait_state("live")
     for tab in (one, two): tab.record((WIDE, HIGH))
     for tab in (one, two): tab.wait_shown(30)

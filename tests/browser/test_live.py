@@ -69,8 +69,8 @@ def test_a_learner_of_ones_own_runs_the_camera(playwright: Any, clip: Path, lear
         tab.wait_state("live", seconds=3*FAR)  # torch has to be loaded
         tab.wait_shown(2)
         model, models = json.loads(tab.execute("import json; print(json.dumps([camera.model, camera.models]))"))
-        assert model == models[-1] == str(learner) and "fast" in models
-        for choice in ("fast", str(learner)):
+        assert model == models[-1] == learner.stem and "fast" in models
+        for choice in ("fast", learner.stem):
             tab.choose("model", choice)
             tab.wait_state("live")
             tab.wait_shown(2)

@@ -97,11 +97,13 @@ ROWS = [
     Row("kernel killed", kill, run_again, ("failed", "late"), "run the notebook again|take longer"),
     *[Row(f"matte {how}", python(f"spoil(cam.session, {how!r})"), python("spoil(cam.session, None)"), ("late", "failed"), WAITS[how]) for how in WAITS],
     *[Row(f"mattes {how}", python(f"spoil(cam.session, {how!r})")) for how in ("out of order", "duplicated")],
-    Row("unknown category", python("cam._trait_values['hidden'] = ('Carr',); cam.send_state('hidden')"), python("cam.hidden = ['Sky']; cam.hidden = ['Car']"), ("failed",), "unknown category Carr"),
+    Row("unknown category", python("cam._trait_values['hidden'] = ('Carr',); cam.send_state('hidden')"), python("cam.hidden = ['Sky']; cam.hidden = ['Car']"), ("failed",), "unknown category 'Carr'"),
     Row("camera denied", denied("NotAllowedError"), allowed, ("failed",), "not allowed"),
     Row("camera absent", denied("NotFoundError"), allowed, ("failed",), "No camera"),
     Row("camera ended", page(ENDED), lambda tab: tab.press("start"), ("failed",), "The camera ended"),
     Row("camera switched", lambda tab: tab.choose("camera", "user")),
+    Row("connection lost", page("() => Object.defineProperty(window.jupyterapp.shell.currentWidget.sessionContext.session.kernel, 'connectionStatus', { get: () => 'connecting', configurable: true })"),
+        page("async () => { const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session; delete kernel.connectionStatus; await kernel.reconnect() }"), ("failed",), "lost its connection"),
     Row("page hidden", look_away(True), look_away(False), ("late",), "not in view"),
     Row("no memory to paint", page("() => { document.querySelector('.camredact-redacted').getContext('2d').drawImage = () => { throw new Error('no memory') } }"),
         page("() => { delete document.querySelector('.camredact-redacted').getContext('2d').drawImage }"), ("failed",), "cannot be painted"),
@@ -223,11 +225,28 @@ def test_a_notebook_opened_again(lab: Studio, results: dict) -> None:
     tab.page.reload()
     tab.ready()
     tab.wait("() => !!document.querySelector('.camredact-redacted')")
+    tab.page.wait_for_timeout(4000)  # a span of time is what is tested
+    assert tab.js("() => window.__constraints.length") == 0, "the camera was switched on without a click"
+    assert tab.hooks()["state"] == "idle" and "Press Start" in tab.text()
     tab.record((WIDE, HIGH))
+    tab.press("start")
     tab.wait_state("live")
     tab.wait_shown(10)
     assert len(own_frames(tab.recording())) >= 5
     results["notebook opened again"] = {"back": "live"}
+
+
+def test_a_cell_that_starts_the_camera_again_does_so_after_a_reload(lab: Studio) -> None:
+    tab = lab.open("shown.ipynb", [SETUP, "cam"])
+    tab.run_all()
+    tab.wait_shown(5)
+    tab.save()
+    tab.page.reload()
+    tab.ready()
+    tab.wait("() => !!document.querySelector('.camredact-redacted')")
+    tab.execute("cam.start()")
+    tab.wait_state("live")
+    tab.wait_shown(3)
 
 
 def test_a_busy_kernel_without_subshells_covers(playwright: Any, film: dict, results: dict, tmp_path: Path) -> None:

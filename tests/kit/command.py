@@ -18,9 +18,9 @@ COMMAND = [str(Path(sys.executable).with_name("camredact"))]
 needs_weights = pytest.mark.skipif(not models(), reason="no weights in camredact/weights")
 
 
-def run(*args: str, **env: str) -> subprocess.CompletedProcess:
+def run(*args: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess:
     "One command, to its end."
-    return subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=300, env={**os.environ, **env})
+    return subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=300, cwd=cwd, env={**os.environ, **env})
 
 
 def write_clip(path: Path, codec: str, pix_fmt: str = "yuv420p") -> Path:

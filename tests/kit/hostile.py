@@ -218,11 +218,10 @@ def child(pipe: Connection) -> None:
     "Takes seeds, gives what became of their files; ends when it gets None."
     from queue import Queue
 
-    from camredact.core.redact import hide_weights
     from camredact.core.picture import FRAME_PIXELS, STILL_PIXELS, BadPicture, read_still
-    from camredact.live.session import Session
+    from camredact.live.session import PROTOCOL, Session
     answers: Queue = Queue()
-    message = {"kind": "frame", "page": "p", "weights": hide_weights(["Car"]).tolist(), "bar": 0, "dial": "precise", "model": "even"}
+    message = {"kind": "frame", "protocol": PROTOCOL, "page": "p", "hidden": ["Car"], "bar": 0, "dial": "precise", "model": "even"}
     with Session(load=lambda name: Even(), models=["even"]) as session:
         while (seed := pipe.recv()) is not None:
             name, data = made(seed)

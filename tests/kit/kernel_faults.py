@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from camredact.core.redact import hide_weights
-from camredact.live.session import ECHO, Session
+from camredact.live.session import ECHO, PROTOCOL, Session
 
 SIZE = (32, 64)  # height and width of every frame
 
@@ -26,8 +26,11 @@ SPOILT = {
     "another kind": ({"kind": "picture"}, lambda b: [b]),
     "no page": ({"page": None}, lambda b: [b]),
     "a negative id": ({"id": -1}, lambda b: [b]),
-    "weights that are no numbers": ({"weights": [float("nan")]*32}, lambda b: [b]),
-    "31 weights": ({"weights": [1.]*31}, lambda b: [b]),
+    "an unknown category": ({"hidden": ["Car", "Carr"]}, lambda b: [b]),
+    "a name that is no text": ({"hidden": [["Car"]]}, lambda b: [b]),
+    "one name in place of a list": ({"hidden": "Car"}, lambda b: [b]),
+    "weights of its own": ({"weights": [0.]*32}, lambda b: [b]),
+    "the protocol before": ({"protocol": 1}, lambda b: [b]),
     "an unknown dial": ({"dial": "careless"}, lambda b: [b]),
     "an unknown model": ({"model": "../x.onnx"}, lambda b: [b]),
     "an endless bar": ({"bar": float("inf")}, lambda b: [b]),
@@ -79,7 +82,7 @@ class Faults(RuleBasedStateMachine):
         self.busy: int | None = None
         self.stopped, self.looked, self.seen = False, 0, 0
         self.session = Session(load=lambda name: self, clock=lambda: self.now, models=["a", "b"])
-        self.choice = {"weights": hide_weights(["Car"]).tolist(), "bar": 0, "dial": "cautious", "model": "a"}
+        self.choice = {"hidden": ["Car"], "bar": 0, "dial": "cautious", "model": "a"}
 
     def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # the worker's thread
         self.asked.put(int(rgb.mean().round()))
@@ -103,7 +106,7 @@ class Faults(RuleBasedStateMachine):
     @rule(page=st.integers(0, 2), spoilt=st.sampled_from(list(SPOILT)), deaf=st.integers(0, 9))
     def send(self, page: int, spoilt: str, deaf: int) -> None:
         n, (changes, change) = len(self.sent), SPOILT[spoilt]
-        message = {"kind": "frame", "page": f"page {page}", "id": n, **self.choice, **changes}
+        message = {"kind": "frame", "protocol": PROTOCOL, "page": f"page {page}", "id": n, **self.choice, **changes}
         self.sent.append(message)
 
         def reply(answer: dict, pngs: list[bytes]) -> None:
@@ -135,9 +138,9 @@ class Faults(RuleBasedStateMachine):
     def jump_back(self, seconds: float) -> None:
         self.now -= seconds
 
-    @rule(name=st.sampled_from(["Car", "Pedestrian", "Sky"]), bar=st.sampled_from([0, .5]), dial=st.sampled_from(["precise", "cautious"]), model=st.sampled_from("ab"))
-    def choose(self, name: str, bar: float, dial: str, model: str) -> None:
-        self.choice = {"weights": hide_weights([name]).tolist(), "bar": bar, "dial": dial, "model": model}
+    @rule(names=st.sampled_from(["Car", "Pedestrian", "Sky,Car,Sky", ""]), bar=st.sampled_from([0, .5]), dial=st.sampled_from(["precise", "cautious"]), model=st.sampled_from("ab"))
+    def choose(self, names: str, bar: float, dial: str, model: str) -> None:
+        self.choice = {"hidden": [n for n in names.split(",") if n], "bar": bar, "dial": dial, "model": model}
 
     @precondition(lambda self: len(self.sent) > 5)
     @rule(chance=st.integers(0, 4))
@@ -154,13 +157,16 @@ class Faults(RuleBasedStateMachine):
             assert len(got) <= 1, f"frame {n} was answered {len(got)} times"
             for answer, pngs in got:
                 message = self.sent[n]
-                assert answer["kind"] == "matte" and all(answer.get(k, None) is message[k] or answer[k] == message[k] for k in ECHO if k in message)
+                names = message["hidden"]
+                understood = {**message, "hidden": sorted(set(names)) if isinstance(names, list) and all(isinstance(n, str) for n in names) else names}
+                assert (answer["kind"], answer["protocol"]) == ("matte", PROTOCOL) and all(answer[k] in (message[k], understood[k]) for k in ECHO if k in message)
+                if pngs: assert answer["hidden"] == understood["hidden"]
                 assert ("error" in answer) + ("dropped" in answer) + len(pngs) == 1
                 for png in pngs: self.check_png(n, message, png)
 
     def check_png(self, n: int, message: dict, png: bytes) -> None:
         self.looked += SIZE[0]*SIZE[1]
-        assert np.array_equal(self.weighted[n], np.float32(message["weights"])), f"frame {n} was judged by other weights"
+        assert np.array_equal(self.weighted[n], hide_weights(message["hidden"], message["dial"])), f"frame {n} was judged by other weights"
         visible = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
         assert n in self.maps, f"frame {n} shows something, and the model said nothing"
         score, confidence = self.maps[n]
@@ -200,7 +206,7 @@ EVENTS = {
     "a deaf listener": lambda m, n: m.send(page=n % 3, spoilt="as agreed", deaf=0),
     "the clock jumps ahead": lambda m, n: m.jump_ahead(seconds=n),
     "the clock jumps back": lambda m, n: m.jump_back(seconds=n),
-    "another choice": lambda m, n: m.choose(name="Sky", bar=.5*(n % 2), dial="cautious", model="b"),
+    "another choice": lambda m, n: m.choose(names="Sky", bar=.5*(n % 2), dial="cautious", model="b"),
     "Stop": lambda m, n: m.end(),
 }
 PAIRS = [(fault, state) for state in REACH for fault in (*SPOILT, *EVENTS, *(OUTCOMES if state in ("busy", "waiting", "stopped") else ()))]
@@ -211,7 +217,7 @@ def trial(fault: str, state: str, seed: int) -> tuple[int, int]:  # how many pix
     m, rng = Faults(), np.random.default_rng(seed)
     pick = lambda names: list(names)[rng.integers(len(names))]
     try:
-        m.choose(name="Car", bar=.5*(seed % 2), dial="cautious", model="a")
+        m.choose(names="Car", bar=.5*(seed % 2), dial="cautious", model="a")
         REACH[state](m)
         if fault in SPOILT: m.send(page=int(rng.integers(3)), spoilt=fault, deaf=1)
         elif fault in OUTCOMES: m.say(outcome=fault, seed=seed)

@@ -18,7 +18,7 @@ from camredact.core.categories import CODES
 from camredact.core.redact import DIALS, checkerboard, fit_matte, hide_weights, matte, redact, redacted_png, unite, visible_png
 from camredact.core.picture import BadPicture, FRAME_PIXELS, STILL_PIXELS, decode, read_still
 from camredact.core.segment import model_size
-from camredact.live.session import HOLD_GAP, MAX_PAGES, Hold, Session
+from camredact.live.session import HOLD_GAP, MAX_PAGES, PROTOCOL, Hold, Session
 
 ROOT = Path(__file__).parents[2]
 settings.register_profile("runtime", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
@@ -222,10 +222,10 @@ class Faulty:
 
 def frame_message(rng, page, n):
     "A frame, or something that only looks like one."
-    m = {"kind": "frame", "page": page, "id": n, "weights": hide_weights(["Car"]).tolist(), "bar": 0, "dial": "cautious", "model": ["a", "b", "gone"][rng.integers(3)]}
+    m = {"kind": "frame", "protocol": PROTOCOL, "page": page, "id": n, "hidden": ["Car"], "bar": 0, "dial": "cautious", "model": ["a", "b", "gone"][rng.integers(3)]}
     match rng.integers(12):
         case 0: m.pop(list(m)[rng.integers(len(m))])
-        case 1: m["weights"] = [float("nan")]*32
+        case 1: m["hidden"] = [["Carr"], [{}], "Car", {"Car": 1}, None, [None]][rng.integers(6)]
         case 2: m["model"] = "../x.onnx"
         case 3: m["dial"] = {"a": 1}
         case 4: m["bar"] = 10**400

@@ -1,8 +1,10 @@
 "The camera's Python side, without a browser; the page's side is in tests/js, both together in test_browser.py."
 import contextvars
+import gc
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -16,9 +18,9 @@ from traitlets import TraitError
 
 from camredact.live import widget
 from camredact.core.categories import BARS, CODES, PRESETS, InputError
-from camredact.core.redact import hide_weights
+from camredact.core.redact import DIALS
 from camredact.core.segment import NoWeights
-from camredact.live.session import Session
+from camredact.live.session import PROTOCOL, Frame, Session
 from camredact.live.widget import Camera, UnknownName
 
 NOTEBOOK = Path(__file__).parents[2]/"nbs"/"live.ipynb"
@@ -45,6 +47,9 @@ def camera(session: Session) -> Iterator[Camera]:
     camera.close()
 
 
+real = Camera.get_state
+
+
 class Page:
     "The page's end of the frames' channel."
 
@@ -59,7 +64,7 @@ class Page:
     def ask(self, **changes: Any) -> tuple[dict, list[bytes], Any]:
         "The answer to one frame of 64 x 64 pixels."
         jpeg = cv2.imencode(".jpg", np.full((64, 64, 3), 128, np.uint8))[1].tobytes()
-        message = {"kind": "frame", "page": "p", "id": 1, "weights": hide_weights(["Car"]).tolist(), "bar": 0, "dial": "precise", "model": "flat"}
+        message = {"kind": "frame", "protocol": PROTOCOL, "page": "p", "id": 1, "hidden": ["Car"], "bar": 0, "dial": "precise", "model": "flat"}
         self.frames._handle_custom_msg({**message, **changes}, [memoryview(jpeg)])
         assert self.came.acquire(timeout=20), "no answer"
         return self.answers[-1]
@@ -77,7 +82,7 @@ def test_a_frame_is_answered_in_the_context_it_came_in(camera: Camera) -> None:
     assert context == "here"
 
 
-@pytest.mark.parametrize("changes", [{"model": "/etc/passwd"}, {"weights": [1]}, {"dial": "x"}, {"bar": -1}, {"kind": "toggle"}])
+@pytest.mark.parametrize("changes", [{"model": "/etc/passwd"}, {"hidden": ["Carr"]}, {"hidden": "Car"}, {"weights": [1]}, {"protocol": 1}, {"dial": "x"}, {"bar": -1}, {"kind": "toggle"}])
 def test_a_frame_that_makes_no_sense_is_answered_with_an_error(camera: Camera, changes: dict) -> None:
     answer, buffers, _ = Page(camera).ask(**changes)
     assert answer["error"] and not buffers
@@ -136,6 +141,50 @@ def test_what_the_page_sends_is_checked_like_what_python_sets(camera: Camera) ->
     assert camera.hidden == ("Sky",)
 
 
+TABLES = {"codes": list(CODES)[::-1], "dials": {"cautious": {"tau": [1e9]*32, "margin": 0, "hold": 0}}, "presets": {"no people": {"hidden": ["Sky"], "bar": 0}},
+    "colours": {}, "groups": [], "models": ["/etc/passwd"], "budgets": {"flat": 1}}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_tables_are_set_neither_by_python_nor_by_a_page(camera: Camera, table: str) -> None:
+    before = (getattr(camera, table), camera.hidden)
+    with pytest.raises(TraitError, match="cannot be set"): setattr(camera, table, TABLES[table])
+    with pytest.raises(TraitError, match="cannot be set"): camera.set_state({table: TABLES[table]})
+    with pytest.raises(TraitError, match="cannot be set"): camera.set_state({"hidden": [], table: TABLES[table]})
+    getattr(camera, table).clear()  # of a copy
+    assert (getattr(camera, table), camera.hidden) == (camera.get_state()[table], camera.hidden) == before
+
+
+def test_the_kernel_knows_what_the_names_mean(camera: Camera) -> None:
+    "Whatever a page sends beside the names, a car is hidden where cars are: by this program's own thresholds, margin and hold."
+    page = Page(camera)
+    for dial in DIALS:
+        answer, (png,), _ = page.ask(dial=dial, hidden=["Sky", "Car", "Sky"])
+        assert answer["hidden"] == ["Car", "Sky"] and not cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED).any()
+        for more in ({"weights": [0.]*32}, {"margin": 0}, {"hold": 0}, {"tau": [1e9]*32}, {"codes": list(CODES)[::-1]}):
+            answer, buffers, _ = page.ask(dial=dial, **more)
+            assert next(iter(more)) in answer["error"] and not buffers
+
+
+def test_pages_of_another_version_are_told_to_reload(camera: Camera) -> None:
+    page, old = Page(camera), {"hidden": None, "weights": [5.]*32}
+    for protocol in (None, 1, 3, "2"):
+        answer, buffers, _ = page.ask(**old, protocol=protocol)
+        assert "reload the page" in answer["error"] and answer["protocol"] == PROTOCOL and not buffers
+
+
+def test_page_and_kernel_are_of_one_protocol() -> None:
+    text = (files("camredact")/"live"/"static"/"camera.js").read_text(encoding="utf-8")
+    assert int(re.search(r"export const PROTOCOL = (\d+);", text)[1]) == PROTOCOL
+
+
+def test_the_kernel_keeps_no_raw_frame_after_its_answer(camera: Camera) -> None:
+    Page(camera).ask()
+    until = time.monotonic() + 5
+    while (kept := [o for o in gc.get_objects() if type(o) is Frame and o.data]) and time.monotonic() < until: time.sleep(.02)
+    assert not kept, "a raw frame is kept"
+
+
 def test_unknown_arguments_are_refused_with_near_misses(session: Session) -> None:
     with pytest.raises(TypeError, match="unknown argument 'pre_set': did you mean preset"): Camera(session=session, pre_set="no cars")
     with pytest.raises(UnknownName, match="did you mean no cars"): Camera(session=session, preset="nocars")
@@ -151,7 +200,8 @@ def test_without_weights_there_is_no_camera() -> None:
 def test_a_model_of_ones_own_is_offered(tmp_path: Path) -> None:
     mine = str(tmp_path/"mine.onnx")
     camera = Camera(model=mine, models=[tmp_path/"second.pth"])
-    assert (camera.model, camera.models[-2:]) == (mine, [str(tmp_path/"second.pth"), mine])
+    assert (camera.model, camera.models[-2:]) == ("mine", ["second", "mine"])
+    assert camera.session.models["mine"] == mine and tmp_path.name not in json.dumps(camera.get_state(), default=str), "the path of a model is in a trait"
     camera.close()
     assert camera.session.state == "stopped"
 
@@ -186,15 +236,22 @@ def test_the_live_notebook_takes_what_the_command_chose(monkeypatch: pytest.Monk
     names["camera"].close()
 
 
-def test_start_asks_again_where_it_failed(camera: Camera) -> None:
-    seen: list[bool] = []
-    camera.observe(lambda change: seen.append(change.new), "running")
-    camera.set_state({"state": "live"})
-    camera.start()
-    assert seen == []  # it runs: nothing flickers
-    camera.set_state({"state": "failed"})
-    camera.start()
-    assert seen == [False, True]
+def test_only_the_message_that_opens_the_comm_says_that_a_cell_was_run(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = []
+    monkeypatch.setattr(Camera, "get_state", lambda self, *a, **kw: states.append(real(self, *a, **kw)) or states[-1])
+    camera = Camera(session=session)
+    assert [s["just_run"] for s in states if "just_run" in s] == [True]
+    for state in (camera.get_state(), camera.get_state(drop_defaults=True), camera.get_state("running")): assert not state.get("just_run"), "just_run"
+    camera.close()
+
+
+def test_start_asks_the_pages_that_are_there(camera: Camera) -> None:
+    said: list[dict] = []
+    camera.send = lambda message, buffers=None: said.append(message)
+    for change in (camera.start, camera.stop, camera.start, lambda: camera._repr_mimebundle_()): change()
+    assert said == [{"kind": "start"}]*3
+    for running in (False, True): camera.set_state({"running": running})  # Stop and Start, in a page
+    assert said == [{"kind": "start"}]*3 and camera.running
 
 
 def test_a_path_is_sent_as_many_pixels_as_its_file_says() -> None:

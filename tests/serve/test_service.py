@@ -51,9 +51,10 @@ from websockets.exceptions import ConnectionClosed
 from camredact.serve import guard, service
 from camredact.core.categories import BARS, CODES, PRESETS
 from camredact.serve.guard import Limits
-from camredact.core.redact import hide_weights
+from camredact.core.redact import DIALS
 from camredact.core.still import redact_still
 from camredact.serve.service import PROTOCOL, PUBLIC, Client, Service, make_app, pack, unpack
+from camredact.live.session import ANSWER
 from camredact.streets.street import draw_street
 
 ROOT = Path(__file__).parents[2]
@@ -280,7 +281,7 @@ def test_no_pixels_in_logs(caplog: pytest.LogCaptureFixture, capfd: pytest.Captu
 
 def frame(**changes: Any) -> dict:
     "A frame message as the page makes it."
-    return {"kind": "frame", "page": "p", "id": 1, "weights": hide_weights(["Car"], "precise").tolist(), "bar": 0, "dial": "precise", "model": "stripes", **changes}
+    return {"kind": "frame", "protocol": ANSWER["protocol"], "page": "p", "id": 1, "hidden": ["Car"], "bar": 0, "dial": "precise", "model": "stripes", **changes}
 
 
 def exchange(wire: Any, message: Any, data: bytes) -> tuple[dict, list[bytes]]:
@@ -318,9 +319,9 @@ def by_socket() -> Iterator[Callable]:
 SMALL = np.ascontiguousarray(STREET[:224, :320])
 SCRIPT: list[tuple[Any, list[bytes]]] = [
     *((frame(id=n), [jpeg(stamp(SMALL.copy(), n))]) for n in range(10)),
-    *((frame(id=n, dial="cautious", weights=hide_weights(["Car", "Sky"]).tolist()), [jpeg(stamp(SMALL.copy(), n))]) for n in range(10, 14)),
+    *((frame(id=n, dial="cautious", hidden=["Car", "Sky"]), [jpeg(stamp(SMALL.copy(), n))]) for n in range(10, 14)),
     (frame(id=20, bar=.5), [jpeg(stamp(SMALL.copy(), 4))]), (frame(id=21), [jpeg(SMALL)]), (frame(id=22), [b"no picture"]), (frame(id=23), [jpeg(SMALL[:100])]), (frame(id=24), []),
-    (frame(model="../x"), [b"x"]), (frame(weights=[1]), [b"x"]), (frame(dial="brave"), [b"x"]), (frame(bar=-1), [b"x"]), (frame(kind="toggle"), [b"x"]), (frame(id=-1), [b"x"]), (frame(page=""), [b"x"]),
+    (frame(model="../x"), [b"x"]), (frame(hidden=["Carr"]), [b"x"]), (frame(weights=[0]*32), [b"x"]), (frame(protocol=1), [b"x"]), (frame(dial="brave"), [b"x"]), (frame(bar=-1), [b"x"]), (frame(kind="toggle"), [b"x"]), (frame(id=-1), [b"x"]), (frame(page=""), [b"x"]),
     (frame(page="x"*65), [b"x"]), ({}, []), (frame(id=30), [jpeg(stamp(SMALL.copy(), 5))])]
 
 
@@ -351,7 +352,7 @@ def test_pages_of_one_name_do_not_meet() -> None:
     "Two sockets with the same page: neither drops the other's frame, nor holds the other's matte."
     double = Stripes()
     with TestClient(make_app(lambda name: double, ["stripes"], WILD)) as client, client.websocket_connect("/live") as one, client.websocket_connect("/live") as two:
-        cautious = {"dial": "cautious", "weights": hide_weights(["Car"]).tolist()}
+        cautious = {"dial": "cautious"}
         exchange(one, frame(**cautious), jpeg(stamp(SMALL.copy(), 0)))
         _, (png,) = exchange(two, frame(**cautious), jpeg(stamp(SMALL.copy(), 4)))
         _, (own,) = exchange(one, frame(id=2, **cautious), jpeg(stamp(SMALL.copy(), 4)))
@@ -425,7 +426,7 @@ def test_a_message_gets_its_answer_however_deep_it_is_nested() -> None:
         inside, said = Service(lambda name: Even(), ["even"], WILD), []
         client = Client(inside, Stuck(0))
         for depth in range(800, 1010):
-            head = b'{"kind": "frame", "page": "p", "weights": ' + b"["*depth + b"]"*depth + b"}"
+            head = b'{"kind": "frame", "protocol": 2, "page": "p", "hidden": ' + b"["*depth + b"]"*depth + b"}"
             client.take(len(head).to_bytes(4, "big") + head)
             await asyncio.sleep(0)
             said.append(unpack(client.outbox.get_nowait())[0]["error"])
@@ -583,7 +584,7 @@ def test_the_page_and_its_papers_need_nobody_else(client: TestClient) -> None:
 def test_the_page_is_told_what_the_widget_knows(client: TestClient) -> None:
     from camredact.live import widget
     said = client.get("/categories").json()
-    assert said["presets"] == widget.PRESET_TABLE and said["dials"] == widget.DIAL_TABLE
+    assert said["presets"] == widget.PRESET_TABLE and said["dials"] == list(DIALS)
     traits = {k: t.default() for k, t in widget.Camera.class_traits().items() if k in ("codes", "colours", "groups")}
     assert {k: said[k] for k in traits} == traits
     assert (said["model"], said["dial"], said["budgets"]["even"]) == ("even", widget.DEFAULT_DIAL, Even.budget)
@@ -687,7 +688,7 @@ def test_who_floods_and_does_not_read_is_cut_off(running: Running) -> None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.sendall(b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n")
         assert b" 101 " in sock.recv(4096)
-        said = pack(frame(page="x"*60, weights=[123.45678901234567]*32), [jpeg(SMALL, 40)])
+        said = pack(frame(page="x"*60, hidden=list(CODES)), [jpeg(SMALL, 40)])
         one = b"\x82\xfe" + len(said).to_bytes(2, "big") + bytes(4) + said if len(said) < 65536 else b""
         assert one
         sock.settimeout(2)
