@@ -38,6 +38,7 @@ from kit.hostile import png, rows
 from kit.image import instructions, lint, needed, picture_from
 from kit.lab import CAMERAS, Tab
 from kit.server import Running, alone, ask, form, hostile, request
+from kit.numbered import stamp
 from kit.stamps import HIGH, WIDE, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered
 from kit.traces import MARK, pictures
 from packaging.requirements import Requirement
@@ -58,7 +59,7 @@ from camredact.serve.http import PROTOCOL, PUBLIC, make_app
 from camredact.serve.service import Service
 from camredact.serve.socket import Client, pack, unpack
 from camredact.live.session import ANSWER
-from camredact.streets.street import draw_street, stamp
+from camredact.streets.street import draw_street
 
 ROOT = Path(__file__).parents[2]
 WILD = Limits(rate=1e9, burst=1e9, each=99, places=99, frames=1e9)
