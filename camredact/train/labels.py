@@ -95,7 +95,7 @@ def _lut(
     for name, which in numbers.items(): lut[np.atleast_1d(which)] = LABEL_ID[name]
     return lut
 
-# %% ../../nbs/train/labels.ipynb #ff4c9147
+# %% ../../nbs/train/labels.ipynb #2ac240a1
 LUTS = {
     "camvid32": _lut("unknown", {c: i for i, c in enumerate(CODES)}),
     "camvid11": _lut("unknown", {f"11 {name}": i for i, name in enumerate([*CODES11, "void"])}),
@@ -108,8 +108,8 @@ LUTS = {
         "Sky": 6}),
     "cityscapes": _lut("unknown", {"dynamic": 5, "ground": [6, 9, 10], "11 road": 7, "11 pavement": 8, "house": 11,
         "Wall": 12, "Fence": 13, "fence": 14, "built": [15, 16], "Column_Pole": [17, 18], "TrafficLight": 19,
-        "plate": 20, "11 tree": 21, "VegetationMisc": 22, "Sky": 23, "walker": 24, "rider": 25, "11 car": 26, "truck": 27,
-        "Truck_Bus": 28, "trailer": [29, 30], "Train": 31, "motorcycle": 32, "bicycle, ridden or parked": 33}),
+        "plate": 20, "11 tree": 21, "VegetationMisc": 22, "Sky": 23, "walker": 24, "rider": 25, "11 car": 26,
+        "truck": 27, "Truck_Bus": 28, "trailer": [29, 30], "Train": 31, "motorcycle": 32, "bicycle, ridden or parked": 33}),
     "movers": _lut("unknown", {"no person": 0, "person": 1, "Bicyclist": 2, "MotorcycleScooter": 3,
         "walker with a pram": 4}),
     "rooms": _lut("unknown", {"nobody": 0}),
