@@ -6,10 +6,10 @@
 __all__ = ['GROUPS11', 'CODES11', 'VOID11', 'MAP11', 'LABEL_SETS', 'LABEL_ID', 'UNKNOWN', 'LUTS', 'allowed_codes', 'translate',
            'label_colours', 'truth_of', 'read_classes']
 
-# %% ../../nbs/train/labels.ipynb #ea64367e
+# %% ../../nbs/train/labels.ipynb #be70b3be
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 # %% ../../nbs/train/labels.ipynb #738a08e1
@@ -147,14 +147,15 @@ def label_colours(
         if name != "unknown": palette[LABEL_ID[name]] = np.mean([COLOURS[c] for c in codes], 0)
     return palette[ids]
 
-# %% ../../nbs/train/labels.ipynb #239e60ce
+# %% ../../nbs/train/labels.ipynb #74dfd6f1
 def truth_of(
     ids: np.ndarray,                 # uint8[H,W]: label ids, or numbers of `sets`
-    wanted: frozenset[str] = PEOPLE, # the categories that should be hidden
+    wanted: Iterable[str] = PEOPLE,  # the categories that should be hidden
     sets: Mapping[int, frozenset[str]] | None = None,  # what each number may be; None: `LABEL_SETS`
 ) -> tuple[np.ndarray, np.ndarray]:  # bool[H,W] each
     "Where the label is one of `wanted`, and where nobody can say."
     sets = dict(enumerate(LABEL_SETS.values())) if sets is None else sets
+    wanted = frozenset(wanted)
     whole = {wanted, _LIVING} if wanted == PEOPLE else {wanted}
     truth, ignore = np.zeros(256, bool), np.ones(256, bool)
     for n, codes in sets.items():
