@@ -131,8 +131,8 @@ def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) 
     from camredact.core.redact import hide_weights
     from camredact.core.segment import look_size
     from camredact.core.still import STILL_BUDGET
-    from camredact.serve.service import InTurn
-    model, weights, took = InTurn(load()), hide_weights(["Car"]), []
+    from camredact.serve.service import OneAtATime
+    model, weights, took = OneAtATime(load()), hide_weights(["Car"]), []
     rgb = np.random.default_rng(0).integers(0, 256, (*look_size(h, w, max(model.budget, STILL_BUDGET)), 3), dtype=np.uint8)
     model.score(rgb, weights)
     until = time.perf_counter() + seconds
@@ -199,7 +199,7 @@ async def watch(port: int, clients: int, seconds: float, rate: float = 15.) -> l
     from camredact.core.redact import hide_weights
     from camredact.core.models import card
     from camredact.core.segment import model_size
-    from camredact.serve.service import pack, unpack
+    from camredact.serve.socket import pack, unpack
     h, w = model_size(480, 640, card("fast")["budget"])
     jpeg, weights = street(h, w), hide_weights(["Car"]).tolist()
     async def one(k: int) -> float:
