@@ -1,14 +1,13 @@
 """What the browser tests share: one JupyterLab, one browser, one film."""
-import json
 import os
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from kit.clips import draw_film
+from record import record, replaced
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,7 +16,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    "Mutants only run when they are asked for."
+    "Notebooks, which take longest, come first; browser tests share one worker; mutants only run when they are asked for."
+    items.sort(key=lambda item: item.path.parent.name != "notebooks")
+    for item in items:
+        if item.get_closest_marker("browser"): item.add_marker(pytest.mark.xdist_group("browser"))
     if "mutants" in (config.option.markexpr or ""): return
     config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("mutants")])
     items[:] = [i for i in items if not i.get_closest_marker("mutants")]
@@ -94,8 +96,6 @@ def results() -> Iterator[dict]:
     found: dict = {}
     yield found
     if os.environ.get("CAMREDACT_METRICS") and found:
-        path = Path(__file__).parents[1] / "cards" / "metrics.json"
-        known = json.loads(path.read_text())
-        rows = {**known.get("matrix", {}).get("rows", {}), **found}
-        known["matrix"] = {"date": date.today().isoformat(), "how": "CAMREDACT_METRICS=1 pytest tests/browser; seen_ms: how long after the fault anything was still seen", "rows": rows}
-        path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        rows = [{"fault": name, "state": row.get("state"), "seen_ms": row.get("seen_ms"), "back": row["back"]} for name, row in found.items()]
+        how = "make measure WHAT=matrix; seen_ms: how long after the fault anything was still seen"
+        record("matrix", replaced("matrix", rows, "fault"), how)

@@ -106,11 +106,13 @@ def evaluate(
 def bench(
     argv: Sequence[str],  # what follows `camredact bench`
 ) -> int:
-    "Runs tests/bench.py of the checkout; raises `InputError` where there is none."
+    "Measures the live camera with the checkout's script; raises `InputError` where there is none."
     import subprocess
     root = import_module("camredact.app.lab").checkout()
     if not root: raise InputError("bench measures with the project's tests: clone the project and type make bench")
-    return subprocess.call([sys.executable, str(root/"tests"/"bench.py"), *argv])
+    path = os.pathsep.join(filter(None, [str(root/"tests"), os.environ.get("PYTHONPATH")]))
+    command = [sys.executable, str(root/"nbs"/"experiments"/"live.py"), *argv]
+    return subprocess.call(command, env={**os.environ, "PYTHONPATH": path})
 
 # %% ../../nbs/app/cli.ipynb #2fecffc7
 def doctor(
@@ -438,7 +440,7 @@ def add_elsewhere(
     commands,  # what `add_subparsers` returned
 ) -> None:
     "Adds the names of the commands that parse their own options, for the list in --help."
-    commands.add_parser("bench", help="measures the live camera (in a checkout)", description="Measures the live camera, into cards/metrics.json.",
+    commands.add_parser("bench", help="measures the live camera (in a checkout)", description="Measures the live camera, and records it in nbs/experiments.",
         epilog="example: camredact bench")
 
 # %% ../../nbs/app/cli.ipynb #75bf4a34

@@ -20,7 +20,6 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from copy import deepcopy
 from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
@@ -43,7 +42,6 @@ from kit.stamps import HIGH, WIDE, differs_from_checkerboard, is_open, own_frame
 from kit.traces import MARK, pictures
 from packaging.requirements import Requirement
 from PIL import Image
-from service_load import OPENVINO, missed, old_code
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from websockets.exceptions import ConnectionClosed
 
@@ -899,31 +897,6 @@ def test_what_the_image_installs_is_enough(left_out: str, tmp_path: Path) -> Non
     if not left_out: assert picture_from(site)
     else:
         with pytest.raises(RuntimeError, match="httptools|no picture"): picture_from(site)
-
-
-# The bench
-
-GOOD = {"stills": {"onnxruntime": {1: {"whole_but_predict_ms": 9}, 4: {"all_but_predict_ms": 9}}, "times_the_old_way_at_4": 3.1}, "start": {"to_first_answer_s": 2.9}, "image": {"lint": []},
-    "hostile": {"requests": 10, "reached_the_decoder": 5, "raw_pixels": 0, "crashes": 0, "5xx_but_503": []}}
-
-
-@pytest.mark.parametrize("path, value", [("stills onnxruntime 1 whole_but_predict_ms", 11), ("stills onnxruntime 4 all_but_predict_ms", 11), ("stills times_the_old_way_at_4", 2.9), ("stills times_the_old_way_at_4", 0),
-    ("start to_first_answer_s", 3.1), ("image lint", ["x"]), ("hostile reached_the_decoder", 4), ("hostile raw_pixels", 1), ("hostile crashes", 1), ("hostile 5xx_but_503", [500])])
-def test_the_bench_says_which_bar_is_missed(path: str, value: Any) -> None:
-    found = deepcopy(GOOD)
-    assert not missed(found) and not missed({})
-    *steps, last = path.split()
-    place = found
-    for step in steps: place = place[int(step) if step.isdigit() else step]
-    place[last] = value
-    assert len(missed(found)) == 1
-
-
-def test_the_old_way_with_openvino_answers() -> None:
-    pytest.importorskip("openvino")
-    with Running(code=old_code(OPENVINO, 96, 128)) as server:
-        status, _, body = alone(ask(server.port, request("/redact?categories=31,27", *form(jpeg(STREET[:96, :128])))))
-        assert status == 200 and rgba(body).shape == (96, 128, 4)
 
 
 IMPORTED = """
