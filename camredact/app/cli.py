@@ -147,7 +147,10 @@ def service(
     args: argparse.Namespace,  # host, port, model, token, insecure, cors, cert, key, proxy
 ) -> int:
     "Serves the camera over HTTP until interrupted; raises `InputError` if packages, weights, files or the port are missing."
-    try: guard, web = import_module("camredact.serve.guard"), import_module("camredact.serve.service")
+    try:
+        guard = import_module("camredact.serve.guard")
+        http = import_module("camredact.serve.http")
+        server = import_module("camredact.serve.server")
     except ModuleNotFoundError as e: raise InputError(f"the service needs {e.name}: pip install 'camredact[service]'") from e
     if bool(args.cert) != bool(args.key): raise InputError("--cert and --key go together: give both")
     if args.cert: check_certificate(args.cert, args.key)
@@ -156,11 +159,11 @@ def service(
     models, hosts = [check_model(name) for name in args.model], guard.LOCAL if args.host in guard.LOCAL else None
     try:
         token = guard.token_for(args.host, args.token or os.environ.get("CAMREDACT_TOKEN"), args.insecure)
-        sock = web.listen(args.host, args.port)
-        app = web.make_app(models=models, token=token, cors=args.cors, hosts=hosts)
-    except (ValueError, web.NoWeights) as e: raise InputError(str(e)) from e
+        sock = server.listen(args.host, args.port)
+        app = http.make_app(models=models, token=token, cors=args.cors, hosts=hosts)
+    except ValueError as e: raise InputError(str(e)) from e
     except (OSError, OverflowError) as e: raise InputError(f"cannot listen on {args.host}, port {args.port} ({e}): choose another with --host and --port") from e
-    web.serve(app, sock, web.directions(args.host, sock.getsockname()[1], token, bool(args.cert)), args.cert, args.key, args.proxy)
+    server.serve(app, sock, server.directions(args.host, sock.getsockname()[1], token, bool(args.cert)), args.cert, args.key, args.proxy)
     return 0
 
 # %% ../../nbs/app/cli.ipynb #83788b39

@@ -131,7 +131,7 @@ def _providers() -> list[str]:
     return [p for p in ("CUDAExecutionProvider", "CPUExecutionProvider") if p in there]
 
 def _open(
-    path: str | os.PathLike,     # the .onnx file
+    path: str | os.PathLike[str],  # the .onnx file
     threads: int | None,         # None: the cores, at most four
     providers: Sequence[str],    # of ONNX Runtime
 ) -> ort.InferenceSession:

@@ -39,7 +39,8 @@ from camredact.core.redact import hide_weights
 from camredact.core.segment import cores, look_size, model_size
 from camredact.core.still import STILL_BUDGET
 from camredact.live.session import PROTOCOL
-from camredact.serve.service import InTurn, pack, unpack
+from camredact.serve.service import OneAtATime
+from camredact.serve.socket import pack, unpack
 from camredact.streets.street import draw_clip, write_mjpeg
 
 ROOT = Path(__file__).parents[2]
@@ -134,7 +135,7 @@ async def pound(port: int, clients: int, seconds: float, data: bytes) -> dict:
 
 def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) -> dict:
     "The model alone, called by as many threads in turn."
-    model, weights, took = InTurn(load()), hide_weights(["Car"]), []
+    model, weights, took = OneAtATime(load()), hide_weights(["Car"]), []
     rgb = np.random.default_rng(0).integers(0, 256, (*look_size(h, w, max(model.budget, STILL_BUDGET)), 3),
         dtype=np.uint8)
     model.score(rgb, weights)

@@ -22,7 +22,8 @@ WIDE_OPEN = "upload=12 << 20, rate=1e9, burst=1e9, each=64, places=64, seats_eac
 SERVER = """
 import sys
 from camredact.serve.guard import LOCAL, Limits
-from camredact.serve.service import listen, make_app, serve
+from camredact.serve.http import make_app
+from camredact.serve.server import listen, serve
 {setup}
 app = make_app({load}, {models}, Limits({limits}), token={token!r}, hosts=LOCAL)
 sock = listen("127.0.0.1", {port})
