@@ -176,6 +176,7 @@ def taken(port: int) -> Iterator[None]:
 
 
 @needs_weights
+@pytest.mark.xdist_group("browser")  # two at once would find the same free port
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_live_serves_and_leaves_nothing_behind(tmp_path: Path, how: int) -> None:
     clip, folder = write_clip(tmp_path/"street.webm", "libvpx"), tmp_path/"camredact"/"live"
@@ -256,7 +257,7 @@ def test_one_bad_clip_does_not_stop_the_others(tmp_path: Path) -> None:
     done = run("clip", str(tmp_path/"in"), "-o", str(tmp_path/"out"))
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "bad.mp4" in done.stderr, done
     assert sorted(p.name for p in (tmp_path/"out").iterdir()) == ["a.redacted.mp4", "z.redacted.mp4"]
-    refused(run("clip", str(tmp_path/"in"), "-o", str(tmp_path/"none")), "is no folder")
+    refused(run("clip", str(tmp_path/"in"), "-o", str(tmp_path/"none")), "is not a folder")
 
 
 def test_a_clip_that_is_a_source_is_never_a_result(tmp_path: Path) -> None:
