@@ -84,7 +84,7 @@ SOCKETS = """(() => {
     : new TextDecoder('latin1').decode(data instanceof ArrayBuffer ? data.slice(0, 6000)
       : data.buffer.slice(data.byteOffset, data.byteOffset + 6000));
   const find = (text, kind) => {
-    const m = text.match(new RegExp(`"kind": ?"${kind}", ?"page": ?"([^"]+)", ?"id": ?(\\\\d+)`));
+    const m = text.match(new RegExp(`"kind": ?"${kind}", ?"protocol": ?\\\\d+, ?"page": ?"([^"]+)", ?"id": ?(\\\\d+)`));
     return m && m[1] + '/' + m[2];
   };
   const Native = window.WebSocket;
@@ -217,7 +217,8 @@ def kernel(model: str, w: int, h: int) -> dict:
     spent = []
     with Session(load=lambda name: segmenter, models=["fast"]) as session:
         for i, data in enumerate(jpegs(segmenter, w, h)):
-            message = {"kind": "frame", "protocol": PROTOCOL, "page": "bench", "id": i, "hidden": list(PRESETS["no cars"]),
+            message = {"kind": "frame", "protocol": PROTOCOL, "page": "bench", "id": i,
+                "hidden": list(PRESETS["no cars"]),
                 "bar": 0., "dial": DEFAULT_DIAL, "model": "fast"}
             session.submit(message, [data], lambda answer, buffers: answers.put(answer))
             answer = answers.get(timeout=60)
@@ -231,9 +232,11 @@ def missed(
 ) -> list[str]:
     "The bars that are missed, in words; what should have been measured and was not is missed."
     found = {row["size"]: row for row in rows}
+    nothing = [f"{size}: no {key} was measured" for size, row in found.items() for key, value in row.items()
+        if value is None]
     values = [(f"{size}: {key}", found[size][key], bar, more) for size, key, bar, more in BARS if size in found]
-    return [f"{what} is {value}, not {bar}" for what, value, bar, more in values
-        if value is None or (value < bar if more else value > bar)]
+    return nothing + [f"{what} is {value}, not {bar}" for what, value, bar, more in values
+        if value is not None and (value < bar if more else value > bar)]
 
 
 def versions(

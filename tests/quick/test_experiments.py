@@ -9,6 +9,7 @@ import cards
 import numpy as np
 import pytest
 import record
+from kit.command import needs_weights
 
 from camredact.core.categories import CODES
 from camredact.core.redact import DIALS
@@ -108,6 +109,7 @@ def test_readme_shows_what_was_recorded() -> None:
         {"find": record.find}) == saved(cell), "run index.ipynb again, then make prep"
 
 
+@needs_weights
 def test_cards_say_what_was_measured() -> None:
     for name, text in cards.cards().items():
         assert (cards.WEIGHTS/name).read_text(encoding="utf-8") == text, f"{name}: run make prep"
@@ -119,6 +121,7 @@ def test_dial_stands_where_it_was_measured() -> None:
     for name, dial in DIALS.items(): assert dict(zip(CODES, dial.tau)) == {row["category"]: row[name] for row in rows}
 
 
+@needs_weights
 def test_accurate_costs_at_most_four_times_as_much() -> None:
     "Both at the largest size that they see, timed on one machine."
     fast, accurate = (json.loads((cards.WEIGHTS/f"{name}.json").read_text(encoding="utf-8")) for name in ("fast",
