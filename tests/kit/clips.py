@@ -1,11 +1,17 @@
-"Films and clips to play or to redact."
+"Films, clips and pictures to play or to redact."
 from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 FRAMES, SEED = 90, 3  # the film: how long, and which street
+
+
+def jpeg(picture: np.ndarray, quality: int = 95) -> bytes:
+    "A JPEG of a picture, uint8[H,W,3] RGB."
+    return cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def draw_film(folder: Path) -> None:

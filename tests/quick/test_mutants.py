@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from kit.clips import draw_film
 from record import record, replaced
 
 HERE = Path(__file__).parent
@@ -58,9 +59,11 @@ def test_every_test_of_protection_has_a_mutant() -> None:
 
 
 @pytest.fixture(scope="session")
-def kept_film(film: dict) -> str:
+def kept_film(tmp_path_factory: pytest.TempPathFactory) -> str:
     "The film of the browser tests, drawn once for all mutants."
-    return str(film["path"].parent)
+    folder = tmp_path_factory.mktemp("film")
+    draw_film(folder)
+    return str(folder)
 
 
 def build(mutant: dict, folder: Path) -> None:
@@ -106,7 +109,8 @@ def test_the_quick_mutant_is_caught(mutant: dict, tmp_path: Path) -> None:
         return caught(mutant, said, first_error(said))
     node = subprocess.run([TESTS.parent / ".ci" / "tools", "node"], capture_output=True, text=True,
         check=True).stdout.strip()
-    said = run([node, "--test", "--test-reporter=tap", str(tmp_path / "tests" / mutant["caught_by"])], tmp_path)
+    said = run([node, "--test", "--test-reporter=tap", str(tmp_path / "tests" / mutant["caught_by"])], tmp_path,
+        CAMREDACT_FAULTS="2")
     caught(mutant, said, next((line.strip() for line in said.stdout.splitlines() if re.match(r"\s+error: '?[^|]",
         line)), ""))
 
