@@ -1,14 +1,5 @@
-"""What the browser tests share: one JupyterLab, one browser, one film."""
-import json
-import os
-from collections.abc import Iterator
-from datetime import date
-from pathlib import Path
-from typing import Any
-
-import numpy as np
+"How the tests are sorted and shared out."
 import pytest
-from kit.clips import draw_film
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -17,85 +8,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    "Mutants only run when they are asked for."
+    "Notebooks, which take longest, come first; browser tests share one worker; mutants only run when they are asked for."
+    items.sort(key=lambda item: item.path.parent.name != "notebooks")
+    for item in items:
+        if item.get_closest_marker("browser"): item.add_marker(pytest.mark.xdist_group("browser"))
     if "mutants" in (config.option.markexpr or ""): return
     config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("mutants")])
     items[:] = [i for i in items if not i.get_closest_marker("mutants")]
-
-
-def missing(why: str) -> None:
-    "Skips, or fails where everything should be there (CI=true)."
-    if os.environ.get("CI") == "true": pytest.fail(why)
-    pytest.skip(why)
-
-
-@pytest.fixture(scope="session")
-def film(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    "A street of FRAMES frames with its number in each: `path` to play, `labels` uint8[n,h,w]. CAMREDACT_FILM keeps it."
-    folder = Path(os.environ.get("CAMREDACT_FILM") or tmp_path_factory.mktemp("film"))
-    if not (folder / "street.npz").exists(): draw_film(folder)
-    known = np.load(folder / "street.npz")
-    return {"path": folder / "street.mjpeg", "known": folder / "street.npz", "labels": known["labels"]}
-
-
-@pytest.fixture(scope="session")
-def playwright() -> Iterator[Any]:
-    "Playwright, where it and a browser are installed."
-    try: from playwright.sync_api import sync_playwright
-    except ImportError: missing("playwright is not installed: pip install 'camredact[dev]'")
-    from kit.lab import browser_path
-    with sync_playwright() as p:
-        if not browser_path(p): missing("no browser: install Debian's chromium, or run `playwright install chromium`")
-        yield p
-
-
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, playwright: Any) -> Iterator[Any]:
-    "A JupyterLab; CAMREDACT_BUILD names a folder with another build of the package for its kernels."
-    from kit.lab import Server
-    build = os.environ.get("CAMREDACT_BUILD")
-    server = Server(tmp_path_factory.mktemp("lab"), build=Path(build) if build else None)
-    yield server.wait()
-    server.close()
-
-
-@pytest.fixture(scope="session")
-def browser(playwright: Any, film: dict[str, Any]) -> Iterator[Any]:
-    "A browser whose camera plays the film."
-    from kit.lab import launch
-    browser = launch(playwright, film["path"])
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def lab(server: Any, browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
-    "The two together; a test that fails leaves a screenshot where CAMREDACT_SHOTS says."
-    from kit.lab import Studio
-    studio = Studio(server, browser)
-    yield studio
-    shots = os.environ.get("CAMREDACT_SHOTS")
-    if shots and request.node.stash.get(FAILED, False): studio.shoot(Path(shots), request.node.name)
-    studio.close()
-
-
-FAILED = pytest.StashKey[bool]()
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Iterator[None]:
-    report = (yield).get_result()
-    if report.when == "call": item.stash[FAILED] = report.failed
-
-
-@pytest.fixture(scope="session")
-def results() -> Iterator[dict]:
-    "What each row of the matrix gave; written down at the end if that is asked for."
-    found: dict = {}
-    yield found
-    if os.environ.get("CAMREDACT_METRICS") and found:
-        path = Path(__file__).parents[1] / "cards" / "metrics.json"
-        known = json.loads(path.read_text())
-        rows = {**known.get("matrix", {}).get("rows", {}), **found}
-        known["matrix"] = {"date": date.today().isoformat(), "how": "CAMREDACT_METRICS=1 pytest tests/browser; seen_ms: how long after the fault anything was still seen", "rows": rows}
-        path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -24,7 +24,7 @@ class Dial:
     hold: int                # how many earlier mattes are united with the newest
 
 # %% ../../nbs/core/redact.ipynb #c05af24b
-TAUS = {  # of each category the thresholds of precise, balanced and cautious, set by cards/dial.py
+TAUS = {  # of each category the thresholds of precise, balanced and cautious, set by nbs/experiments/dial.py
     ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian"): (.5, .4, .2),
     ("Archway", "Bridge", "CartLuggagePram", "Column_Pole", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving",
      "RoadShoulder", "SignSymbol", "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void",

@@ -17,8 +17,10 @@ pytestmark = [pytest.mark.browser, needs_weights]
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "Three seconds of a drawn street, small enough for a slow network."
-    from camredact.streets.street import draw_clip, write_webm
-    return write_webm(tmp_path_factory.mktemp("clip") / "street.webm", draw_clip(3, 45, 96, 128, fps=15), 15)
+    from camredact.media.writer import write_clip
+    from camredact.streets.street import draw_clip
+    pictures = (scene.picture for scene in draw_clip(3, 45, 96, 128, fps=15))
+    return write_clip(tmp_path_factory.mktemp("clip") / "street.webm", pictures)
 
 
 @contextmanager
@@ -53,11 +55,14 @@ def test_a_clip_plays_stops_and_starts_again(playwright: Any, clip: Path, tmp_pa
 @pytest.fixture(scope="module")
 def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "A learner of the 2020 recipe, trained on two batches of drawn streets."
-    from camredact.train.data import camvid_items, street_loaders, write_streets
-    from camredact.train.recipes import StopAfter, save_learner, seed_learner
+    from camredact.streets.street import draw_street
+    from camredact.train.augment import street_loaders
+    from camredact.train.data import camvid_frames, write_camvid
+    from camredact.train.learner import StopAfter, seed_learner
+    from camredact.train.network import save_learner
     folder = tmp_path_factory.mktemp("learner")
-    items = camvid_items(write_streets(folder / "streets", n=8, size=(120, 160)))
-    learn = seed_learner(street_loaders(items[:6], items[6:], size=(64, 96), bs=2), "resnet18", pretrained=False)
+    frames = camvid_frames(write_camvid(folder / "streets", (draw_street(i, 120, 160) for i in range(8))))
+    learn = seed_learner(street_loaders(frames[:6], frames[6:], size=(64, 96), bs=2), "resnet18", pretrained=False)
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, 1e-3, cbs=StopAfter(2))
     return save_learner(learn, folder / "mine.pth", "resnet18")
 

@@ -239,8 +239,9 @@ def child(pipe: Connection) -> None:
 
 
 def campaign(
-    seconds: float,   # how long
-    first: int = 0,   # the first seed
+    seconds: float = 1e9,     # how long at most
+    first: int = 0,           # the first seed
+    files: float = 1e9,       # how many at most
 ) -> dict:
     "How many files, what became of them, the most work and memory; `failed` names seeds."
     pipe, theirs = mp.get_context("spawn").Pipe()
@@ -248,7 +249,7 @@ def campaign(
     process.start()
     watched, met, slowest, most, failed, seed = psutil.Process(process.pid), Counter(), 0., 0, [], first
     until, base = time.monotonic() + seconds, time.monotonic() + 60  # for the imports
-    while time.monotonic() < until:
+    while time.monotonic() < until and seed - first < files:
         pipe.send(seed)
         while not pipe.poll(.02):
             most = max(most, watched.memory_info().rss if process.is_alive() else 0)

@@ -358,7 +358,7 @@ class Recording:
     @staticmethod
     def number(sample: dict, key: str = "stamp") -> int | None:
         "The number of the frame that a canvas (`stamp`: the redacted one, `raw`) showed; None where it cannot be read."
-        from camredact.streets.street import read_stamp
+        from kit.numbered import read_stamp
         corner = Recording.corner(sample, key)
         if corner is None: return None
         whole = np.zeros((8*corner.shape[0], 4*corner.shape[1], 3), np.uint8)  # the picture whose corner this is
@@ -375,6 +375,7 @@ class Studio:
 
     def __init__(self, server: Server, browser: Any, scripts: Iterable[str] = ()):
         self.server, self.browser, self.scripts, self.contexts = server, browser, [CAMERAS, *scripts], []
+        self.opened: set[str] = set()  # names of notebooks
 
     def open(
         self,
@@ -385,6 +386,7 @@ class Studio:
     ) -> Tab:
         "Opens a notebook in a tab of its own and waits for its kernel."
         if cells is not None: write_notebook(self.server.root / name, cells)
+        self.opened.add(name)
         page = beside.page.context.new_page() if beside else self.page(size)
         tab = Tab(page, self.server, name)
         space = f"w{secrets.token_hex(4)}"
@@ -404,10 +406,12 @@ class Studio:
         for n, page in enumerate(p for c in self.contexts for p in c.pages): page.screenshot(path=str(folder / f"{name}-{n}.png"))
 
     def close(self) -> None:
-        "Closes the tabs and ends the kernels; server and browser stay."
+        "Closes its tabs and ends their kernels; server and browser stay."
         for context in self.contexts: context.close()
         self.contexts.clear()
-        for session in self.server.ask("GET", "sessions"): self.server.ask("DELETE", f"sessions/{session['id']}")
+        for session in self.server.ask("GET", "sessions"):
+            if session["path"] in self.opened: self.server.ask("DELETE", f"sessions/{session['id']}")
+        self.opened.clear()
 
 
 def launch(

@@ -32,9 +32,11 @@ from camredact.media.reader import BadClip, ClipReader, TICKS, said_length
 from camredact.core.redact import checkerboard
 from camredact.core.models import models
 from camredact.core.picture import BadPicture
-from camredact.streets.street import draw_clip, draw_street, stamp
+from camredact.streets.street import draw_clip, draw_street
 from kit.fakes import BASE, STRIPES, Even, Stripes
+from kit.clips import write
 from kit.hostile import made, noise, spoil
+from kit.numbered import stamp
 
 SECRET = b"SeCrEt"
 PERSON = CODES.index("Pedestrian")
@@ -50,6 +52,9 @@ class Red:
     def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         red = (rgb[..., 0].astype(int) - rgb[..., 1:].max(2) > 60).astype(np.float32)
         return red*weights[PERSON], np.ones_like(red)
+
+
+FAULTS = [RuntimeError("a wire came off"), MemoryError(), "nan", "size", "nothing", "axes"]
 
 
 class Faulty(Even):
@@ -261,9 +266,10 @@ def test_every_look_counts_and_a_failing_one_stops_it(tmp_path: Path) -> None:
     (tmp_path/"in.png").write_bytes(saved(np.zeros((900, 1200, 3), np.uint8)))
     n = 1 + len(tiles(900, 1200))
     assert n > 5
+    assert n >= len(FAULTS)
     for call in range(n):
-        for fault in (RuntimeError("a wire came off"), MemoryError(), "nan", "size", "nothing", "axes"):
-            with pytest.raises(Exception): redact_photo(tmp_path/"in.png", tmp_path/"out.png", segmenter=Faulty({call: fault}))  # noqa: B017
+        with pytest.raises(Exception):  # noqa: B017
+            redact_photo(tmp_path/"in.png", tmp_path/"out.png", segmenter=Faulty({call: FAULTS[call % len(FAULTS)]}))
     assert [p.name for p in tmp_path.iterdir()] == ["in.png"]
 
 
@@ -424,29 +430,11 @@ def test_a_frame_without_a_matte_does_not_end_the_trace() -> None:
 
 
 def test_ways_that_do_not_exist_are_refused() -> None:
-    for bad in ({"way": "hope"}, {"reach": -1}):
+    for bad in ({"mode": "hope"}, {"reach": -1}):
         with pytest.raises(ValueError): Hysteresis(**bad)
 
 
 # ---- clips: writing some to read
-
-def write(path: Path, frames: list[np.ndarray], codec: str = "ffv1", pix_fmt: str = "bgr0", rate: int = 15, times: list[int] | None = None,
-        matrix: list[int] | None = None, notes: dict[str, str] | None = None, ratio: Fraction | None = None, **options: str) -> Path:
-    "A clip; `times` are in milliseconds."
-    with av.open(str(path), "w", options={k: options.pop(k) for k in ("movflags",) if k in options}) as box:
-        stream = box.add_stream(codec, rate=rate, options=options)
-        stream.height, stream.width, stream.pix_fmt = *frames[0].shape[:2], pix_fmt
-        if matrix: stream.set_display_matrix(matrix)
-        if ratio: stream.codec_context.sample_aspect_ratio = ratio
-        stream.metadata.update(notes or {})
-        if times: stream.codec_context.time_base = Fraction(1, 1000)
-        for i, rgb in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(rgb, "rgb24")
-            if times: frame.pts, frame.time_base = times[i], Fraction(1, 1000)
-            box.mux(stream.encode(frame))
-        box.mux(stream.encode())
-    return path
-
 
 def moving(n: int = 12, h: int = 96, w: int = 128) -> list[np.ndarray]: return [np.roll(picture(h, w), 3*i, 1) for i in range(n)]
 
@@ -463,9 +451,10 @@ def test_frames_that_were_read_do_not_wait_for_the_collector(tmp_path: Path) -> 
     reader, alive = ClipReader(source), []
     gc.collect()
     before = sum(isinstance(o, av.VideoFrame) for o in gc.get_objects())
-    for _ in reader: alive.append(sum(isinstance(o, av.VideoFrame) for o in gc.get_objects()) - before)
+    for n, _ in enumerate(reader):
+        if n % 50 == 49: alive.append(sum(isinstance(o, av.VideoFrame) for o in gc.get_objects()) - before)
     reader.close()
-    assert len(alive) == 1600 and max(alive) < 60, f"{max(alive)} frames were alive at once"
+    assert len(alive) == 32 and max(alive) < 60, f"{max(alive)} frames were alive at once"
 
 
 KINDS = {"h264.mp4": ("libx264", "yuv420p", {"g": "6"}), "vp8.webm": ("libvpx", "yuv420p", {}), "vp9.webm": ("libvpx-vp9", "yuv420p", {"deadline": "realtime"}), "mjpeg.avi": ("mjpeg", "yuvj420p", {}),
@@ -594,7 +583,7 @@ def test_sound_is_kept_only_where_asked_for_and_with_a_warning(tmp_path: Path) -
         assert sorted(s.type for s in box.streams) == ["audio", "video"]
         sound = list(box.decode(audio=0))
     assert 36 <= len(sound) <= 42 and abs(sound[0].time) < .05
-    with pytest.warns(UserWarning), pytest.raises(BadOutput, match="cannot hold the sound"): clip(source, tmp_path/"out.webm", segmenter=Even(), keep_audio=True)
+    with pytest.warns(UserWarning), pytest.raises(BadOutput, match="cannot hold this sound"): clip(source, tmp_path/"out.webm", segmenter=Even(), keep_audio=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mkv", "out.mp4"]
     write(tmp_path/"mute.mkv", moving())
     with pytest.warns(UserWarning): assert not clip(tmp_path/"mute.mkv", tmp_path/"mute.mp4", segmenter=Even(), keep_audio=True).audio
@@ -631,11 +620,7 @@ def test_every_frame_has_its_own_matte(tmp_path: Path, way: str, reach: int) -> 
             elif way == "none": assert shown, f"frame {i} hides stripe {k}"
 
 
-FAULTS = [RuntimeError("a wire came off"), MemoryError(), "nan", "size", "nothing", "axes"]
-
-
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f if isinstance(f, str) else type(f).__name__)
-@pytest.mark.parametrize("at", [{0}, {5}, {11}, {4, 5, 6}, set(range(12))], ids=str)
+@pytest.mark.parametrize("fault, at", [*((fault, {5}) for fault in FAULTS), *((FAULTS[0], at) for at in ({0}, {11}, {4, 5, 6}, set(range(12))))], ids=str)
 def test_frames_that_the_model_fails_at_are_covered(tmp_path: Path, fault: object, at: set[int]) -> None:
     source = write(tmp_path/"in.mkv", moving())
     way = "flow"
@@ -731,7 +716,7 @@ def test_clean_clips_lose_no_frame(tmp_path: Path, name: str, codec: str, option
     except ValueError: pytest.skip(f"this PyAV has no {codec}")
     reader = ClipReader(source)
     shots = list(reader)
-    assert len(shots) == 40 and all(s.rgb is not None for s in shots) and not reader.cut and not reader.short
+    assert len(shots) == 40 and all(s.rgb is not None for s in shots) and not reader.cut
 
 
 def test_a_packet_that_never_becomes_a_frame_is_a_hole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -950,7 +935,7 @@ def test_progress_in_a_terminal_is_one_line_that_goes_away(tmp_path: Path, monke
     monkeypatch.setattr(core.files.sys.stderr, "isatty", lambda: True, raising=False)
     redact_clip(write(tmp_path/"in.mkv", moving()), tmp_path/"out.mp4", segmenter=Even())
     said = capsys.readouterr().err
-    assert "cleaning the clip ... " in said and said.endswith("\r\033[K") and "\n" not in said
+    assert "redacting the clip" in said and said.endswith("\r") and "\n" not in said
 
 
 @pytest.mark.parametrize("suffix, codec", [(".mp4", "libvpx-vp9"), (".mp4", "mpeg4"), (".webm", "libvpx")])

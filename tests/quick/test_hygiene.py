@@ -1,19 +1,15 @@
 "What keeps the project tidy: notebooks, exports, README, weights, and what must never get into git."
 import ast
-import contextlib
 import hashlib
 import importlib.util
-import io
 import json
 import re
-import shutil
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
-from unittest.mock import MagicMock
 
 import pytest
 
@@ -93,20 +89,20 @@ def test_no_import_circle() -> None:
 
 
 IMPORT = """import importlib, sys
-for name in sys.argv[1:]:
+for name in sys.argv[2:]:
     module = importlib.import_module(f"camredact.{name}")
     missing = [n for n in module.__all__ if not hasattr(module, n)]
     assert not missing, (name, missing)
-print(*sorted({"torch", "fastai"} & set(sys.modules)))"""
+    heavy = sorted({*sys.argv[1].split()} & set(sys.modules))
+    assert not heavy, f"{name} imports {heavy}" """
+HEAVY = ("torch", "torchvision", "fastai", "timm", "onnx", "openvino", "matplotlib", "camredact.train")
 
 
-@pytest.mark.parametrize("train", [False, True], ids=["runtime", "train"])
-def test_names_in_all_import_in_a_fresh_process(train: bool) -> None:
-    "Every name that a module offers is there; and the runtime never imports torch or fastai."
-    names = [name_of(p) for p in MODULES if (p.parent.name == "train") == train]
-    done = subprocess.run([sys.executable, "-c", IMPORT, *names], capture_output=True, text=True, cwd="/", timeout=300)
+def test_the_runtime_imports_nothing_heavy() -> None:
+    "A fresh process imports every module but those of training: all names in `__all__` are there, and no training framework comes along."
+    names = [name_of(p) for p in MODULES if p.parent.name != "train"]
+    done = subprocess.run([sys.executable, "-c", IMPORT, " ".join(HEAVY), *names], capture_output=True, text=True, cwd="/", timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    if not train: assert done.stdout.split() == [], f"the runtime imports {done.stdout}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
@@ -131,19 +127,12 @@ def test_outputs(path: Path) -> None:
     "No errors, no JPEGs (photographs), no widget views; nothing at all in the live notebook."
     for cell in cells(path):
         for output in cell["outputs"]:
-            assert path.name != "live.ipynb", "the live notebook is committed without outputs"
+            assert path != ROOT/"nbs"/"live.ipynb", "the live notebook is committed without outputs"
             assert output["output_type"] != "error", cell["source"]
             kinds = set(output.get("data", {}))
             assert "application/vnd.jupyter.widget-view+json" not in kinds, cell["source"]
             assert "image/jpeg" not in kinds or path.name in PHOTOGRAPHS, cell["source"]
             assert "data:image" not in json.dumps(output), cell["source"]
-
-
-def test_the_cards_say_what_was_measured() -> None:
-    spec = importlib.util.spec_from_file_location("cards", ROOT/"cards"/"cards.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    for name, text in module.cards().items(): assert (ROOT/"cards"/name).read_text(encoding="utf-8") == text, f"cards/{name}: run make prep"
 
 
 def test_no_paths_of_a_machine() -> None:
@@ -173,16 +162,7 @@ def test_readme_is_made_from_the_index() -> None:
 def test_readme_links_lead_somewhere() -> None:
     readme = (ROOT/"README.md").read_text(encoding="utf-8")
     for target in re.findall(r"\]\((?!\w+:|#)([^)#]+)", readme):
-        assert (ROOT/target).exists() or target == "cards/metrics.json", target
-
-
-def prints_figures(source: str) -> bool:
-    "Whether a cell reads cards/metrics.json, itself or by a cell before it, and gives words; plots are looked at by eye."
-    return bool(re.search(r"metrics\.json|\bmetrics\b", source) and re.search(r"\b(Markdown|table|print)\(", source)
-        and not re.search(r"plt\.|^#\|\s*export", source, re.M))
-
-
-FIGURES = [p for p in NOTEBOOKS if any(prints_figures(c["source"]) for c in cells(p))]
+        assert (ROOT/target).exists()
 
 
 def said(cell: dict) -> str:
@@ -191,41 +171,11 @@ def said(cell: dict) -> str:
     return "\n".join("".join(x).strip() for x in texts).strip()
 
 
-def says(source: str, space: dict) -> str:
-    "What a cell says today; `space` keeps its names for the next."
-    from IPython.display import Markdown
-    shown: list[str] = []
-    show = lambda *things: shown.extend(x.data for x in things if isinstance(x, Markdown))
-    space.update(display=show)
-    body, printed = ast.parse(source).body, io.StringIO()
-    last = [body.pop()] if isinstance(body[-1], ast.Expr) else []
-    with contextlib.redirect_stdout(printed):
-        exec(compile(ast.Module(body, []), "cell", "exec"), space)
-        for node in last: show(eval(compile(ast.Expression(node.value), "cell", "eval"), space))
-    return "\n".join(x.strip() for x in [printed.getvalue(), *shown] if x.strip())
-
-
-@pytest.mark.parametrize("path", FIGURES, ids=lambda p: p.name)
-def test_figures_in_notebooks_are_measured(path: Path) -> None:
-    "Each cell that prints figures says today what it said when it was saved."
-    from IPython.display import Markdown
-    space = {"json": json, "re": re, "Path": Path, "Markdown": Markdown, "client": MagicMock()}
-    with contextlib.chdir(path.parent):
-        for cell in cells(path):
-            if not prints_figures(cell["source"]): continue
-            assert says(cell["source"], space) == said(cell), f"cards/metrics.json has changed: run {path.name} again, then make prep. The cell begins {cell['source'][:60]!r}"
-
-
-def test_the_cells_with_figures_are_found() -> None:
-    "Where figures are known to stand, so that none slips out of the test above."
-    assert {"session", "metrics", "service", "recipes", "export", "index", "evaluation", "failures"} <= {p.stem for p in FIGURES}
-
-
 def test_weights_are_small_and_whole() -> None:
     folder = ROOT/"camredact"/"weights"
     models = sorted(folder.glob("*.onnx"))
     assert sum(p.stat().st_size for p in folder.iterdir()) < WEIGHTS
-    assert {p.name for p in folder.iterdir()} == {"LICENSE"} | {n for m in models for n in (m.name, f"{m.stem}.json")}
+    assert {p.name for p in folder.iterdir()} == {"LICENSE", "data.md"} | {m.with_suffix(s).name for m in models for s in (".onnx", ".json", ".md")}
     for model in models:
         card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
         assert card["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest(), model.name
@@ -240,18 +190,6 @@ def test_outputs_are_of_the_weights_that_ship(name: str) -> None:
     assert asked == {json.loads((ROOT/"camredact"/"weights"/"fast.json").read_text(encoding="utf-8"))["sha256"][:12]}, f"run {name} again: it shows what other weights said"
 
 
-def test_accurate_costs_at_most_four_times_as_much() -> None:
-    "Both at the largest size that they look at, timed on one machine."
-    metrics = json.loads((ROOT/"cards"/"metrics.json").read_text(encoding="utf-8"))
-    assert metrics["accurate"]["predict_ms"]["960x736"] <= 4*metrics["fast"]["predict_ms"]["544x416"]
-
-
 def test_requirements_are_written_once() -> None:
     "settings.ini is where metadata lives: pyproject.toml has no project table."
     assert "[project]" not in re.sub(r"#.*", "", (ROOT/"pyproject.toml").read_text(encoding="utf-8"))
-
-
-@pytest.mark.skipif(not (ROOT/".ci"/"no-op").exists() or not shutil.which("bash"), reason="no bash")
-def test_clean_and_export_change_nothing() -> None:
-    done = subprocess.run(["bash", str(ROOT/".ci"/"no-op")], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -10,19 +10,21 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import date
 from pathlib import Path
 
 import pytest
+from kit.clips import draw_film
+from record import record, replaced
 
 HERE = Path(__file__).parent
 TESTS = HERE.parent
 MUTANTS = json.loads((HERE / "mutants.json").read_text(encoding="utf-8"))
-IN_BROWSER = [m for m in MUTANTS if m["caught_by"].startswith("test_") and not m["caught_by"].endswith(".py")]
+IN_BROWSER = [m for m in MUTANTS if m["caught_by"].startswith("browser/")]
 QUICK = [m for m in MUTANTS if m not in IN_BROWSER]
 
 
-def named(mutants: list[dict]) -> dict: return {"argnames": "mutant", "argvalues": mutants, "ids": [m["name"] for m in mutants]}
+def named(mutants: list[dict]) -> dict: return {"argnames": "mutant", "argvalues": mutants, "ids": [m["name"]
+    for m in mutants]}
 
 
 def package() -> Path:
@@ -42,21 +44,26 @@ def mutated(mutant: dict, text: str) -> str:
 @pytest.mark.parametrize(**named(MUTANTS))
 def test_the_mutant_still_fits(mutant: dict) -> None:
     mutated(mutant, (package() / mutant["file"]).read_text(encoding="utf-8"))
-    if mutant in QUICK: assert (TESTS / mutant["caught_by"]).exists()
-    else: assert f"def {mutant['caught_by']}(" in (TESTS / "browser" / "test_browser.py").read_text(encoding="utf-8")
+    file, name, row = re.fullmatch(r"([^:]+)(?:::(\w+)(?:\[(.+)\])?)?", mutant["caught_by"]).groups()
+    text = (TESTS / file).read_text(encoding="utf-8")
+    assert not name or f"def {name}(" in text
+    assert not row or f'Row("{row}"' in text
 
 
 def test_every_test_of_protection_has_a_mutant() -> None:
-    tests = set(re.findall(r"^def (test_\w+)", (TESTS / "browser" / "test_browser.py").read_text(encoding="utf-8"), re.M))
+    tests = set(re.findall(r"^def (test_\w+)", (TESTS / "browser" / "test_browser.py").read_text(encoding="utf-8"),
+        re.M))
     plain = {"test_python_changes_the_choice_too", "test_the_live_notebook_runs_with_the_shipped_model",
         "test_cars_of_a_drive_that_the_model_never_saw"}
-    assert {m["caught_by"] for m in IN_BROWSER} == tests - plain
+    assert {m["caught_by"].partition("test_browser.py::")[2] for m in IN_BROWSER} - {""} == tests - plain
 
 
 @pytest.fixture(scope="session")
-def kept_film(film: dict) -> str:
+def kept_film(tmp_path_factory: pytest.TempPathFactory) -> str:
     "The film of the browser tests, drawn once for all mutants."
-    return str(film["path"].parent)
+    folder = tmp_path_factory.mktemp("film")
+    draw_film(folder)
+    return str(folder)
 
 
 def build(mutant: dict, folder: Path) -> None:
@@ -69,7 +76,8 @@ def build(mutant: dict, folder: Path) -> None:
 
 def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess:
     "What a test says of the build in `folder`."
-    return subprocess.run(command, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env}, cwd=folder, capture_output=True, text=True, timeout=900)
+    return subprocess.run(command, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env}, cwd=folder,
+        capture_output=True, text=True, timeout=900)
 
 
 def caught(mutant: dict, said: subprocess.CompletedProcess, why: str) -> None:
@@ -80,13 +88,10 @@ def caught(mutant: dict, said: subprocess.CompletedProcess, why: str) -> None:
 
 
 def note(mutant: dict, why: str) -> None:
-    "Writes into cards/metrics.json that the mutant was caught."
-    path = TESTS.parent / "cards" / "metrics.json"
-    known = json.loads(path.read_text(encoding="utf-8"))
-    caught = {**known.get("mutants", {}).get("caught", {}), mutant["name"]: why[:120]}
+    "Records that the mutant was caught; mutants that are no more go."
     names = [m["name"] for m in MUTANTS]
-    known["mutants"] = {"date": date.today().isoformat(), "how": "CAMREDACT_METRICS=1 make mutants", "caught": {n: caught[n] for n in names if n in caught}}
-    path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    rows = replaced("mutants", [{"mutant": mutant["name"], "said": why[:60]}], "mutant")
+    record("mutants", [row for row in rows if row["mutant"] in names], "make measure WHAT=mutants")
 
 
 def first_error(said: subprocess.CompletedProcess) -> str:
@@ -99,18 +104,23 @@ def first_error(said: subprocess.CompletedProcess) -> str:
 def test_the_quick_mutant_is_caught(mutant: dict, tmp_path: Path) -> None:
     build(mutant, tmp_path)
     if mutant["caught_by"].endswith(".py"):
-        said = run([sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider", str(TESTS / mutant["caught_by"])], tmp_path)
+        said = run([sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider",
+            str(TESTS / mutant["caught_by"])], tmp_path)
         return caught(mutant, said, first_error(said))
-    node = subprocess.run([TESTS.parent / ".ci" / "tools", "node"], capture_output=True, text=True, check=True).stdout.strip()
-    said = run([node, "--test", "--test-reporter=tap", str(tmp_path / "tests" / mutant["caught_by"])], tmp_path)
-    caught(mutant, said, next((line.strip() for line in said.stdout.splitlines() if re.match(r"\s+error: '?[^|]", line)), ""))
+    node = subprocess.run([TESTS.parent / ".ci" / "tools", "node"], capture_output=True, text=True,
+        check=True).stdout.strip()
+    said = run([node, "--test", "--test-reporter=tap", str(tmp_path / "tests" / mutant["caught_by"])], tmp_path,
+        CAMREDACT_FAULTS="2")
+    caught(mutant, said, next((line.strip() for line in said.stdout.splitlines() if re.match(r"\s+error: '?[^|]",
+        line)), ""))
 
 
 @pytest.mark.mutants
 @pytest.mark.parametrize(**named(IN_BROWSER))
 def test_the_mutant_is_caught(mutant: dict, kept_film: str, tmp_path: Path) -> None:
     build(mutant, tmp_path)
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-k", mutant["caught_by"], str(TESTS / "browser" / "test_browser.py")]
-    said = subprocess.run(command, env={**os.environ, "CAMREDACT_BUILD": str(tmp_path), "CAMREDACT_FILM": kept_film, "CAMREDACT_METRICS": "", "PYTHONDONTWRITEBYTECODE": "1"},
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", str(TESTS / mutant["caught_by"])]
+    said = subprocess.run(command, env={**os.environ, "CAMREDACT_BUILD": str(tmp_path), "CAMREDACT_FILM": kept_film,
+        "CAMREDACT_METRICS": "", "PYTHONDONTWRITEBYTECODE": "1"},
         cwd=TESTS.parent, capture_output=True, text=True, timeout=900)
     caught(mutant, said, first_error(said))

@@ -1,5 +1,7 @@
 "What `camredact eval` does with folders that are not as they should be, and how often it asks the model."
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -7,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from camredact.app.cli import main as camredact
 from camredact.core.categories import CODES, PEOPLE, PRESETS
-from camredact.train.data import find_shared
-from camredact.train.metrics import CODES11
-from camredact.train.evaluate import HIDES, Judge, Scores, alike, evaluate, find_frames, main
 from camredact.core.redact import DIALS, hide_weights
 from camredact.core.segment import score_picture
+from camredact.train.data import find_frames, find_shared, shrink
+from camredact.train.evaluate import Answer, evaluate, judge, sweep
+from camredact.train.labels import CODES11
 
 SHARED = find_shared(Path(__file__).parents[1])
 
@@ -60,11 +63,16 @@ def plain(folder: Path, size: tuple = (96, 64), labels: tuple = (96, 64)) -> Pat
     return folder
 
 
+def main(argv: list[str]) -> int:
+    "`camredact eval` with these arguments."
+    return camredact(["eval", *argv])
+
+
 def refused(capsys: pytest.CaptureFixture, words: str, *argv: object) -> None:
     "The command says one line, with these words, and 2."
     assert main([*map(str, argv)]) == 2
     said = capsys.readouterr().err
-    assert len([line for line in said.splitlines() if line.startswith("camredact eval:")]) == 1 and words in said, said
+    assert len([line for line in said.splitlines() if line.startswith("camredact:")]) == 1 and words in said, said
     assert "Traceback" not in said
 
 
@@ -120,20 +128,50 @@ def test_help_says_how_labels_are_resized(capsys: pytest.CaptureFixture) -> None
     assert "nearest neighbour" in capsys.readouterr().out
 
 
-def test_the_model_is_asked_once_for_each_part(tmp_path: Path) -> None:
-    "Probabilities once, and a score for each part of the hide sets, whatever the dials."
-    net, frame = Fixed(), find_frames(camvid(tmp_path/"c"), None)[0]
-    Judge(net).update(frame, "A")
-    parts = {part for what, (_, hidden) in HIDES.items() if what != "animals" for part in alike(hidden)}
-    assert sorted(net.asked) == ["probs"] + ["score"]*len(parts)
-    assert len(parts) <= 4
+def test_the_model_is_asked_once_a_frame(tmp_path: Path) -> None:
+    "One forward pass gives every task at every dial, and a sweep of thresholds besides."
+    net, frames = Fixed(), find_frames(camvid(tmp_path/"c"), None)
+    judge(net, frames, dials={**DIALS, **sweep((.5, .1))})
+    assert net.asked == ["probs"]*len(frames)
 
 
 @pytest.mark.parametrize("hidden", [PRESETS["no people"], PEOPLE, frozenset({"Animal"}), PRESETS["no cars"], frozenset(CODES)])
 @pytest.mark.parametrize("dial", DIALS)
-def test_scores_put_together_are_the_scores(hidden: frozenset, dial: str) -> None:
+def test_one_look_gives_the_scores_of_the_graph(hidden: frozenset, dial: str) -> None:
     net, rgb = Fixed(), np.zeros((64, 96, 3), np.uint8)
-    np.testing.assert_allclose(Scores(net, rgb).at(hidden, dial), score_picture(net, rgb, hide_weights(hidden, dial))[0], rtol=1e-5)
+    weights = hide_weights(hidden, dial)
+    np.testing.assert_allclose(Answer(net, rgb).score(weights), score_picture(net, rgb, weights)[0], rtol=1e-5)
+
+
+def test_small_copies_are_judged_as_their_frames_are(tmp_path: Path) -> None:
+    "Both kinds of labels of CamVid, whether read from their files or from copies that hold label ids."
+    data = camvid(tmp_path/"c")
+    (data/"labels11").mkdir()
+    (data/"labels"/"A_2_P.png").unlink()
+    Image.fromarray(np.full((64, 96), CODES11.index("road"), np.uint8)).save(data/"labels11"/"A_2.png")
+    frames = find_frames(data)
+    copies = shrink(frames, tmp_path/"small", side=96, workers=0)
+    a, b = (judge(Sure(), which) for which in (frames, copies))
+    assert [f.dataset for f in copies] == ["camvid32", "camvid11"] and a["miou11"] == b["miou11"] and a["acc32"] == b["acc32"]
+    assert a["people"] == b["people"]
+
+
+SLIM = """import sys
+for name in ("torch", "torchvision", "fastai", "fastcore", "fastprogress", "timm", "onnx", "matplotlib"): sys.modules[name] = None
+from camredact.app.cli import main
+sys.exit(main(sys.argv[1:]))"""
+
+
+def test_an_onnx_file_is_judged_without_torch(tmp_path: Path) -> None:
+    "A fresh process in which nothing of the training packages can be imported; a .pth says what it needs."
+    data = camvid(tmp_path/"c")
+    slim = lambda *argv: subprocess.run([sys.executable, "-c", SLIM, "eval", "--data", str(data), *argv], capture_output=True, text=True, timeout=300)
+    done = slim("--json", "--out", str(tmp_path/"out"))
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["frames"] == 2 and (tmp_path/"out"/"scores.json").is_file()
+    (tmp_path/"mine.pth").write_bytes(b"PK")
+    done = slim("--model", str(tmp_path/"mine.pth"))
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "pip install 'camredact[train]'" in done.stderr, done.stderr
 
 
 @pytest.mark.skipif(SHARED is None, reason="the labelled frames are not here")
