@@ -36,11 +36,7 @@ from kit.fakes import Even, Stripes
 from kit.hostile import png, rows
 from kit.image import instructions, lint, needed, picture_from
 from kit.server import Running, alone, ask, form, hostile, request
-<<<<<<< HEAD
 from kit.numbered import stamp
-from kit.stamps import HIGH, WIDE, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered
-=======
->>>>>>> tests
 from kit.traces import MARK, pictures
 from packaging.requirements import Requirement
 from PIL import Image
