@@ -367,12 +367,14 @@ def doctor(
 def scan(
     args: argparse.Namespace,  # paths, every
 ) -> int:
-    "Prints the pictures found in notebooks; returns 1 if there are any."
-    look = import_module("camredact.leaktest.notebooks").scan
-    try: found = look(args.paths, args.every)
-    except (OSError, ValueError) as e: raise BadInput(str(e)) from None
-    for f in found: print(f)
-    return int(bool(found))
+    "Prints the pictures found in notebooks; returns 1 if there are any, 2 if a notebook could not be read."
+    worst = 0
+    try:
+        for f in import_module("camredact.leaktest.notebooks").scan(args.paths, args.every):
+            print(f if f.where else f"camredact: {f}", file=sys.stdout if f.where else sys.stderr)
+            worst = max(worst, 1 if f.where else 2)
+    except OSError as e: raise BadInput(str(e)) from None
+    return worst
 
 # %% ../../nbs/app/cli.ipynb #5b4b9c18
 def check_certificate(
