@@ -34,7 +34,7 @@ def equal_share(
 SIDE = 48          # pixels of a square
 MOST_EQUAL = .08   # of its neighbours
 COLOURS = 300      # more than a colour map has
-ROUGH = (.15, .7)  # mean step between neighbours, in standard deviations
+ROUGH = (.15, .9)  # mean step between neighbours, in standard deviations
 
 def busy_squares(
     codes: np.ndarray,  # int32[H,W]
