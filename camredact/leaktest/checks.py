@@ -20,7 +20,7 @@ from .containers import PARSERS, PHOTOS, TRAILER, Part, kind_of, part
 from .pixels import CLEAN, LEAKS, UNSURE, CannotTell, Pair, Verdict
 from .pixels import check_alpha, check_covered, check_holes, frames
 from .plant import places
-from .trial import Redactor, Trial, overwrite
+from .trial import Files, Redactor, Trial, overwrite
 
 # %% ../../nbs/leaktest/checks.ipynb #432b872c
 NOTHING = "not planted"  # a format has no place for it: no row comes of that
@@ -85,12 +85,26 @@ def inner_parts(
         elif name in EMPTY: yield from [name]*bool(body.strip(b"\0"))
         elif name not in PLAIN[kind]: yield name
 
-# %% ../../nbs/leaktest/checks.ipynb #3e13e4b8
+# %% ../../nbs/leaktest/checks.ipynb #19e7c269
+def _frames_shown(
+    path: Path,    # an MP4
+    edited: bool,  # whether its edit list is obeyed
+) -> int:
+    "How many frames come out; 0 if it cannot be read."
+    try:
+        with av.open(str(path), options={"ignore_editlist": str(int(not edited))}) as box:
+            return sum(1 for _ in box.decode(video=0))
+    except (av.FFmpegError, OSError, IndexError): return 0
+
 def check_parts(
     trial: Trial,
 ) -> Verdict:
     "Whether the output has parts that pictures do without."
     odd = unexpected_parts(trial)
+    inside_attributes = [p.name for p in odd if p.name.startswith("attribute ") and kind_of(p.body)]
+    if inside_attributes: return LEAKS, f"a picture in {', '.join(inside_attributes)}"
+    hidden = _frames_shown(trial.out, False) - _frames_shown(trial.out, True) if trial.kind == "mp4" else 0
+    if hidden > 0: return LEAKS, f"{hidden} frames that the edit list cuts away"
     verdict = search_for(trial, "private part")
     telling = [p.name for p in odd if any(places(secret, [p]) for secret in trial.secrets.values())]
     if telling: return LEAKS, f"not needed, and with secrets in them: {', '.join(dict.fromkeys(telling))}"
@@ -244,6 +258,27 @@ def check_notes(
     verdict = search_for(trial, "title", "comment", "owner", "stream's name")
     odd = [p.name for p in trial.parts if p.name.startswith("note ") and not usual(p)]
     return verdict if verdict[0] == LEAKS or not odd else (UNSURE, f"{', '.join(odd)}: nothing planted is in them")
+
+# %% ../../nbs/leaktest/checks.ipynb #14cdb150
+def bytes_changed(
+    files: Files,
+) -> np.ndarray:  # positions in the first file; raises `CannotTell`
+    "Where the changed picture changed the file, apart from numbers that are new in every run."
+    if len(files.first) != len(files.again): raise CannotTell("its files have another length in every run")
+    if len(files.first) != len(files.other): return np.arange(max(1, abs(len(files.first) - len(files.other))))
+    first, again, other = (np.frombuffer(data, np.uint8) for data in files[:3])
+    new = cv2.dilate((first != again).astype(np.uint8)[None], np.ones((1, 33), np.uint8))[0] > 0
+    if new.mean() > .05: raise CannotTell(f"{new.mean():.0%} of the file is another in every run")
+    return np.flatnonzero((first != other) & ~new)
+
+def check_unseen(
+    files: Files | None,  # None: the cover was nowhere deep enough
+) -> Verdict:
+    "Whether the file depends on what is covered although nothing that is seen does; raises `CannotTell`."
+    if files is None or not files.same: return NOTHING, ""
+    n = len(bytes_changed(files))
+    if n: return LEAKS, f"{n:,} of {len(files.first):,} bytes depend on what is covered, and nothing that is seen does"
+    return CLEAN, "the same file, whatever was covered"
 
 # %% ../../nbs/leaktest/checks.ipynb #2e6f8573
 FILE_CHECKS: dict[str, Callable[[Trial], Verdict]] = {

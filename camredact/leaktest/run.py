@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 import numpy as np
-from .checks import CHECKS, NOTHING, PIXEL_CHECKS, check_overwrite, run_check
+from .checks import CHECKS, NOTHING, PIXEL_CHECKS, check_overwrite, check_unseen, run_check
 from .containers import CLIPS, PHOTOS
 from .pixels import UNSURE, VERDICTS, CannotTell, Row, Verdict
 from .plant import PLANT, still_clip
-from .trial import Failed, Redactor, try_file, try_pair
+from .trial import Failed, Redactor, try_file, try_files, try_pair
 
 # %% ../../nbs/leaktest/run.ipynb #a952f564
 def worst_verdict(
@@ -64,6 +64,21 @@ def _examine_pixels(
     except (CannotTell, Failed) as e: return {name: {kind: (UNSURE, " ".join(str(e).split()))} for name in checks}
     return {name: {kind: run_check(f, pair)} for name, f in checks.items()}
 
+# %% ../../nbs/leaktest/run.ipynb #e335194e
+def _examine_bytes(
+    redactor: Redactor,
+    family: str,            # not used: photos and clips alike
+    kinds: Sequence[str],
+    pictures: np.ndarray,   # uint8[H,W,3], or uint8[n,H,W,3] for clips
+    suffix: str | None,     # of the output; None: the input's own
+    folder: Path,           # for everything
+) -> Found:
+    "Runs the redactor three times or four on each kind."
+    def one(kind: str) -> Verdict:
+        try: return check_unseen(try_files(redactor, _fresh(folder), kind, pictures, suffix))
+        except (CannotTell, Failed) as e: return UNSURE, " ".join(str(e).split())
+    return {"unseen bytes": {kind: one(kind) for kind in kinds}}
+
 # %% ../../nbs/leaktest/run.ipynb #ae68bc76
 def leaktest(
     redactor: Redactor,
@@ -83,7 +98,7 @@ def leaktest(
             if not kinds: continue
             pictures = picture if family == "photo" else still_clip(picture) if clip is None else clip
             given = (redactor, family, kinds, pictures, suffix, Path(folder))
-            for name, said in (_examine_files(*given) | _examine_pixels(*given)).items():
+            for name, said in (_examine_files(*given) | _examine_pixels(*given) | _examine_bytes(*given)).items():
                 planted = {kind: verdict for kind, verdict in said.items() if verdict[0] != NOTHING}
                 if planted: rows.append(Row(f"{family}: {name}", *worst_verdict(planted)))
     return rows

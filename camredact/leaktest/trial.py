@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from secrets import randbelow
 from typing import NamedTuple
+import cv2
 import numpy as np
 from .containers import CLIPS, Part, kind_of, parts_of
 from .pixels import LEAST, CannotTell, Pair, altered, covered, frames
@@ -151,3 +152,53 @@ def try_pair(
     if cover.sum() < LEAST: raise CannotTell("nothing was covered: give it a picture of something that it covers")
     changed = altered(before, cover)
     return Pair(before, after, again, *once("other", changed if kind in CLIPS else changed[0]), exact)
+
+# %% ../../nbs/leaktest/trial.ipynb #dc885032
+class Files(NamedTuple):
+    "Outputs of a picture, of the same again, and of one that was changed deep under the cover."
+    first: bytes
+    again: bytes
+    other: bytes
+    same: bool     # whether the first and the other show the same pictures
+
+def deep_blocks(
+    cover: np.ndarray,  # bool[n,H,W]
+) -> np.ndarray:        # bool[n,H,W]
+    "The blocks of 16 x 16 pixels that lie under the cover together with all that is around them; holes are filled."
+    n, h, w = cover.shape
+    hole = np.ones((25, 25), np.uint8)  # where what was covered looks like its cover
+    cover = np.stack([cv2.morphologyEx(c.astype(np.uint8), cv2.MORPH_CLOSE, hole) for c in cover]) > 0
+    blocks = cover[:, :h//16*16, :w//16*16].reshape(n, h//16, 16, w//16, 16).all((2, 4))
+    square = np.ones((3, 3), np.uint8)
+    inner = np.stack([cv2.erode(b.astype(np.uint8), square, borderValue=0) for b in blocks]) > 0
+    deep = np.zeros(cover.shape, bool)
+    deep[:, :h//16*16, :w//16*16] = inner.repeat(16, 1).repeat(16, 2)
+    return deep
+
+def try_files(
+    redactor: Redactor,
+    folder: Path,               # an empty one
+    kind: str,                  # a key of `PLANT`
+    pictures: np.ndarray,       # uint8[H,W,3], or uint8[n,H,W,3] for a clip
+    suffix: str | None = None,  # of the output; None: the input's own
+) -> Files | None:              # None: the cover is nowhere deep enough
+    "Three runs or four; raises `Failed`, or `CannotTell`."
+    def once(name: str, pictures: np.ndarray) -> tuple[Path, Path]:
+        (folder/name).mkdir()
+        paths = folder/name/f"source.{kind}", folder/name/f"redacted{suffix or '.' + kind}"
+        write_plain(paths[0], pictures)
+        run(redactor, *paths)
+        return paths
+    source, out = once("first", pictures)
+    seen = frames(out)
+    deep = deep_blocks(covered(frames(source), seen))
+    if not deep.any(): return None
+    again = once("again", pictures)[1].read_bytes()
+    deep = (deep if kind in CLIPS else deep[0])[..., None]
+    for name, step in (("other", 48), ("gentle", 8)):
+        moved = np.where(pictures < 128, pictures + np.uint8(step), pictures - np.uint8(step))
+        changed = np.where(deep, moved, pictures)
+        other = once(name, changed)[1]
+        files = Files(out.read_bytes(), again, other.read_bytes(), np.array_equal(seen, frames(other)))
+        if files.same: break
+    return files
