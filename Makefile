@@ -1,5 +1,5 @@
 # CONTRIBUTING.md says what each verb is for; ARGS are passed on: make live ARGS="--source demo"
-.PHONY: help env live serve test nbdev_test py_test mutants faults fuzz soak js_test prep check bench service_bench train docs
+.PHONY: help env live serve quick test lint nbdev_test py_test js_test prep check measure bench train docs release
 ENV := .venv/made-$(shell pwd | cksum | cut -d' ' -f1)
 META := settings.ini setup.py
 
@@ -13,52 +13,46 @@ serve: $(ENV)-slim        ## the same camera over HTTP, with a page for telephon
 	@.venv/bin/python -c 'import fastapi, uvicorn, websockets, httptools, python_multipart' 2>/dev/null || .venv/bin/python -m pip install -qq -e '.[service]'
 	@.venv/bin/camredact serve $(ARGS)
 
-test: $(ENV)-dev nbdev_test py_test js_test        ## everything: notebooks, pytest, front end
+quick: $(ENV)-dev lint js_test        ## 90 seconds: lint, front end, core's notebooks, tests without browser, training or video
+	.venv/bin/pytest -n 2 tests/quick tests/notebooks -k "quick or core" $(ARGS)
 
-nbdev_test: $(ENV)-dev        ## the notebooks alone
+test: $(ENV)-dev lint js_test py_test        ## everything: lint, front end, notebooks, pytest
+
+nbdev_test: $(ENV)-dev        ## the notebooks alone: make nbdev_test ARGS=nbs/core
 	@.ci/tools
-	.venv/bin/nbdev-test --do-print $(ARGS)
+	.venv/bin/python tests/kit/notebooks.py $(ARGS)
 
-py_test: $(ENV)-dev        ## pytest alone
+py_test: $(ENV)-dev        ## notebooks and pytest on two cores, the browser tests on one of them
 	@.ci/tools
-	.venv/bin/pytest tests $(ARGS)
-
-mutants: $(ENV)-dev        ## the tests against broken builds: each must fail
-	.venv/bin/pytest tests/test_mutants.py -m mutants $(ARGS)
-
-faults: $(ENV)-dev        ## every fault in every state, 200 times each, into cards/metrics.json
-	@.ci/tools
-	.venv/bin/python tests/faults.py $(ARGS)
-
-fuzz: $(ENV)-dev        ## ten minutes of files that were made to hurt
-	.venv/bin/python tests/fuzz.py $(ARGS) 2>/dev/null
-
-soak: $(ENV)-dev        ## an hour at full rate: memory and age, into cards/metrics.json
-	@.ci/tools
-	.venv/bin/python tests/soak.py $(ARGS)
+	.venv/bin/pytest -n 2 --dist loadgroup --durations=30 $(ARGS)
 
 js_test: $(ENV)-dev        ## the front end alone, in Node
 	"$$(.ci/tools node)" --test --test-reporter=spec tests/js/*.test.*js
 
 prep: $(ENV)-dev        ## export, clean, README, cards: before a commit
-	.venv/bin/nbdev-export && .venv/bin/nbdev-clean && .venv/bin/python nbs/_docs.py readme && .venv/bin/python cards/cards.py
+	.venv/bin/nbdev-export && .venv/bin/nbdev-clean && .venv/bin/python nbs/_docs.py readme && .venv/bin/python nbs/experiments/cards.py
 
-check: $(ENV)-dev        ## seconds: lint, and whether prep would change anything
-	.venv/bin/ruff check . && .ci/no-op && .venv/bin/pytest tests/test_hygiene.py
+lint: $(ENV)-dev        ## ruff, mypy, and whether prep would change anything
+	.venv/bin/ruff check . && .venv/bin/mypy && .ci/no-op
 
-bench: $(ENV)-dev        ## measures, into cards/metrics.json
+check: $(ENV)-dev lint        ## seconds: lint, rooms, what must never get into git
+	.venv/bin/pytest tests/quick/test_hygiene.py
+
+measure: $(ENV)-dev        ## measures and records, on an idle machine: make measure WHAT=soak; WHAT is a script of nbs/experiments
 	@.ci/tools
-	.venv/bin/python tests/bench.py $(ARGS)
+	PYTHONPATH=tests .venv/bin/python nbs/experiments/$(WHAT).py $(ARGS)
 
-service_bench: $(ENV)-dev        ## the service under load, into cards/metrics.json
-	.venv/bin/python tests/service_load.py --note $(ARGS)
+bench: WHAT = live
+bench: measure        ## the same for the live camera
 
 train: $(ENV)-dev        ## trains: make train ARGS="--help"
 	.venv/bin/camredact train $(ARGS)
 
-docs: $(ENV)-dev        ## README.md, and a site in _docs/html
-	.venv/bin/python -m pip install -qq -e '.[docs]'
+docs: $(ENV)-dev        ## README.md, and a site in _docs/html; no network, no quarto
 	.venv/bin/python nbs/_docs.py readme site
+
+release: $(ENV)-dev        ## dist/: builds sdist and wheel, checks them, tries the wheel in an empty environment
+	@.ci/release $(ARGS)
 
 env: $(ENV)-dev        ## .venv with everything that tests and training need
 

@@ -1,21 +1,49 @@
 """README.md, and an HTML site, from the notebooks; without quarto.
 
     python nbs/_docs.py readme          README.md and its pictures, from nbs/index.ipynb
-    python nbs/_docs.py readme site     and the site in _docs/html, which needs pip install -e '.[docs]'
+    python nbs/_docs.py readme site     and the site in _docs/html, which needs pip install 'camredact[docs]'
 
-The site asks nothing of other servers, but for MathJax on the pages that have formulas.
+The site asks nothing of other servers: formulas become MathML, which browsers draw by themselves.
 """
 import base64
 import json
 import re
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 NBS = Path(__file__).parent
 ROOT = NBS.parent
 PICTURES = "nbs/images"  # the README's pictures, named by `#| label:`
+LINK = re.compile(r"\]\((?!\w+:|[#/])([^)#\s]+)")  # a link of Markdown to a file of the project
+ROOMS = {  # the folders of nbs/ in reading order, and what the sidebar calls them
+    ".": "Start",
+    "core": "core: what is covered",
+    "live": "live: the camera in JupyterLab",
+    "media": "media: photos and clips",
+    "serve": "serve: the camera over HTTP",
+    "streets": "streets: drawn pictures",
+    "leaktest": "leaktest: what a file gives away",
+    "train": "train: models of your own",
+    "app": "app: the commands",
+    "tutorials": "Tutorials",
+    "experiments": "Experiments"}
+PROJECT = ["CONTRIBUTING", "CHANGELOG"]  # pages of the project's top
+OPTIONS = {  # of Sphinx
+    "project": "camredact",
+    "extensions": ["myst_nb"],
+    "html_theme": "furo",
+    "html_title": "camredact",
+    "html_copy_source": False,
+    "html_show_sourcelink": False,
+    "html_math_renderer": "mathml",
+    "nb_execution_mode": "off",
+    "nb_render_markdown_format": "myst",
+    "myst_enable_extensions": ["dollarmath"],
+    "myst_heading_anchors": 4,
+    "suppress_warnings": ["myst.header", "misc.highlighting_failure", "toc.not_included"]}
 
 
 def text(
@@ -56,7 +84,7 @@ def cell_markdown(
 ) -> list[str]:
     "What the README shows of a cell; links, which are relative to nbs/, become relative to the root."
     source = text(cell["source"])
-    if cell["cell_type"] == "markdown": return [re.sub(r"\]\((?!\w+:|[#/])", "](nbs/", source).replace("](nbs/../", "](").strip()]
+    if cell["cell_type"] == "markdown": return [LINK.sub(r"](nbs/\1", source).replace("](nbs/../", "](").strip()]
     asked, code = directives(source)
     if {"hide", "default_exp"} & set(asked): return []
     parts = [] if asked.get("echo") == "false" else [f"```python\n{code}\n```"]
@@ -69,8 +97,7 @@ def render(
 ) -> tuple[str, dict[str, bytes]]:
     "The README, and its pictures by path."
     pictures: dict[str, bytes] = {}
-    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-    parts = [part for cell in cells for part in cell_markdown(cell, pictures) if part]
+    parts = [part for cell in cells(notebook) for part in cell_markdown(cell, pictures) if part]
     return "\n\n".join(parts) + "\n", pictures
 
 
@@ -78,48 +105,128 @@ def readme() -> None:
     "Writes README.md and its pictures."
     markdown, pictures = render(NBS/"index.ipynb")
     (ROOT/"README.md").write_text(markdown, encoding="utf-8")
-    shutil.rmtree(ROOT/PICTURES, ignore_errors=True)
-    for path, data in pictures.items():
-        (ROOT/path).parent.mkdir(exist_ok=True)
-        (ROOT/path).write_bytes(data)
+    for path, data in pictures.items(): (ROOT/path).write_bytes(data)
 
 
-def page(
+def cells(
     notebook: Path,  # any of them
-) -> dict[str, Any]:
-    "The notebook as the site shows it: hidden cells gone, directives gone, exported code shown like the rest."
-    nb = json.loads(notebook.read_text(encoding="utf-8"))
-    cells = []
-    for cell in nb["cells"]:
-        asked, code = directives(text(cell["source"]))
-        if cell["cell_type"] == "code":
-            if {"hide", "default_exp"} & set(asked): continue
-            cell.update(source=code, metadata={"tags": ["remove-input"] if asked.get("echo") == "false" else []})
-        cells.append(cell)
-    return {**nb, "cells": cells}
+) -> list[dict[str, Any]]:
+    "Its cells, as they are stored."
+    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
 
 
-def site() -> int:
-    "Writes the site into _docs/html; returns Sphinx's status."
+def notebooks() -> list[Path]:
+    "All notebooks, relative to nbs/ and without suffix."
+    found = (p for p in NBS.rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
+    return [p.relative_to(NBS).with_suffix("") for p in found]
+
+
+def order() -> dict[str, list[str]]:
+    "The site's pages by room, without suffix: first those that the index links, in the order of their last links, then the others."
+    linked = [t.removesuffix(".ipynb") for cell in cells(NBS/"index.ipynb") for t in LINK.findall(text(cell["source"]))]
+    place = {name: n for n, name in enumerate(linked)}
+    pages: dict[str, list[str]] = {room: [] for room in ROOMS}
+    for path in sorted(notebooks(), key=lambda p: (place.get(p.as_posix(), len(place)), p)):
+        if path.name != "index": pages[path.parent.as_posix()].append(path.as_posix())
+    return {**pages, "Project": PROJECT}
+
+
+def relink(
+    source: str,   # Markdown of a page
+    page: Path,    # its file
+    site: Path,    # the folder of Sphinx's sources: it holds nbs/ at its top, and of the rest what pages link
+) -> str:
+    "The Markdown with its links as the site has them; pictures and files that it links are copied."
+    def moved(match: re.Match) -> str:
+        target = (page.parent/match[1]).resolve()
+        there = target.relative_to(NBS if target.is_relative_to(NBS) else ROOT)
+        if target.is_file() and target.suffix != ".ipynb" and target.stem not in PROJECT:
+            (site/there).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(target, site/there)
+        ups = len(page.relative_to(NBS).parts) - 1 if page.is_relative_to(NBS) else 0
+        return f"]({'../'*ups}{there.as_posix()}"
+    return LINK.sub(moved, source)
+
+
+def cell_page(
+    cell: dict[str, Any],  # of a notebook
+    page: Path,            # the notebook's file
+    site: Path,            # the folder of Sphinx's sources
+) -> dict[str, Any] | None:
+    "The cell as the site shows it: without directives, exported code like the rest; None: hidden."
+    if cell["cell_type"] == "markdown": return {**cell, "source": relink(text(cell["source"]), page, site)}
+    asked, code = directives(text(cell["source"]))
+    if {"hide", "default_exp"} & set(asked): return None
+    for data in (output.get("data", {}) for output in cell["outputs"]):
+        if "text/markdown" in data: data["text/markdown"] = relink(text(data["text/markdown"]), page, site)
+    return {**cell, "source": code, "metadata": {"tags": ["remove-input"] if asked.get("echo") == "false" else []}}
+
+
+def sidebar() -> str:
+    "The directives that make Sphinx's sidebar, a caption for each room."
+    tree = '```{{toctree}}\n:hidden:\n:caption: "{}"\n\n{}\n```'
+    return "\n\n".join(tree.format(ROOMS.get(room, room), "\n".join(pages)) for room, pages in order().items() if pages)
+
+
+def write_page(
+    name: str,   # of a page, without suffix
+    site: Path,  # the folder of Sphinx's sources
+) -> None:
+    "Writes one of Sphinx's sources: a notebook of nbs/, or Markdown of the project's top."
+    if name in PROJECT:
+        markdown = (ROOT/f"{name}.md").read_text(encoding="utf-8")
+        (site/f"{name}.md").write_text(relink(markdown, ROOT/f"{name}.md", site), encoding="utf-8")
+        return
+    page = NBS/f"{name}.ipynb"
+    nb = json.loads(page.read_text(encoding="utf-8"))
+    nb["cells"] = [shown for cell in nb["cells"] if (shown := cell_page(cell, page, site))]
+    if name == "index":
+        nb["cells"].append({"cell_type": "markdown", "id": "sidebar", "metadata": {}, "source": sidebar()})
+    (site/name).parent.mkdir(parents=True, exist_ok=True)
+    (site/f"{name}.ipynb").write_text(json.dumps(nb), encoding="utf-8")
+
+
+def write_formula(
+    translator: Any,  # Sphinx's writer of HTML
+    node: Any,        # docutils' node of a formula
+    block: bool,      # whether it stands by itself
+) -> None:
+    "A formula as MathML."
+    from docutils.nodes import SkipNode
+    from docutils.utils.math.latex2mathml import tex2mathml
+    translator.body.append(tex2mathml(node.astext(), as_block=block).replace("&ApplyFunction;", ""))
+    raise SkipNode
+
+
+def setup(
+    app: Any,  # Sphinx's
+) -> None:
+    "Makes MathML one of Sphinx's ways to write formulas."
+    inline, block = (partial(write_formula, block=b) for b in (False, True))
+    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+
+
+def site(
+    out: Path = ROOT/"_docs",  # gets html/ and what Sphinx remembers
+) -> int:
+    "Builds the site; returns Sphinx's status, which is not 0 after any warning, as of a link that leads nowhere."
     from sphinx.application import Sphinx
-    source, pages = ROOT/"_proc", [NBS/"live.ipynb", *sorted(NBS.glob("[0-9]*.ipynb")), *sorted(NBS.glob("tutorials/*.ipynb"))]
-    shutil.rmtree(source, ignore_errors=True)
-    for path in [*pages, NBS/"index.ipynb"]:
-        nb, there = page(path), source/path.relative_to(NBS)
-        if path.name == "index.ipynb":
-            names = "\n".join(str(p.relative_to(NBS).with_suffix("")) for p in pages)
-            nb["cells"].append({"cell_type": "markdown", "id": "toctree", "metadata": {}, "source": f"```{{toctree}}\n:hidden:\n\n{names}\n```"})
-        there.parent.mkdir(parents=True, exist_ok=True)
-        there.write_text(json.dumps(nb), encoding="utf-8")
-    options = dict(project="camredact", extensions=["myst_nb"], html_theme="furo", nb_execution_mode="off", html_show_sourcelink=False,
-        html_copy_source=False, suppress_warnings=["myst.header", "myst.xref_missing", "misc.highlighting_failure"], myst_enable_extensions=["dollarmath"])
-    app = Sphinx(source, None, ROOT/"_docs"/"html", ROOT/"_docs"/"doctrees", "html", options, status=None, freshenv=True)
-    app.build()
+    from sphinx.util.docutils import docutils_namespace
+    source = out/"source"
+    shutil.rmtree(out, ignore_errors=True)
+    source.mkdir(parents=True)
+    for name in ["index", *(n for names in order().values() for n in names)]: write_page(name, source)
+    sys.modules.setdefault("_docs", sys.modules[__name__])  # where Sphinx looks for `setup`
+    options = {**OPTIONS, "extensions": [*OPTIONS["extensions"], "_docs"]}
+    with docutils_namespace():
+        app = Sphinx(source, None, out/"html", out/"doctrees", "html", options, status=None, warningiserror=True)
+        app.build()
     return app.statuscode
 
 
 if __name__ == "__main__":
     wanted = sys.argv[1:] or ["readme"]
-    if unknown := set(wanted) - {"readme", "site"}: sys.exit(f"no such document: {', '.join(sorted(unknown))}; there are readme and site")
+    unknown = sorted(set(wanted) - {"readme", "site"})
+    if unknown: sys.exit(f"no such document: {', '.join(unknown)}; there are readme and site")
     if "readme" in wanted: readme()
     if "site" in wanted: sys.exit(site())

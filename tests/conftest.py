@@ -1,18 +1,13 @@
 """What the browser tests share: one JupyterLab, one browser, one film."""
-import json
 import os
-import sys
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-FRAMES, SEED = 90, 3  # the film: how long, and which street
+from kit.clips import draw_film
+from record import record, replaced
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -21,7 +16,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    "Mutants only run when they are asked for."
+    "Notebooks, which take longest, come first; browser tests share one worker; mutants only run when they are asked for."
+    items.sort(key=lambda item: item.path.parent.name != "notebooks")
+    for item in items:
+        if item.get_closest_marker("browser"): item.add_marker(pytest.mark.xdist_group("browser"))
     if "mutants" in (config.option.markexpr or ""): return
     config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("mutants")])
     items[:] = [i for i in items if not i.get_closest_marker("mutants")]
@@ -31,14 +29,6 @@ def missing(why: str) -> None:
     "Skips, or fails where everything should be there (CI=true)."
     if os.environ.get("CI") == "true": pytest.fail(why)
     pytest.skip(why)
-
-
-def draw_film(folder: Path) -> None:
-    "Writes the film, and what is known of it."
-    from camredact.streets.street import draw_clip, stamp, write_mjpeg
-    scenes = list(draw_clip(SEED, FRAMES, 240, 320, fps=15))
-    write_mjpeg(folder / "street.mjpeg", [stamp(s.picture, n) for n, s in enumerate(scenes)], 30)
-    np.savez_compressed(folder / "street.npz", labels=np.stack([s.labels for s in scenes]))
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +45,7 @@ def playwright() -> Iterator[Any]:
     "Playwright, where it and a browser are installed."
     try: from playwright.sync_api import sync_playwright
     except ImportError: missing("playwright is not installed: pip install 'camredact[dev]'")
-    from lab import browser_path
+    from kit.lab import browser_path
     with sync_playwright() as p:
         if not browser_path(p): missing("no browser: install Debian's chromium, or run `playwright install chromium`")
         yield p
@@ -64,7 +54,7 @@ def playwright() -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, playwright: Any) -> Iterator[Any]:
     "A JupyterLab; CAMREDACT_BUILD names a folder with another build of the package for its kernels."
-    from lab import Server
+    from kit.lab import Server
     build = os.environ.get("CAMREDACT_BUILD")
     server = Server(tmp_path_factory.mktemp("lab"), build=Path(build) if build else None)
     yield server.wait()
@@ -74,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, playwright: Any) -> Iterato
 @pytest.fixture(scope="session")
 def browser(playwright: Any, film: dict[str, Any]) -> Iterator[Any]:
     "A browser whose camera plays the film."
-    from lab import launch
+    from kit.lab import launch
     browser = launch(playwright, film["path"])
     yield browser
     browser.close()
@@ -83,7 +73,7 @@ def browser(playwright: Any, film: dict[str, Any]) -> Iterator[Any]:
 @pytest.fixture
 def lab(server: Any, browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     "The two together; a test that fails leaves a screenshot where CAMREDACT_SHOTS says."
-    from lab import Studio
+    from kit.lab import Studio
     studio = Studio(server, browser)
     yield studio
     shots = os.environ.get("CAMREDACT_SHOTS")
@@ -106,8 +96,6 @@ def results() -> Iterator[dict]:
     found: dict = {}
     yield found
     if os.environ.get("CAMREDACT_METRICS") and found:
-        path = Path(__file__).parents[1] / "cards" / "metrics.json"
-        known = json.loads(path.read_text())
-        rows = {**known.get("matrix", {}).get("rows", {}), **found}
-        known["matrix"] = {"date": date.today().isoformat(), "how": "CAMREDACT_METRICS=1 pytest tests/test_browser.py tests/test_matrix.py; seen_ms: how long after the fault anything was still seen", "rows": rows}
-        path.write_text(json.dumps(known, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        rows = [{"fault": name, "state": row.get("state"), "seen_ms": row.get("seen_ms"), "back": row["back"]} for name, row in found.items()]
+        how = "make measure WHAT=matrix; seen_ms: how long after the fault anything was still seen"
+        record("matrix", replaced("matrix", rows, "fault"), how)

@@ -13,7 +13,8 @@ import time
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
-from .cli import BadInput, cameras, live_notebook, private_folder, version_of
+from .lab import cameras, live_notebook, private_folder, version_of
+from ..core.categories import InputError
 
 # %% ../../nbs/app/doctor.ipynb #faab44d7
 class Finding(NamedTuple):
@@ -28,12 +29,13 @@ class Finding(NamedTuple):
 def look_at_packages() -> list[Finding]:
     "Python and every package that camredact requires, with the versions found and wanted."
     from packaging.requirements import Requirement
-    found = [Finding("python", sys.version.split()[0], sys.version_info >= (3, 11)), Finding("camredact", version_of("camredact") or "?")]
+    found = [Finding("python", sys.version.split()[0], sys.version_info >= (3, 11)),
+        Finding("camredact", version_of("camredact") or "?")]
     for r in map(Requirement, metadata.requires("camredact") or []):
         if r.marker and not r.marker.evaluate({"extra": ""}): continue
         has = version_of(r.name)
         good = bool(has) and r.specifier.contains(has, prereleases=True)
-        found.append(Finding(r.name, has or "missing", good) if good else Finding(r.name, f"{has or 'missing'}, wanted {r.specifier}", False))
+        found.append(Finding(r.name, has if good else f"{has or 'missing'}, wanted {r.specifier}", good))
     return found
 
 # %% ../../nbs/app/doctor.ipynb #1adf4b68
@@ -43,7 +45,8 @@ def look_at_jupyter() -> list[Finding]:
     from jupyter_core.paths import jupyter_path
     here = {name: any((Path(p)/name).is_dir() for p in jupyter_path("labextensions")) for name in
         ("@jupyter-widgets/jupyterlab-manager", "jupyter-webrtc", "anywidget")}
-    found = [Finding(f"front end {name}", "found" if ok else "not found: reinstall into this environment", ok) for name, ok in here.items()]
+    missing = "not found: reinstall into this environment"
+    found = [Finding(f"front end {name}", "found" if ok else missing, ok) for name, ok in here.items()]
     python = KernelSpecManager().get_kernel_spec("python3").argv[0]
     same = not os.path.isabs(python) or Path(python).absolute().parent == Path(sys.executable).absolute().parent
     return [*found, Finding("kernel python3", python, same)]
@@ -53,7 +56,8 @@ def look_at_models() -> list[Finding]:
     "Engines, and every bundled model: is it there, whole, and how long does it take for a 320x256 frame?"
     import numpy as np
     import onnxruntime
-    from camredact.core.segment import NoWeights, load, models
+    from camredact.core.models import load, models
+    from camredact.core.segment import NoWeights
     found = [Finding("onnxruntime engines", ", ".join(onnxruntime.get_available_providers()))]
     for name in models():
         try: segmenter = load(name)
@@ -64,14 +68,16 @@ def look_at_models() -> list[Finding]:
             segmenter.score(rgb, weights)
             times.append(time.perf_counter() - start)
         found.append(Finding(f"weights {name}", f"sha256 matches, {1000*min(times):.0f} ms a frame of 320x256 here"))
-    return found if models() else [*found, Finding("weights", "none: reinstall, or train with `camredact train`", False)]
+    if models(): return found
+    return [*found, Finding("weights", "none: reinstall, or train with `camredact train`", False)]
 
 # %% ../../nbs/app/doctor.ipynb #35d5607a
 def look_at_machine() -> list[Finding]:
     "What else is on this machine: cameras, a GPU, the optional packages, and what the project's own tests use."
     devices = cameras()
-    found = [Finding("cameras", "ask the browser" if devices is None else ", ".join(devices) or "none here; the browser may be elsewhere", True if devices else None)]
-    for name, why in (("openvino", "another engine"), ("fastai", "training"), ("torch", "training")):
+    names = "ask the browser" if devices is None else ", ".join(devices) or "none here; the browser may be elsewhere"
+    found = [Finding("cameras", names, True if devices else None)]
+    for name, why in (("fastai", "training"), ("torch", "training")):
         found.append(Finding(name, version_of(name) or f"not installed: {why}", True if version_of(name) else None))
     for name, why in (("nvidia-smi", "a GPU"), ("chromium", "browser tests"), ("node", "front-end tests")):
         found.append(Finding(name, shutil.which(name) or f"not found: {why}", True if shutil.which(name) else None))
@@ -83,7 +89,7 @@ def look_at_files() -> list[Finding]:
     found = []
     for what, find in (("live notebook", live_notebook), ("private folder", private_folder)):
         try: found.append(Finding(what, str(find())))
-        except BadInput as e: found.append(Finding(what, str(e), False))
+        except InputError as e: found.append(Finding(what, str(e), False))
     return found
 
 # %% ../../nbs/app/doctor.ipynb #409769c8

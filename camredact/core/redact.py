@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import ceil
 import cv2
 import numpy as np
-from .categories import CODES, check_names
+from .categories import CODES, check_names, choose
 
 # %% ../../nbs/core/redact.ipynb #6aa70bbb
 @dataclass(frozen=True)
@@ -24,10 +24,11 @@ class Dial:
     hold: int                # how many earlier mattes are united with the newest
 
 # %% ../../nbs/core/redact.ipynb #c05af24b
-TAUS = {  # of each category the thresholds of precise, balanced and cautious, set by cards/dial.py
+TAUS = {  # of each category the thresholds of precise, balanced and cautious, set by nbs/experiments/dial.py
     ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian"): (.5, .4, .2),
-    ("Archway", "Bridge", "CartLuggagePram", "Column_Pole", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving", "RoadShoulder", "SignSymbol",
-     "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void", "Wall"): (.175, .175, .125),
+    ("Archway", "Bridge", "CartLuggagePram", "Column_Pole", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving",
+     "RoadShoulder", "SignSymbol", "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void",
+     "Wall"): (.175, .175, .125),
     ("Fence", "ParkingBlock", "SUVPickupTruck", "VegetationMisc"): (.05, .05, .05),
     ("Animal",): (.7, .5, .2),
     ("Building",): (.2, .1, .05),
@@ -56,10 +57,10 @@ def hide_weights(
     hidden: Iterable[str],      # names of the categories to cover; may be empty
     dial: str = DEFAULT_DIAL,   # a key of `DIALS`
 ) -> np.ndarray:                # float32[32]: 1/tau of what is hidden, 0 of the rest
-    "The weights of the score; raises `UnknownCategory` on a name and `ValueError` on a dial that does not exist."
+    "The weights of the score; raises `InputError` on a name or a dial that does not exist."
     hidden = check_names(hidden)
-    if dial not in DIALS: raise ValueError(f"unknown dial {dial!r}: choose {', '.join(DIALS)}")
-    return np.array([1/t if c in hidden else 0 for c, t in zip(CODES, DIALS[dial].tau)], np.float32)
+    taus = DIALS[choose("dial", dial, DIALS)].tau
+    return np.array([1/t if c in hidden else 0 for c, t in zip(CODES, taus)], np.float32)
 
 # %% ../../nbs/core/redact.ipynb #9e8bc1b3
 def matte(
@@ -139,8 +140,9 @@ def checkerboard(
     square: int = 8,  # side of a square in pixels
 ) -> np.ndarray:      # uint8[h,w,3]
     "Grey squares, dark at the top left."
-    y, x = (np.uint8(np.arange(n)//square % 2) for n in (h, w))
-    return cv2.cvtColor(np.uint8(GREYS[0]) + (y[:, None] ^ x)*np.uint8(GREYS[1] - GREYS[0]), cv2.COLOR_GRAY2RGB)
+    y = np.arange(h)[:, None]//square % 2
+    x = np.arange(w)//square % 2
+    return cv2.cvtColor(np.where(y == x, np.uint8(GREYS[0]), np.uint8(GREYS[1])), cv2.COLOR_GRAY2RGB)
 
 # %% ../../nbs/core/redact.ipynb #f7f75ed9
 def redact(
@@ -150,7 +152,7 @@ def redact(
 ) -> np.ndarray:                  # uint8[H,W,3], new
     "The picture with everything hidden replaced; raises `ValueError` or `TypeError` rather than guess."
     check_pair(picture, matte)
-    if style not in ("checkerboard", "solid"): raise ValueError(f"unknown style {style!r}: choose checkerboard or solid")
+    choose("style", style, ("checkerboard", "solid"))
     h, w = matte.shape
     ground = checkerboard(h, w) if style == "checkerboard" else np.full((h, w, 3), GREYS[0], np.uint8)
     return cv2.copyTo(picture, 255 - matte, ground)

@@ -23,7 +23,7 @@ test("a click covers before its handler returns, and is told to Python", async (
     assert.deepEqual([seen(w.loop.screen), w.loop.words], [[], WORDS.choice]);
     assert.ok(w.model.saved > saved);
   }
-  assert.deepEqual([w.model.get("hidden"), w.model.get("preset"), w.loop.choice.weights], [["Sky", "Tree"], "custom", [0, 2, 4]]);
+  assert.deepEqual([w.model.get("hidden"), w.model.get("preset"), w.loop.choice.hidden], [["Sky", "Tree"], "custom", ["Sky", "Tree"]]);
 });
 
 test("the name of the preset follows the boxes", async () => {
@@ -34,18 +34,16 @@ test("the name of the preset follows the boxes", async () => {
   assert.equal(w.model.get("preset"), "no cars");
 });
 
-test("Python chooses: covered, and followed; a name that the page does not know covers and says so", async () => {
+test("Python chooses: covered, and followed; names are sent in the order in which they come back", async () => {
   const w = await widget();
   await w.round();
   w.model.set("hidden", []);
-  assert.deepEqual([seen(w.loop.screen), w.loop.choice.weights], [[], [0, 0, 0]]);
+  assert.deepEqual([seen(w.loop.screen), w.loop.choice.hidden], [[], []]);
   await w.round();
   assert.equal(w.loop.words, "Live. Nothing is hidden: the whole picture shows.");
-  w.model.set("hidden", ["Carr"]);
-  assert.deepEqual([seen(w.loop.screen), w.loop.state, w.loop.words], [[], "failed", "Covered: unknown category Carr"]);
-  w.model.set("hidden", ["Car"]);
-  w.model.set("dial", "paranoid");
-  assert.equal(w.loop.words, "Covered: unknown dial paranoid");
+  w.model.set("hidden", ["Tree", "SUVPickupTruck", "Sky"]);
+  await w.round();
+  assert.deepEqual([w.loop.state, w.kernel.sent.at(-1).message.hidden], ["live", ["SUVPickupTruck", "Sky", "Tree"]]);
 });
 
 test("Stop stops every track, covers, and Start asks again", async () => {
@@ -60,6 +58,50 @@ test("Stop stops every track, covers, and Start asks again", async () => {
   assert.deepEqual([w.streams.asked.length, w.streams.last !== first], [2, true]);
   await w.round();
   assert.equal(w.loop.state, "live");
+});
+
+test("a page that is loaded again switches no camera on, whatever `running` says, until Start is pressed in it", async () => {
+  for (const just_run of [false, undefined]) {
+    const w = await widget({ traits: { just_run } });
+    w.model.set("camera", "user");
+    w.control.attach(() => {});
+    w.model.set("running", false);
+    w.model.set("running", true);  // Start, in another page
+    await w.platform.pass(3000);
+    assert.deepEqual([w.streams.asked, w.loop.video, seen(w.loop.screen)], [[], null, []]);
+    w.control.press(true);
+    await settle();
+    await w.round();
+    assert.deepEqual([w.streams.asked, w.loop.state], [["user"], "live"]);
+  }
+});
+
+test("loaded again, the page says what to press", async () => {
+  const w = await widget({ traits: { just_run: false } });
+  assert.deepEqual([w.loop.state, w.loop.words], ["idle", WORDS.idle]);
+  assert.match(w.loop.words, /Press Start/);
+});
+
+test("Stop in another page stops this one, and Start there does not start it", async () => {
+  const w = await widget();
+  await w.round();
+  w.model.set("running", false);
+  assert.deepEqual([w.streams.last.track.stopped, w.loop.state], [true, "stopped"]);
+  w.model.set("running", true);
+  w.control.attach(() => {});
+  await settle();
+  assert.deepEqual([w.streams.asked.length, w.loop.video], [1, null]);
+});
+
+test("a cell that is run starts the camera, in a view that is there or comes", async () => {
+  for (const attach of [true, false]) {
+    const w = await widget({ traits: { just_run: false }, attach });
+    w.model.say({ kind: "else" });
+    w.model.say({ kind: "start" });
+    if (!attach) w.control.attach(w.view);
+    await settle();
+    assert.equal(w.streams.asked.length, 1);
+  }
 });
 
 test("a permission that comes after Stop opens nothing", async () => {

@@ -148,7 +148,9 @@ export function camera(width = 32, height = 32) { return { videoWidth: width, vi
 
 /** The other end: keeps what was sent, and answers when told to. */
 export class Kernel {
-  constructor() { this.sent = []; this.open = true; }
+  constructor() { this.sent = []; this.open = true; this.full = false; this.dropped = 0; }
+  ready() { if (!this.open) throw new Error("the channel is closed"); return !this.full; }
+  drop() { this.dropped++; }
   send(message, buffers) { if (!this.open) throw new Error("the channel is closed"); this.sent.push({ message, buffers }); }
   onMessage(f) { this.callback = f; }
   close() { this.open = false; }
@@ -166,8 +168,8 @@ export class Kernel {
   }
 }
 
-export const CHOICE = { weights: [5, 0, 0], bar: 0, dial: "cautious", model: "fast" };
-export const OTHER = { ...CHOICE, weights: [0, 5, 0] };
+export const CHOICE = { hidden: ["Car"], bar: 0, dial: "cautious", model: "fast" };
+export const OTHER = { ...CHOICE, hidden: ["Sky"] };
 
 /** A loop that follows a camera and has been told what to hide. `size` is that of the camera. */
 export function stage({ size = [32, 32], budget = 32 * 32 } = {}) {
@@ -190,6 +192,7 @@ export class Model {
   get(name) { return this.traits[name]; }
   on(name, f) { (this.listeners[name] ??= []).push(f); }
   save_changes() { this.saved++; }
+  say(message) { for (const f of this.listeners["msg:custom"] ?? []) f(message, []); }
   set(name, value) {
     if (JSON.stringify(this.traits[name]) === JSON.stringify(value)) return;
     this.traits[name] = value;
@@ -205,8 +208,8 @@ export function stream(width = 32, height = 32) {
 }
 
 export const TRAITS = {
-  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, show_raw: true, look_ahead: false, codes: ["Car", "Sky", "Tree"],
-  dials: { cautious: { tau: [.2, .5, .25] } }, presets: { "no cars": { hidden: ["Car"], bar: 0 }, unsure: { hidden: ["Sky"], bar: .5 } },
+  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, just_run: true, show_raw: true, look_ahead: false, codes: ["Car", "Sky", "Tree"],
+  dials: ["precise", "cautious"], presets: { "no cars": { hidden: ["Car"], bar: 0 }, unsure: { hidden: ["Sky"], bar: .5 } },
 };
 
 /** A widget whose camera gives `given` (a stream, an error, or a promise of one), with one view. */

@@ -120,7 +120,7 @@ export class World {
   /** Everything is mended; whether the picture then comes back. */
   async recovers() {
     Object.assign(this.platform, { fault: null, decode: this.decode });
-    this.kernel.open = true;
+    Object.assign(this.kernel, { open: true, full: false });
     for (const canvas of [this.loop.stage, this.loop.mask]) canvas.context = null;
     if (!this.control.recorder) this.control.record();
     if (this.platform.unseen) await this.void(() => this.platform.look(false));
@@ -128,6 +128,7 @@ export class World {
       await this.void(() => this.model.set("hidden", ["Car"]));
     if (!this.loop.video || this.loop.honest === false) await this.void(() => this.control.press(true));
     await this.pass(MAX_AGE + 600);
+    await this.reply(this.kernel.sent.at(-1));  // each message gets an answer, however late
     this.holes = 5;  // mattes that have something white in common
     for (let i = 0; i < 4; i++) await this.round();
     return this.loop.state === "live" && seen(this.loop.screen).length > 0;
@@ -186,7 +187,8 @@ export const FAULTS = {
   "another kind": w => spoil(w, { kind: w.pick(["mask", "", undefined, 7]) }),
   "another page": w => spoil(w, { page: w.pick(["page 2", "", undefined, null]) }),
   "an unknown id": w => spoil(w, { id: w.pick([-1, 1e9, "1", undefined, NaN, {}]) }),
-  "other weights": w => spoil(w, { weights: w.pick([[0, 0, 0], [NaN, 0, 0], [5, 0], [], undefined, "500", null]) }),
+  "another thing hidden": w => spoil(w, { hidden: w.pick([[], ["Tree"], ["Carr"], ["Car", "Car"], undefined, "Car", null, [null]].filter(h => JSON.stringify(h) !== JSON.stringify(w.loop.choice.hidden))) }),
+  "another version": w => spoil(w, { protocol: w.pick([1, 3, "2", undefined, null, NaN]) }),
   "another dial": w => spoil(w, { dial: w.pick(["precise", "", undefined]) }),
   "another model": w => spoil(w, { model: w.pick(["accurate", "", undefined]) }),
   "another bar": w => spoil(w, { bar: w.pick([.5, NaN, "0", undefined]) }),
@@ -220,6 +222,7 @@ export const FAULTS = {
   "no JPEG to be made": async w => { w.platform.fault = "encode"; await w.shoot(); },
   "a browser that alters pictures": async w => { w.loop.honest = undefined; w.platform.fault = "honest"; await w.shoot(); },
   "nothing can be sent": async w => { w.kernel.open = false; await w.shoot(); },
+  "the way is full": async w => { w.kernel.full = true; for (let t = 0; t < 1500; t += 100) { await w.shoot(); await w.pass(100); } },
   "no PNG to be read": async w => { w.platform.decode = async () => { throw new Error("no memory"); }; await w.reply(await w.shoot()); },
   "a decoder that never ends": async w => { w.platform.decode = () => new Promise(() => {}); await w.reply(await w.shoot()); },
   "no memory to read the mask": async w => { const f = await w.shoot(); drawn(w, "mask"); await w.reply(f); },
@@ -235,7 +238,7 @@ export const FAULTS = {
   "a choice made meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.control.hide(["Sky"], true)); await w.reply(f); },
   "everything is shown, meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.model.set("hidden", [])); await w.reply(f); },
   "another model chosen meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.model.set("model", "accurate")); await w.reply(f); },
-  "an unknown category": async w => { const f = await w.shoot(); await w.void(() => w.model.set("hidden", ["Carr"])); await w.reply(f); },
+  "an unknown category": async w => { const f = await w.shoot(); await w.void(() => w.model.set("hidden", ["Carr"])); await w.reply(f); await spoil(w, { error: "unknown category 'Carr'" }); },
   "the camera is switched": async w => { const f = await w.shoot(); w.size = w.pick(SIZES); await w.void(() => w.model.set("camera", "user")); await w.reply(f); },
   "the camera ends": async w => { const f = await w.shoot(); await w.void(() => w.streams.last?.track.dispatchEvent(new Event("ended"))); await w.reply(f); },
   "the page goes out of view": async w => { const f = await w.shoot(); await w.void(() => w.platform.look(!w.platform.unseen)); await w.reply(f); },
@@ -283,7 +286,7 @@ const STEP = 50;  // ms
 
 /** What goes wrong in a story, from 1 s to 4 s: what is done at its beginning and its end, and how frames are answered meanwhile. */
 const STORIES = {
-  "the kernel falls silent": [null, null, () => {}],
+  "the kernel falls silent": [null, w => w.reply(w.kernel.sent.at(-1)), () => {}],
   "the model raises": [null, null, (w, frame) => w.kernel.reply(frame, { error: "it broke" })],
   "mattes of another page": [null, null, (w, frame) => w.kernel.reply(frame, { page: "another" })],
   "the page is hidden": [w => w.void(() => w.platform.look(true)), w => w.void(() => w.platform.look(false))],

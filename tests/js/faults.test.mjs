@@ -1,4 +1,4 @@
-// Every fault in every state, some times each; `make faults` does it more often. A failure names the seed that shows it.
+// Every fault in every state, some times each; `make measure WHAT=faults` does it more often. A failure names the seed that shows it.
 import test from "node:test";
 import assert from "node:assert/strict";
 import { FAULTS, STATES, World, campaign, trial } from "./faults.mjs";

@@ -38,7 +38,7 @@ async function live(more = {}) {
   const lost = error => { if (loop.video) loop.fail(error); };
   const transport = socketTransport("ws://here/live", { Socket: net.Socket, now: platform.now, lost, ...more });
   assert.equal(net.made.length, 0, "nobody takes a seat before there is a frame to send");
-  assert.throws(() => transport.send({}, []), /connecting/);
+  assert.throws(() => transport.ready(), /connecting/);
   loop = new Loop({ transport, platform, budgetOf: () => 32 * 32 });
   net.last.open();
   loop.choose(CHOICE, "Live.");
@@ -52,7 +52,7 @@ async function live(more = {}) {
 
 test("frames go out and mattes come in over a socket", async () => {
   const s = await live(), [message] = await s.round();
-  assert.deepEqual([message.kind, message.page, message.id, message.weights], ["frame", s.loop.page, 1, CHOICE.weights]);
+  assert.deepEqual([message.kind, message.page, message.id, message.hidden], ["frame", s.loop.page, 1, CHOICE.hidden]);
   assert.deepEqual([s.loop.state, s.pixels().length], ["live", 32 * 32]);
 });
 
@@ -91,7 +91,7 @@ test("attempts come at longer and longer intervals, and none after the end", asy
   assert.ok(gaps.length >= 5 && gaps.length < 12 && gaps.at(-1) > 4 * gaps[0], `attempts at ${times}`);
   s.transport.close();
   await s.platform.pass(20000);
-  assert.throws(() => s.transport.send({}, []), /connecting/);
+  assert.throws(() => s.transport.ready(), /connecting/);
   assert.equal(s.net.made.length, times.length + 1);
 });
 
@@ -115,9 +115,26 @@ test("frames do not queue up in the browser", async () => {
   const s = await live();
   await s.round();
   const slow = s.net.last, sent = slow.sent.length;
-  slow.bufferedAmount = 1 << 20;
-  await s.shoot();
-  assert.deepEqual([slow.sent.length, s.net.made.length, s.pixels()], [sent, 2, []]);
+  slow.bufferedAmount = 1;
+  for (let i = 0; i < 5; i++) { await s.shoot(); await s.platform.pass(100); }
+  assert.equal(slow.sent.length, sent, "a frame waits until the one before has left");
+  slow.bufferedAmount = 0;
+  await s.round();
+  assert.deepEqual([slow.sent.length, s.net.made.length, s.loop.state], [sent + 1, 1, "live"]);
+});
+
+test("Stop closes the socket, and Start opens another", async () => {
+  const s = await live();
+  await s.round();
+  const late = await s.shoot(), before = s.net.last;
+  s.loop.halt("stopped", WORDS.stopped);
+  assert.deepEqual([before.readyState, s.loop.state, s.pixels()], [3, "stopped", []]);
+  await s.platform.pass(3000);
+  assert.equal(s.net.made.length, 1, "nobody connects while it is stopped");
+  s.loop.play(camera());
+  before.answer(s.honest(late));
+  await settle();
+  assert.deepEqual([s.pixels(), s.loop.state], [[], "late"]);
 });
 
 test("a socket that is answered stays, however long", async () => {

@@ -11,19 +11,11 @@ test("the model's size is the one in the table that Python is tested with too", 
   assert.throws(() => cam.modelSize(NaN, 640, 81920), /no size/);
 });
 
-test("weights are 1/tau of what is hidden; what makes no sense raises", () => {
-  const codes = ["Car", "Sky", "Tree"], tau = [.2, .5, .25];
-  assert.deepEqual(cam.hideWeights(["Tree", "Car"], codes, tau), [5, 0, 4]);
-  assert.deepEqual(cam.hideWeights([], codes, tau), [0, 0, 0]);
-  assert.throws(() => cam.hideWeights(["Carr"], codes, tau), /unknown category Carr/);
-  for (const bad of [0, -1, NaN, Infinity, undefined]) assert.throws(() => cam.hideWeights(["Car"], codes, [bad, .5, .5]), /threshold/);
-});
-
-test("choices are the same only if weights, bar, dial and model are", () => {
-  const a = { weights: [1, 0], bar: 0, dial: "d", model: "m" };
+test("choices are the same only if the names, bar, dial and model are", () => {
+  const a = { hidden: ["Car", "Sky"], bar: 0, dial: "d", model: "m" };
   assert.ok(cam.sameChoice(a, structuredClone(a)));
-  for (const b of [{ weights: [1, 1] }, { weights: [1] }, { weights: [1, 0, 0] }, { weights: undefined }, { bar: .5 }, { dial: "e" }, { model: "n" }])
-    assert.ok(!cam.sameChoice({ ...a, ...b }, a) && !cam.sameChoice(a, { ...a, weights: [], ...b }), JSON.stringify(b));
+  for (const b of [{ hidden: ["Car", "Tree"] }, { hidden: ["Car"] }, { hidden: ["Car", "Sky", "Tree"] }, { hidden: ["Sky", "Car"] }, { hidden: undefined }, { hidden: "Car,Sky" }, { bar: .5 }, { dial: "e" }, { model: "n" }])
+    assert.ok(!cam.sameChoice({ ...a, ...b }, a) && !cam.sameChoice(a, { ...a, hidden: [], ...b }), JSON.stringify(b));
   assert.ok(!cam.sameChoice(null, null));
 });
 

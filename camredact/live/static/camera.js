@@ -10,6 +10,7 @@
 
 // ---------------------------------------------------------------------------------------------------------- 1 Sums
 
+export const PROTOCOL = 2;        // the version of what page and kernel say to each other; stream.py has it as well
 export const MAX_AGE = 2000;      // ms: no picture is ever shown for longer, and no answer awaited for longer
 export const MIN_MAX_AGE = 300;   // ms: a fast kernel may still stumble a little
 export const SILENCE = 10000;     // ms without any answer, and waiting becomes failing
@@ -29,19 +30,10 @@ export function modelSize(h, w, budget) {
   return best;
 }
 
-/** What the model's 32 probabilities are weighted with: 1/tau of the hidden categories, 0 of the others. */
-export function hideWeights(hidden, codes, tau) {
-  for (const code of hidden) if (!codes.includes(code)) throw new RangeError(`unknown category ${code}`);
-  const weights = codes.map((code, i) => hidden.includes(code) ? 1 / tau[i] : 0);
-  const sound = weights.every((w, i) => Number.isFinite(w) && (w > 0) === hidden.includes(codes[i]));
-  if (!sound) throw new RangeError("a threshold is not a positive number");
-  return weights;
-}
-
 /** Whether two choices (or a choice and an answer's echo of one) are the same in everything that shapes a matte. */
 export function sameChoice(a, b) {
   return !!a && !!b && a.bar === b.bar && a.dial === b.dial && a.model === b.model &&
-    Array.isArray(a.weights) && a.weights.length === b.weights?.length && a.weights.every((w, i) => w === b.weights[i]);
+    Array.isArray(a.hidden) && a.hidden.length === b.hidden?.length && a.hidden.every((name, i) => name === b.hidden[i]);
 }
 
 /** The name of the preset that `hidden` and `bar` amount to, or "custom". */
@@ -166,7 +158,7 @@ function resize(canvas, width, height) {
 // ------------------------------------------------------------------------------------------------------ 3 The loop
 
 export const WORDS = {
-  idle: "Not started.",
+  idle: "Not started. Press Start.",
   stopped: "Stopped. The camera is off.",
   waiting: "Covered until the first matte.",
   choice: "Covered until the first matte of the new choice.",
@@ -174,6 +166,8 @@ export const WORDS = {
   late: "Covered: the mattes take longer than a picture may be old.",
   frame: "Covered: the camera gives no new picture.",
   altered: "this browser alters what a page reads from a canvas. Allow canvas access for this page, then Start.",
+  version: "the kernel runs another version of camredact: restart it, run the notebook again and reload this page.",
+  away: "Jupyter has lost its connection to the kernel.",
   silent: "No answer from the kernel: run the notebook again.",
   closed: "The kernel behind this camera is gone: run the notebook again.",
   ended: "The camera ended: it was unplugged, or another program took it. Start asks for it again.",
@@ -182,8 +176,10 @@ export const WORDS = {
 const RECENT = 2000, KEPT = 40, PAUSE = 500;  // ms for rates, answers for means, ms to wait after a refused answer
 const QUICK = 50, NOTICE = 5000;              // ms of work for which three frames may be under way, ms that a notice is said
 
-/** Sends frames, and shows those whose matte comes back. `transport` is {send(message, buffers), onMessage(callback),
-    close()}; `platform` is the browser, or a test's double of it; `budgetOf(model)` says how many pixels a model takes. */
+/** Sends frames, and shows those whose matte comes back. `transport` is {ready(), send(message, buffers),
+    onMessage(callback), drop(), close()}: `ready` says whether a frame would leave at once, and throws words where it could
+    not leave at all; `drop` throws away what waits. `platform` is the browser, or a test's double of it; `budgetOf(model)`
+    says how many pixels a model takes. */
 export class Loop {
   constructor({ transport, platform, budgetOf = () => BUDGET }) {
     Object.assign(this, { transport, platform, budgetOf });
@@ -196,6 +192,7 @@ export class Loop {
     this.held = null;              // the picture that waits, with its own matte
     this.interval = 0;             // ms from the picture that waited last to the one that it waited for
     this.turn = this.last = this.shownId = 0;
+    this.unanswered = 0;           // frames that were sent since the last answer
     this.counts = { shown: 0, dropped: 0, refused: 0, sent: 0 };
     this.forget();
     for (const name of ["checker", "stage", "mask", "sender", "probe"]) this[name] = platform.canvas(640, 480, name);
@@ -216,15 +213,18 @@ export class Loop {
     this.video = video;
     this.since = this.newest = this.platform.now();
     this.asked = this.honest = undefined;
+    this.unanswered = 0;
     this.fit(video.videoWidth || 640, video.videoHeight || 480);
     this.unfollow = this.platform.frames(video, () => this.frame());
     this.watch();
     this.cover("late", this.platform.hidden() ? WORDS.hidden : WORDS.waiting);
   }
 
-  /** Covers and lets the video go. */
+  /** Covers and lets the video go, with all that is raw: what waits to be sent, and what was drawn for it. */
   halt(state, words) {
     this.unfollow?.();
+    if (this.video) this.transport.drop();
+    resize(this.sender, 1, 1);
     this.platform.clearTimeout(this.watching);
     this.video = this.unfollow = null;
     this.rawTimes = [];
@@ -243,17 +243,14 @@ export class Loop {
     this.halt();
   }
 
-  /** What to hide from now on; null where that cannot be said. Covered at once, until a matte of this choice comes. */
+  /** What to hide from now on. Covered at once, until a matte of this choice comes. */
   choose(choice, words = "") {
     if (sameChoice(choice, this.choice)) { this.liveWords = words; return; }
-    if (choice?.model !== this.choice?.model) this.forget();
+    if (choice.model !== this.choice?.model) this.forget();
     this.choice = choice;
     this.liveWords = words;
     this.drop();
-    if (!choice) this.cover("failed", words);
-    else if (this.video) this.cover("late", this.platform.hidden() ? WORDS.hidden : WORDS.choice);
-    else if (this.words === this.mistake) this.cover("idle", WORDS.idle);
-    this.mistake = choice ? undefined : words;
+    if (this.video) this.cover("late", this.platform.hidden() ? WORDS.hidden : WORDS.choice);
   }
 
   /** The clock went back, which a browser's never should: whatever it timed is worth nothing. */
@@ -277,8 +274,22 @@ export class Loop {
     this.newest = now;
     this.rawTimes.push(now);
     const asks = this.choice && !this.platform.hidden() && now >= this.pausedUntil;
-    if (asks && this.pending.size < inFlight(summary(this.answers).mean, summary(this.works).mean)) this.send(now);
+    if (asks && this.hasPlace(now)) this.send(now);
     else this.notify("raw");
+  }
+
+  /** Whether one more frame may be under way. Where nothing is answered, each waits twice as long as the one before:
+      frames may lie anywhere between page and kernel, and nobody can call them back. */
+  hasPlace(now) {
+    const places = inFlight(summary(this.answers).mean, summary(this.works).mean);
+    if (this.pending.size >= places || !this.open()) return false;
+    return this.unanswered < places || now - this.tried >= MAX_AGE * 2 ** (this.unanswered - places);
+  }
+
+  /** Whether a frame would leave at once; covered where the way is shut. */
+  open() {
+    try { return this.transport.ready(); }
+    catch (error) { this.fail(error); return false; }
   }
 
   /** Keeps the frame as it is, and sends it at the model's size. Its place is given back when it is answered or late. */
@@ -304,10 +315,12 @@ export class Loop {
       c.drawImage(frame.picture, 0, 0, frame.width, frame.height);
       const jpeg = await platform.encode(this.sender);
       if (!this.pending.has(frame.id)) return;
-      frame.sent = platform.now();
+      if (!this.transport.ready()) return void this.settle(frame);
+      frame.sent = this.tried = platform.now();
       this.asked ??= frame.sent;
+      this.unanswered++;
       this.counts.sent++;
-      this.transport.send({ kind: "frame", page: this.page, id: frame.id, ...frame.choice }, [jpeg]);
+      this.transport.send({ kind: "frame", protocol: PROTOCOL, page: this.page, id: frame.id, ...frame.choice }, [jpeg]);
     } catch (error) {
       if (this.settle(frame)) this.fail(error);
     }
@@ -318,11 +331,13 @@ export class Loop {
     const { platform } = this;
     if (answer?.kind !== "matte" || answer.page !== this.page) return;
     this.asked = undefined;
+    this.unanswered = 0;
     const frame = this.pending.get(answer.id);
     let ready = { frame };
     if (!frame?.sent) return void this.counts.refused++;
     this.settle(frame, true);
     try {
+      if (answer.protocol !== PROTOCOL) throw new Error(WORDS.version);
       if (answer.dropped) return void this.counts.dropped++;
       if (answer.error) throw new Error(answer.error);
       const why = refusal(answer, buffers, frame, this.choice);
@@ -386,6 +401,7 @@ export class Loop {
   /** Something went wrong that may pass: covered, and asked again after a while. */
   fail(error) {
     this.pausedUntil = this.platform.now() + PAUSE;
+    this.unanswered = 0;
     this.drop();
     this.cover("failed", `Covered: ${error?.message || error}`);
   }
@@ -428,7 +444,7 @@ export class Loop {
   /** Starts the figures afresh: another model, another pace. */
   forget() {
     Object.assign(this, { answers: [], works: [], predicts: [], shownTimes: [], rawTimes: [] });
-    Object.assign(this, { since: this.platform.now(), pausedUntil: -Infinity, asked: undefined });
+    Object.assign(this, { since: this.platform.now(), pausedUntil: -Infinity, tried: -Infinity, asked: undefined });
   }
 
   measure(frame, answer) {
@@ -582,11 +598,13 @@ export function liveWords(hidden, bar, presets, total) {
 /** Ties the widget's traits to the loop and the source, and counts the views. `model` has get, set, on, save_changes. */
 export class Control {
   constructor({ model, loop, streams, platform }) {
-    Object.assign(this, { model, loop, platform, views: new Set(), recorder: null, opening: false, published: {} });
+    Object.assign(this, { model, loop, platform, views: new Set(), recorder: null, opening: false });
+    this.wanted = !!model.get("just_run");  // a cell was run, or Start was pressed, in this page: nothing else opens a camera
     this.source = new Source({ streams, platform, ended: () => this.rest("failed", WORDS.ended) });
-    for (const name of ["hidden", "bar", "dial", "model", "codes", "dials", "presets"]) model.on(`change:${name}`, () => this.read());
+    for (const name of ["hidden", "bar", "dial", "model"]) model.on(`change:${name}`, () => this.read());
     model.on("change:look_ahead", () => this.look());
-    model.on("change:running", () => model.get("running") ? this.views.size && this.start() : this.stop());
+    model.on("change:running", () => model.get("running") || this.stop(true));
+    model.on("msg:custom", message => message?.kind === "start" && this.begin());
     model.on("change:camera", () => { if (this.busy) this.start(); });
     if (platform.recall("raw") === "off") this.set({ show_raw: false });
     loop.listeners.add(what => this.heard(what));
@@ -603,17 +621,10 @@ export class Control {
     if (!this.loop.closed) this.model.save_changes();
   }
 
-  /** Makes the loop's choice from the traits. */
+  /** Makes the loop's choice from the traits: names, in the order in which the kernel says them back. */
   read() {
-    const get = name => this.model.get(name), hidden = get("hidden");
-    try {
-      const dial = get("dials")[get("dial")];
-      if (!dial) throw new RangeError(`unknown dial ${get("dial")}`);
-      const choice = { weights: hideWeights(hidden, get("codes"), dial.tau), bar: get("bar"), dial: get("dial"), model: get("model") };
-      this.loop.choose(choice, liveWords(hidden, choice.bar, get("presets"), get("codes").length));
-    } catch (error) {
-      this.loop.choose(null, `Covered: ${error.message}`);
-    }
+    const [hidden, bar, dial, model] = ["hidden", "bar", "dial", "model"].map(name => this.model.get(name));
+    this.loop.choose({ hidden: [...hidden].sort(), bar, dial, model }, liveWords(hidden, bar, this.model.get("presets"), this.model.get("codes").length));
   }
 
   look() { this.loop.lookAhead = !!this.model.get("look_ahead"); }
@@ -664,22 +675,32 @@ export class Control {
     this.loop.halt(state, words);
   }
 
-  stop() {
+  /** Python asks for the picture: a cell was run. */
+  begin() {
+    this.wanted = true;
+    if (this.views.size && !this.busy) this.start();
+  }
+
+  /** Lets the source go, `forGood` until somebody asks for it again. */
+  stop(forGood = false) {
+    if (forGood) this.wanted = false;
     this.rest("stopped", WORDS.stopped);
     this.finish();
   }
 
   /** Start and Stop as pressed: Python hears of it, and Start tries again where it failed. */
   press(on) {
-    if (!!this.model.get("running") !== on) this.set({ running: on });
-    else if (on) this.start();
-    else this.stop();
+    const changes = !!this.model.get("running") !== on;
+    this.wanted = on;
+    if (changes) this.set({ running: on });
+    if (on) this.start();
+    else if (!changes) this.stop();
   }
 
   attach(view) {
     this.views.add(view);
     this.platform.clearTimeout(this.leaving);
-    if (this.model.get("running") && !this.busy && this.views.size === 1) this.start();
+    if (this.wanted && this.model.get("running") && !this.busy && this.views.size === 1) this.start();
   }
 
   /** Without a view nobody can see that the camera is on: so it is not, unless the view only moved. */
@@ -897,8 +918,8 @@ export function view(control, el) {
     rawBox.checked = !!get("show_raw");
     const own = name === "custom" ? [["custom", hidden.size || get("bar") ? "custom" : "nothing"]] : [];
     fill(preset, [...own, ...Object.keys(presets).map(n => [n, n])], name);
-    fill(dial, Object.keys(get("dials")).map(n => [n, n]), get("dial"));
-    fill(network, get("models").map(n => [n, n.split(/[\\/]/).at(-1)]), get("model"));
+    fill(dial, get("dials").map(n => [n, n]), get("dial"));
+    fill(network, get("models").map(n => [n, n]), get("model"));
   };
   let known = null;  // once a camera was allowed, the browser tells the names of all
   const cameras = async () => fill(camera, await control.platform.cameras(get("clip")), get("camera"));
@@ -910,7 +931,7 @@ export function view(control, el) {
   };
 
   const rawToo = () => { choice(); paintRaw(); };
-  const changes = { hidden: choice, bar: choice, dial: choice, model: choice, models: choice, show_raw: rawToo, look_ahead: choice, camera: cameras, clip: cameras };
+  const changes = { hidden: choice, bar: choice, dial: choice, model: choice, show_raw: rawToo, look_ahead: choice, camera: cameras, clip: cameras };
   for (const [name, follow] of Object.entries(changes)) model.on(`change:${name}`, follow);
   const unwatch = control.platform.onCameras(cameras);
   choice(); cameras(); paint(); paintRaw(); state(); figures();
@@ -1030,14 +1051,21 @@ async function modelOf(model, trait) {
   return typeof ref === "string" ? model.widget_manager.get_model(ref.slice("IPY_MODEL_".length)) : null;
 }
 
-/** Frames and mattes over a comm of their own: the widget `frames` writes on it only to answer. */
+/** Frames and mattes over a comm of their own: the widget `frames` writes on it only to answer. While JupyterLab is not
+    connected it would keep whatever it is given, without end, and send it all afterwards: so it is given nothing. */
 export function commTransport(frames) {
   let callback = () => {};
   const listen = (message, buffers) => callback(message, buffers);
   frames.on("msg:custom", listen);
   return {
+    ready() {
+      const status = frames.widget_manager?.kernel?.connectionStatus ?? "connected";  // not everybody tells
+      if (status !== "connected") throw new Error(WORDS.away);
+      return true;
+    },
     send: (message, buffers) => frames.send(message, undefined, buffers),
     onMessage: f => { callback = f; },
+    drop() {},  // nothing waits here
     close: () => frames.off("msg:custom", listen),
   };
 }
@@ -1081,7 +1109,7 @@ const controls = new Map();  // by the reference of its frames widget, which no 
 async function initialize({ model, signal }) {
   const platform = browserPlatform(), key = model.get("frames");
   const frames = await modelOf(model, "frames").catch(() => null);
-  const nowhere = { send() {}, onMessage() {}, close() {} };
+  const nowhere = { ready: () => false, send() {}, onMessage() {}, drop() {}, close() {} };
   const loop = new Loop({ transport: frames ? commTransport(frames) : nowhere, platform,
     budgetOf: name => model.get("budgets")[name] ?? BUDGET });
   const look = () => frames?.comm_live || loop.close();

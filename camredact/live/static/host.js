@@ -37,12 +37,8 @@ export function unpack(data) {
 
 const AGAIN = 500, AGAIN_MOST = 8000, OPEN = 1;  // ms before another attempt, doubled each time; a socket's readyState
 
-const UNSENT = 1 << 18;  // bytes that may wait in the browser: some ten frames
-
-/** Whether a socket takes no more, or has answered nothing since a frame went out at `asked`, long ago. */
-function stuck(socket, asked, now) { return now - asked > SILENCE || socket.bufferedAmount > UNSENT; }
-
-/** A transport for the loop. The first frame connects. Whatever breaks calls `lost`, which covers; the next frame tries to
+/** A transport for the loop. The first frame connects. A frame goes out when the one before has left the browser: what
+    waits there cannot be called back. Whatever breaks calls `lost`, which covers; the next frame tries to
     connect again. `why` is asked for words where a socket was never opened: browsers do not tell. */
 export function socketTransport(url, { protocols = ["camredact"], Socket = globalThis.WebSocket, now = () => performance.now(), lost = () => {}, why = async () => "" } = {}) {
   let socket = null, callback = () => {}, attempts = 0, next = 0, closed = false, asked, reason = "";
@@ -73,14 +69,18 @@ export function socketTransport(url, { protocols = ["camredact"], Socket = globa
     lost(new Error(WORDS.lost));
   };
   return {
-    send(message, buffers) {
+    ready() {
       if (!socket && !closed && now() >= next) connect();
-      if (socket?.readyState === OPEN && stuck(socket, asked, now())) replace();
+      if (socket?.readyState === OPEN && now() - asked > SILENCE) replace();
       if (socket?.readyState !== OPEN) throw new Error(reason || WORDS.connecting);
+      return !socket.bufferedAmount;
+    },
+    send(message, buffers) {
       asked ??= now();
       socket.send(pack(message, buffers));
     },
     onMessage: f => { callback = f; },
+    drop() { const old = socket; socket = null; old?.close(); },
     close() { closed = true; socket?.close(); },
   };
 }

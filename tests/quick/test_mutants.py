@@ -1,0 +1,122 @@
+"""Broken builds of the package, and the test that notices each: `pytest -m mutants`.
+
+A test that has never failed proves little. `mutants.json` lists small edits that take one protection out; each is made
+in a copy of the package, and the test or the file of tests named there must fail on it, for the reason that is named
+there too, if one is. That the edits still fit the code is always tested. `-k quick` leaves out those that need a browser.
+"""
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from record import record, replaced
+
+HERE = Path(__file__).parent
+TESTS = HERE.parent
+MUTANTS = json.loads((HERE / "mutants.json").read_text(encoding="utf-8"))
+IN_BROWSER = [m for m in MUTANTS if m["caught_by"].startswith("browser/")]
+QUICK = [m for m in MUTANTS if m not in IN_BROWSER]
+
+
+def named(mutants: list[dict]) -> dict: return {"argnames": "mutant", "argvalues": mutants, "ids": [m["name"]
+    for m in mutants]}
+
+
+def package() -> Path:
+    "The folder of the package."
+    import camredact
+    return Path(camredact.__file__).parent
+
+
+def mutated(mutant: dict, text: str) -> str:
+    "The file's text with the mutant's edits; each must fit exactly once."
+    for old, new in mutant["edits"]:
+        assert text.count(old) == 1, f"{mutant['name']}: {text.count(old)} times in {mutant['file']}: {old}"
+        text = text.replace(old, new)
+    return text
+
+
+@pytest.mark.parametrize(**named(MUTANTS))
+def test_the_mutant_still_fits(mutant: dict) -> None:
+    mutated(mutant, (package() / mutant["file"]).read_text(encoding="utf-8"))
+    file, name, row = re.fullmatch(r"([^:]+)(?:::(\w+)(?:\[(.+)\])?)?", mutant["caught_by"]).groups()
+    text = (TESTS / file).read_text(encoding="utf-8")
+    assert not name or f"def {name}(" in text
+    assert not row or f'Row("{row}"' in text
+
+
+def test_every_test_of_protection_has_a_mutant() -> None:
+    tests = set(re.findall(r"^def (test_\w+)", (TESTS / "browser" / "test_browser.py").read_text(encoding="utf-8"),
+        re.M))
+    plain = {"test_python_changes_the_choice_too", "test_the_live_notebook_runs_with_the_shipped_model",
+        "test_cars_of_a_drive_that_the_model_never_saw"}
+    assert {m["caught_by"].partition("test_browser.py::")[2] for m in IN_BROWSER} - {""} == tests - plain
+
+
+@pytest.fixture(scope="session")
+def kept_film(film: dict) -> str:
+    "The film of the browser tests, drawn once for all mutants."
+    return str(film["path"].parent)
+
+
+def build(mutant: dict, folder: Path) -> None:
+    "A copy of the package in `folder`, with the mutant's edits, and the front end's tests beside it."
+    shutil.copytree(package(), folder / "camredact", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(TESTS / "js", folder / "tests" / "js")
+    broken = folder / "camredact" / mutant["file"]
+    broken.write_text(mutated(mutant, broken.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def run(command: list[str], folder: Path, **env: str) -> subprocess.CompletedProcess:
+    "What a test says of the build in `folder`."
+    return subprocess.run(command, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1", **env}, cwd=folder,
+        capture_output=True, text=True, timeout=900)
+
+
+def caught(mutant: dict, said: subprocess.CompletedProcess, why: str) -> None:
+    "Raises unless the test failed, and for the reason that it should."
+    assert said.returncode == 1, f"not caught (exit status {said.returncode}):\n{said.stdout[-2000:]}"
+    assert re.search(mutant.get("says", ""), why), f"it failed, but for another reason: {why}\n{said.stdout[-2000:]}"
+    if os.environ.get("CAMREDACT_METRICS"): note(mutant, why)
+
+
+def note(mutant: dict, why: str) -> None:
+    "Records that the mutant was caught; mutants that are no more go."
+    names = [m["name"] for m in MUTANTS]
+    rows = replaced("mutants", [{"mutant": mutant["name"], "said": why[:60]}], "mutant")
+    record("mutants", [row for row in rows if row["mutant"] in names], "make measure WHAT=mutants")
+
+
+def first_error(said: subprocess.CompletedProcess) -> str:
+    "The first line of pytest's explanation."
+    return next((line[1:].strip() for line in said.stdout.splitlines() if line.startswith("E  ")), "")
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize(**named(QUICK))
+def test_the_quick_mutant_is_caught(mutant: dict, tmp_path: Path) -> None:
+    build(mutant, tmp_path)
+    if mutant["caught_by"].endswith(".py"):
+        said = run([sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", "-p", "no:cacheprovider",
+            str(TESTS / mutant["caught_by"])], tmp_path)
+        return caught(mutant, said, first_error(said))
+    node = subprocess.run([TESTS.parent / ".ci" / "tools", "node"], capture_output=True, text=True,
+        check=True).stdout.strip()
+    said = run([node, "--test", "--test-reporter=tap", str(tmp_path / "tests" / mutant["caught_by"])], tmp_path)
+    caught(mutant, said, next((line.strip() for line in said.stdout.splitlines() if re.match(r"\s+error: '?[^|]",
+        line)), ""))
+
+
+@pytest.mark.mutants
+@pytest.mark.parametrize(**named(IN_BROWSER))
+def test_the_mutant_is_caught(mutant: dict, kept_film: str, tmp_path: Path) -> None:
+    build(mutant, tmp_path)
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--tb=short", str(TESTS / mutant["caught_by"])]
+    said = subprocess.run(command, env={**os.environ, "CAMREDACT_BUILD": str(tmp_path), "CAMREDACT_FILM": kept_film,
+        "CAMREDACT_METRICS": "", "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=TESTS.parent, capture_output=True, text=True, timeout=900)
+    caught(mutant, said, first_error(said))
