@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from kit.clips import jpeg
 from kit.lab import CAMERAS, Tab
+from kit.numbered import stamp
 from kit.server import Running
 from kit.stamps import HIGH, WIDE, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered
 
-from camredact.streets.street import draw_street, stamp
+from camredact.streets.street import draw_street
 
 pytestmark = pytest.mark.browser
 

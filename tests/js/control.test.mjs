@@ -1,7 +1,10 @@
 // The camera and the traits: opening, stopping, choosing, recording.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { Control, Loop, Source, WORDS, jupyterStreams } from "../../camredact/live/static/camera.js";
+import { Source } from "../../camredact/live/static/browser.js";
+import { Control } from "../../camredact/live/static/control.js";
+import { jupyterStreams } from "../../camredact/live/static/jupyter.js";
+import { Loop, WORDS } from "../../camredact/live/static/loop.js";
 import { TRAITS, Model, Platform, seen, settle, stream, widget } from "./doubles.mjs";
 
 test("a view starts the camera, and the first matte shows", async () => {

@@ -1,11 +1,12 @@
 // Doubles of a browser, for the real loop: canvases whose pixels can be counted, a clock that only goes when told to,
 // a camera, and a kernel at the other end that answers as it is asked to.
 import { deflateSync, inflateSync } from "node:zlib";
-import { Control, Loop } from "../../camredact/live/static/camera.js";
+import { Control } from "../../camredact/live/static/control.js";
+import { Loop } from "../../camredact/live/static/loop.js";
 
 // ------------------------------------------------------------------------------------------------------------ pixels
 
-/** A canvas that does what camera.js asks of one, pixel by pixel, and raises at all else. */
+/** A canvas that does what the page asks of one, pixel by pixel, and raises at all else. */
 export class Canvas {
   constructor(width, height) { [this.w, this.h] = [width, height]; this.clear(); }
   clear() { this.data = new Uint8ClampedArray(4 * this.w * this.h); }
@@ -112,7 +113,7 @@ export class Platform {
   hidden = () => this.unseen;
   onVisibility = f => { this.watchers.add(f); return () => this.watchers.delete(f); };
   canvas = () => new Canvas(16, 16);
-  honest = async () => this.fault !== "honest";
+  encodesFaithfully = async () => this.fault !== "encodesFaithfully";
   bitmap = async video => { this.raise("bitmap"); return this.keep(picture(video.videoWidth, video.videoHeight, video.number)); };
   encode = async canvas => { this.raise("encode"); return Buffer.from([canvas.width / 32, canvas.height / 32, canvas.data[1]]); };  // size, number
   decode = async bytes => this.keep(await decode(bytes));

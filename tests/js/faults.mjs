@@ -1,7 +1,8 @@
 // Faults by the thousand: the real loop and the real widget's state, in a world of doubles where anything may go wrong
 // at any time. `trial(state, fault, seed)` brings a world into a state, does the fault to it, lets chance go on for a
 // while, and looks at every pixel after every step; at the end, what can recover must have recovered.
-import { MAX_AGE, SILENCE, blit } from "../../camredact/live/static/camera.js";
+import { MAX_AGE, SILENCE } from "../../camredact/live/static/loop.js";
+import { blit } from "../../camredact/live/static/pixels.js";
 import { Canvas, TRAITS, png, seen, settle, stream, widget } from "./doubles.mjs";
 
 const SIZES = [[32, 32], [64, 32], [40, 30]], RED = 200, BLUE = 40;  // of each picture; its green is its number
@@ -126,7 +127,7 @@ export class World {
     if (this.platform.unseen) await this.void(() => this.platform.look(false));
     if (!this.model.get("codes").every(c => TRAITS.codes.includes(c)) || !this.model.get("hidden").every(c => TRAITS.codes.includes(c)))
       await this.void(() => this.model.set("hidden", ["Car"]));
-    if (!this.loop.video || this.loop.honest === false) await this.void(() => this.control.press(true));
+    if (!this.loop.video || this.loop.encodesFaithfully === false) await this.void(() => this.control.press(true));
     await this.pass(MAX_AGE + 600);
     await this.reply(this.kernel.sent.at(-1));  // each message gets an answer, however late
     this.holes = 5;  // mattes that have something white in common
@@ -220,7 +221,7 @@ export const FAULTS = {
   "silence": async w => { for (let t = 0; t < SILENCE + 1000; t += 500) { await w.shoot(); await w.pass(500); } },
   "no picture to be had": async w => { w.platform.fault = "bitmap"; await w.shoot(); },
   "no JPEG to be made": async w => { w.platform.fault = "encode"; await w.shoot(); },
-  "a browser that alters pictures": async w => { w.loop.honest = undefined; w.platform.fault = "honest"; await w.shoot(); },
+  "a browser that alters pictures": async w => { w.loop.encodesFaithfully = undefined; w.platform.fault = "encodesFaithfully"; await w.shoot(); },
   "nothing can be sent": async w => { w.kernel.open = false; await w.shoot(); },
   "the way is full": async w => { w.kernel.full = true; for (let t = 0; t < 1500; t += 100) { await w.shoot(); await w.pass(100); } },
   "no PNG to be read": async w => { w.platform.decode = async () => { throw new Error("no memory"); }; await w.reply(await w.shoot()); },
@@ -278,40 +279,4 @@ export async function campaign(times, first = 1) {
   }
   console.error = log;
   return result;
-}
-
-// --------------------------------------------------------------------------------------------------- for the notebook
-
-const STEP = 50;  // ms
-
-/** What goes wrong in a story, from 1 s to 4 s: what is done at its beginning and its end, and how frames are answered meanwhile. */
-const STORIES = {
-  "the kernel falls silent": [null, w => w.reply(w.kernel.sent.at(-1)), () => {}],
-  "the model raises": [null, null, (w, frame) => w.kernel.reply(frame, { error: "it broke" })],
-  "mattes of another page": [null, null, (w, frame) => w.kernel.reply(frame, { page: "another" })],
-  "the page is hidden": [w => w.void(() => w.platform.look(true)), w => w.void(() => w.platform.look(false))],
-  "the camera is unplugged": [w => w.void(() => w.streams.last.track.dispatchEvent(new Event("ended"))), w => w.void(() => w.control.press(true))],
-  "the channel closes": [w => w.void(() => w.loop.close()), null],
-};
-
-/** A story in steps of STEP ms: its state, and whether anything is seen. */
-async function tell([breaks, mends, answer]) {
-  const w = await new World(3).open(), steps = [];
-  for (let t = 0; t < 7000; t += STEP) {
-    if (t === 1000) await breaks?.(w);
-    if (t === 4000) await mends?.(w);
-    const frame = await w.shoot();
-    await w.pass(STEP);
-    if (frame && answer && t >= 1000 && t < 4000) await answer(w, frame);
-    else await w.reply(frame);
-    steps.push([w.loop.state, seen(w.loop.screen).length > 0]);
-  }
-  return steps;
-}
-
-/** All stories, by what goes wrong. */
-export async function stories() {
-  const told = {};
-  for (const [name, story] of Object.entries(STORIES)) told[name] = await tell(story);
-  return told;
 }

@@ -1,7 +1,7 @@
 // The page without Jupyter: messages as bytes, a socket that comes and goes, and a photo. What is shown is looked at in pixels.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { Loop, SILENCE, WORDS } from "../../camredact/live/static/camera.js";
+import { Loop, SILENCE, WORDS } from "../../camredact/live/static/loop.js";
 import { Photo, State, beginning, hiddenWords, pack, pageStreams, photoView, queryOf, shrunk, socketTransport, unpack, whyNot } from "../../camredact/live/static/host.js";
 import { CHOICE, Platform, TRAITS, camera, png, seen, settle, stream } from "./doubles.mjs";
 
@@ -127,7 +127,7 @@ test("Stop closes the socket, and Start opens another", async () => {
   const s = await live();
   await s.round();
   const late = await s.shoot(), before = s.net.last;
-  s.loop.halt("stopped", WORDS.stopped);
+  s.loop.unfollow("stopped", WORDS.stopped);
   assert.deepEqual([before.readyState, s.loop.state, s.pixels()], [3, "stopped", []]);
   await s.platform.pass(3000);
   assert.equal(s.net.made.length, 1, "nobody connects while it is stopped");
@@ -176,7 +176,7 @@ test("bytes that are no message cover", async () => {
 
 test("nothing is said of a lost connection before anybody pressed Start", async () => {
   const s = await live();
-  s.loop.halt("idle", WORDS.idle);
+  s.loop.unfollow("idle", WORDS.idle);
   s.net.last.close();
   assert.deepEqual([s.loop.state, s.loop.words], ["idle", WORDS.idle]);
 });

@@ -1,7 +1,8 @@
 // The loop, with its protections: each test takes one reason to cover, and looks at the pixels.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { Loop, MAX_AGE, PROTOCOL, SILENCE, WORDS, commTransport } from "../../camredact/live/static/camera.js";
+import { commTransport } from "../../camredact/live/static/jupyter.js";
+import { Loop, MAX_AGE, PROTOCOL, SILENCE, WORDS } from "../../camredact/live/static/loop.js";
 import { CHOICE, Canvas, Kernel, OTHER, camera, decode, png, seen, settle, stage } from "./doubles.mjs";
 
 const all = (pixels, number, n = 32 * 32) => pixels.length === n && pixels.every(p => p[2] === number);
@@ -124,7 +125,7 @@ test("the error is said", async () => {
 test("a second answer to the same frame reveals nothing", async () => {
   const s = stage(), frame = await s.shoot();
   await s.kernel.reply(frame);
-  s.loop.looked();
+  s.loop.visibilityChanged();
   await s.kernel.reply(frame);
   covered(s, "late");
 });
@@ -272,7 +273,7 @@ test("Stop throws away what waits, and keeps nothing raw", async () => {
   await s.round();
   await s.shoot();
   assert.ok(raw(s.loop.sender), "the test would prove nothing");
-  s.loop.halt("stopped", WORDS.stopped);
+  s.loop.unfollow("stopped", WORDS.stopped);
   assert.deepEqual(["sender", "mask", "probe"].filter(name => raw(s.loop[name])), []);
   assert.deepEqual([s.kernel.dropped, s.platform.open.size], [1, 0]);
 });
@@ -320,7 +321,7 @@ test("stopped: covered, and answers come too late", async () => {
   const s = stage();
   await s.round();
   const before = await s.shoot();
-  s.loop.halt("stopped", WORDS.stopped);
+  s.loop.unfollow("stopped", WORDS.stopped);
   await s.kernel.reply(before);
   await s.shoot();
   await s.platform.pass(5000);
@@ -339,7 +340,7 @@ test("the channel closes: covered for good, whatever is tried", async () => {
   s.loop.play(s.video);
   await s.shoot();
   covered(s, "failed", WORDS.closed);
-  s.loop.halt("stopped", WORDS.stopped);
+  s.loop.unfollow("stopped", WORDS.stopped);
   covered(s, "failed", WORDS.closed);
   assert.equal(s.platform.watchers.size, 0);
 });
@@ -421,7 +422,7 @@ test("a view that breaks does not keep others from being covered", async () => {
 
 test("a browser that alters frames on their way: nothing is sent, nothing is shown", async () => {
   const s = stage();
-  s.platform.fault = "honest";
+  s.platform.fault = "encodesFaithfully";
   s.video.tick();
   await settle();
   assert.equal(s.kernel.sent.length, 0);
@@ -446,7 +447,7 @@ test("the raw view gets every picture once, and never one that is older than wha
   s.loop.listeners.add(what => what === "raw" && drawn.push(s.loop.latest ? s.loop.latest.data[1] : s.video.number));
   for (let i = 0; i < 5; i++) { await s.shoot(); await s.platform.pass(33); }  // two are sent, three find no place
   assert.deepEqual(drawn, [1, 2, 3, 4, 5]);
-  s.loop.drop();
+  s.loop.invalidate();
   await s.kernel.reply();
   const bitmaps = [], quick = s.platform.bitmap;
   s.platform.bitmap = video => { const picture = quick(video); return new Promise(yes => bitmaps.push(() => yes(picture))); };
@@ -502,7 +503,7 @@ test("looking ahead, a picture whose next one never comes is not shown, and what
 });
 
 test("a choice, Stop, or no more looking ahead: the picture that waits is let go", async () => {
-  const ends = { choice: s => s.loop.choose(OTHER), stop: s => s.loop.halt("stopped", WORDS.stopped), hidden: s => s.platform.look(true) };
+  const ends = { choice: s => s.loop.choose(OTHER), stop: s => s.loop.unfollow("stopped", WORDS.stopped), hidden: s => s.platform.look(true) };
   for (const [name, end] of Object.entries(ends)) {
     const s = stage();
     s.loop.lookAhead = true;

@@ -1,8 +1,13 @@
-// The pure functions of camera.js.
+// The pure functions of the page.
 import test from "node:test";
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import * as cam from "../../camredact/live/static/camera.js";
+import * as browser from "../../camredact/live/static/browser.js";
+import * as control from "../../camredact/live/static/control.js";
+import * as loop from "../../camredact/live/static/loop.js";
+import * as pixels from "../../camredact/live/static/pixels.js";
+
+const cam = { ...browser, ...control, ...loop, ...pixels };
 
 test("the model's size is the one in the table that Python is tested with too", () => {
   const { cases } = JSON.parse(readFileSync(new URL("../sizes.json", import.meta.url)));

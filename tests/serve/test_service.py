@@ -292,9 +292,9 @@ where: contextvars.ContextVar[str] = contextvars.ContextVar("where", default="")
 def by_widget() -> Iterator[Callable]:
     "The way of the notebook's widget."
     from camredact.live.session import Session
-    from camredact.live.widget import Frames
+    from camredact.live.widget import FrameChannel
     with Session(load=lambda name: Stripes(), models=["stripes"]) as session:
-        frames, came, said = Frames(session), threading.Semaphore(0), []
+        frames, came, said = FrameChannel(session), threading.Semaphore(0), []
         frames.send = lambda message, buffers=None: (said.append((message, list(buffers or []))), came.release())
         def ask(message: Any, buffers: list[bytes]) -> tuple[dict, list[bytes]]:
             frames._handle_custom_msg(message, [memoryview(b) for b in buffers])
@@ -370,9 +370,9 @@ def test_one_socket_has_one_waiting_place_whatever_names_it_says() -> None:
         for n in range(40): greedy.send_bytes(pack(frame(page=f"page {n}", id=n, model="even"), [jpeg(SMALL)]))
         other.send_bytes(pack(frame(model="even"), [jpeg(SMALL)]))
         until = time.monotonic() + 20
-        while len(app.state.service.session._room.frames) < 2: assert time.monotonic() < until
+        while len(app.state.service.session._mailbox.frames) < 2: assert time.monotonic() < until
         said = [unpack(greedy.receive_bytes())[0] for _ in range(30)]
-        assert all(m["dropped"] for m in said) and len(app.state.service.session._room.frames) == 2
+        assert all(m["dropped"] for m in said) and len(app.state.service.session._mailbox.frames) == 2
         gate.set()
         assert unpack(other.receive_bytes())[1]
         for _ in range(10): greedy.receive_bytes()
@@ -438,14 +438,14 @@ def test_who_has_gone_waits_no_more() -> None:
             assert gate.wait(30)
             return super().score(rgb, weights)
     app = make_app(lambda name: Gated(), ["even"], WILD)
-    room = app.state.service.session._room
+    mailbox = app.state.service.session._mailbox
     with TestClient(app) as client:
         for _ in range(3):
             with client.websocket_connect("/live") as wire:
                 for n in range(2): wire.send_bytes(pack(frame(id=n, model="even"), [jpeg(SMALL)]))
                 until = time.monotonic() + 20
-                while not room.frames: assert time.monotonic() < until
-            while room.frames: assert time.monotonic() < until, "an absent client takes a place"
+                while not mailbox.frames: assert time.monotonic() < until
+            while mailbox.frames: assert time.monotonic() < until, "an absent client takes a place"
         gate.set()
 
 

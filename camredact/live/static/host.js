@@ -1,9 +1,12 @@
-/* camredact: the page around camera.js where there is no Jupyter. A socket stands in for the comms, a plain object for the
+/* camredact: the page around the camera where there is no Jupyter. A socket stands in for the comms, a plain object for the
    widget's traits. Nothing is stored: what was chosen is gone with the page.
 
    1 Messages   2 The socket   3 The state   4 The camera   5 A photo   6 The page */
 
-import { BUDGET, Control, Loop, SILENCE, WORDS, browserPlatform, constraintsFor, label, view } from "./camera.js";
+import { browserPlatform, constraintsFor } from "./browser.js";
+import { Control, label } from "./control.js";
+import { BUDGET, Loop, SILENCE, WORDS } from "./loop.js";
+import { view } from "./panel.js";
 
 Object.assign(WORDS, {
   silent: "No answer from the service. Start tries again.",
@@ -261,7 +264,7 @@ async function main() {
   view(new Control({ model: state, loop, streams: pageStreams(navigator.mediaDevices), platform }), camera);
   fold(camera, matchMedia("(max-width: 700px)").matches);
   camera.querySelector(".camredact-option").title = "The picture as the camera gives it.";
-  const shrink = async file => await platform.honest().catch(() => false) ? shrunk(file) : file;  // some browsers falsify what was drawn
+  const shrink = async file => await platform.encodesFaithfully().catch(() => false) ? shrunk(file) : file;  // some browsers falsify what was drawn
   const photo = new Photo({ state, headers, show: photoView(section), shrink });
   section.querySelector("input").addEventListener("change", event => { if (event.target.files[0]) photo.redact(event.target.files[0]); });
   section.hidden = false;

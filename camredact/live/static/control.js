@@ -1,0 +1,214 @@
+// The choice and the camera, behind the panel: the widget's traits, Start and Stop, snapshots and films.
+import { Source, sourceWords } from "./browser.js";
+import { WORDS } from "./loop.js";
+import { blit } from "./pixels.js";
+
+const LABELS = {
+  CartLuggagePram: "Cart, luggage, pram", LaneMkgsDriv: "Lane marking", LaneMkgsNonDriv: "Other marking",
+  Misc_Text: "Text", MotorcycleScooter: "Motorcycle, scooter", OtherMoving: "Other moving", SignSymbol: "Sign",
+  SUVPickupTruck: "SUV, pickup", Truck_Bus: "Truck, bus", VegetationMisc: "Other plant", Column_Pole: "Column, pole",
+  Void: "Void (no name)",
+};
+
+/** A category's name for people: "Traffic light" for TrafficLight. */
+export function label(code) {
+  return LABELS[code] ?? code[0] + code.slice(1).replace(/([a-z])([A-Z])/g, (_, a, b) => `${a} ${b.toLowerCase()}`);
+}
+
+/** The name of the preset that `hidden` and `bar` amount to, or "custom". */
+export function presetOf(hidden, bar, presets) {
+  const same = p => p.bar === bar && p.hidden.length === hidden.length && p.hidden.every(c => hidden.includes(c));
+  return Object.keys(presets).find(name => same(presets[name])) ?? "custom";
+}
+
+/** What the state says while the picture shows. */
+export function liveWords(hidden, bar, presets, total) {
+  if (!hidden.length && !bar) return "Live. Nothing is hidden: the whole picture shows.";
+  const preset = presetOf(hidden, bar, presets), unsure = bar > 0 ? ", and what the model is unsure of" : "";
+  const few = hidden.map(label).join("; ") || "nothing by name";
+  const names = hidden.length <= 4 ? few : `${hidden.length} of ${total} categories`;
+  return `Live. Hidden${preset === "custom" ? "" : ` (${preset})`}: ${names}${unsure}.`;
+}
+
+/** Ties the widget's traits to the loop and the source; counts the views. `model` has get, set, on, save_changes. */
+export class Control {
+  constructor({ model, loop, streams, platform }) {
+    Object.assign(this, { model, loop, platform, views: new Set(), recorder: null, opening: false });
+    this.wanted = !!model.get("just_run");  // a cell was run or Start pressed in this page: nothing else opens a camera
+    this.source = new Source({ streams, platform, ended: () => this.closeSource("failed", WORDS.ended) });
+    for (const name of ["hidden", "bar", "dial", "model"]) model.on(`change:${name}`, () => this.read());
+    model.on("change:look_ahead", () => this.look());
+    model.on("change:running", () => model.get("running") || this.stop(true));
+    model.on("msg:custom", message => message?.kind === "start" && this.begin());
+    model.on("change:camera", () => { if (this.busy) this.start(); });
+    if (platform.recall("raw") === "off") this.set({ show_raw: false });
+    loop.listeners.add(what => this.onLoop(what));
+    this.look();
+    this.read();
+    this.tell();
+  }
+
+  get busy() { return this.opening || !!this.loop.video; }
+
+  /** Sets traits here and in Python. The change events cover the picture before this returns. */
+  set(traits) {
+    for (const [name, value] of Object.entries(traits)) this.model.set(name, value);
+    if (!this.loop.closed) this.model.save_changes();
+  }
+
+  /** Makes the loop's choice from the traits: names, in the order in which the kernel says them back. */
+  read() {
+    const [hidden, bar, dial, model] = ["hidden", "bar", "dial", "model"].map(name => this.model.get(name));
+    const words = liveWords(hidden, bar, this.model.get("presets"), this.model.get("codes").length);
+    this.loop.choose({ hidden: [...hidden].sort(), bar, dial, model }, words);
+  }
+
+  look() { this.loop.lookAhead = !!this.model.get("look_ahead"); }
+
+  choosePreset(name) {
+    const { hidden, bar } = this.model.get("presets")[name] ?? {};
+    if (hidden) this.choose(hidden, bar);
+  }
+
+  /** Hides or shows some categories, and leaves the others as they are. */
+  hide(codes, on) {
+    const others = this.model.get("hidden").filter(c => !codes.includes(c));
+    this.choose(on ? [...others, ...codes] : others, this.model.get("bar"));
+  }
+
+  coverUnsure(on) {
+    const bars = Object.values(this.model.get("presets")).map(preset => preset.bar);
+    this.choose(this.model.get("hidden"), on ? Math.max(...bars) : 0);
+  }
+
+  /** The names in their own order, the bar, and what both together are called. */
+  choose(names, bar) {
+    const hidden = this.model.get("codes").filter(code => names.includes(code));
+    this.set({ hidden, bar, preset: presetOf(hidden, bar, this.model.get("presets")) });
+  }
+
+  showRaw(on) {
+    this.platform.remember("raw", on ? "on" : "off");
+    this.set({ show_raw: on });
+  }
+
+  /** Opens the source and follows it. */
+  async start() {
+    if (this.loop.closed) return;
+    this.opening = true;
+    this.loop.unfollow("idle", "Asking for the picture.");
+    try {
+      const video = await this.source.open(this.model.get("camera"));
+      if (!video) return;
+      this.opening = false;
+      this.loop.play(video);
+    } catch (error) {
+      this.closeSource("failed", sourceWords(error, this.platform.place()));
+    }
+  }
+
+  /** Lets the source go. */
+  closeSource(state, words) {
+    this.opening = false;
+    this.source.close();
+    this.loop.unfollow(state, words);
+  }
+
+  /** Python asks for the picture: a cell was run. */
+  begin() {
+    this.wanted = true;
+    if (this.views.size && !this.busy) this.start();
+  }
+
+  /** Lets the source go, `forGood` until somebody asks for it again. */
+  stop(forGood = false) {
+    if (forGood) this.wanted = false;
+    this.closeSource("stopped", WORDS.stopped);
+    this.finish();
+  }
+
+  /** Start and Stop as pressed: Python hears of it, and Start tries again where it failed. */
+  press(on) {
+    const changes = !!this.model.get("running") !== on;
+    this.wanted = on;
+    if (changes) this.set({ running: on });
+    if (on) this.start();
+    else if (!changes) this.stop();
+  }
+
+  attach(view) {
+    this.views.add(view);
+    this.platform.clearTimeout(this.leaving);
+    if (this.wanted && this.model.get("running") && !this.busy && this.views.size === 1) this.start();
+  }
+
+  /** Without a view nobody can see that the camera is on: so it is not, unless the view only moved. */
+  detach(view) {
+    this.views.delete(view);
+    if (!this.views.size) this.leaving = this.platform.setTimeout(() => this.stop(), 1000);
+  }
+
+  close() {
+    this.platform.clearTimeout(this.leaving);
+    this.finish();
+    this.source.close();
+    this.loop.close();
+  }
+
+  /** The redacted picture as a file. The raw one is never offered. */
+  async snapshot() {
+    try { this.platform.download(await this.platform.png(this.loop.screen), "png"); }
+    catch (error) { this.lost("snapshot", error); }
+  }
+
+  /** Says what could not be saved, and leaves the state as it is. */
+  lost(what, error) { this.loop.warn(`The ${what} could not be saved: ${error?.message || error}`); }
+
+  /** Starts a recording of the redacted picture, or ends it and offers the file. */
+  record() {
+    if (this.recorder) return this.finish();
+    this.film = this.platform.canvas(640, 480, "film");
+    blit(this.film, this.loop.screen);
+    try { this.recorder = this.platform.recorder(this.film); }
+    catch (error) { this.loop.warn(`This browser cannot record: ${error.message}`); }
+    this.tellViews();
+  }
+
+  async finish() {
+    const { recorder } = this;
+    this.recorder = null;
+    this.tellViews();
+    if (!recorder) return;
+    try {
+      const film = await recorder.stop();
+      this.platform.download(film, film.type?.includes("mp4") ? "mp4" : "webm");
+    } catch (error) { this.lost("recording", error); }
+  }
+
+  onLoop(what) {
+    if (what === "state") this.telling ??= this.platform.setTimeout(() => this.tell(), 100);
+    if (what === "tick" && this.platform.now() - (this.told ?? 0) > 1000) this.tell();
+    this.tellViews(what);
+    if (this.recorder && (what === "screen" || what === "tick")) this.filmIt();
+    if (this.loop.closed && !this.gone) { this.gone = true; this.source.close(); this.finish(); }
+  }
+
+  /** The next picture of the film; without it the film would go on showing the last one, so it ends. */
+  filmIt() {
+    try { blit(this.film, this.loop.screen); }
+    catch (error) { this.lost("rest of the recording", error); this.finish(); }
+  }
+
+  /** Tells Python the state, and about once a second the figures. */
+  tell() {
+    this.telling = undefined;
+    this.told = this.platform.now();
+    const rounded = x => Number.isFinite(x) ? Math.round(x * 10) / 10 : null;
+    const figures = Object.entries(this.loop.stats()).map(([name, x]) => [name, rounded(x)]);
+    this.set({ state: this.loop.state, words: this.loop.words, stats: Object.fromEntries(figures) });
+  }
+
+  tellViews(what = "state") {
+    for (const view of this.views) try { view(what); } catch (error) { console.error("camredact:", error); }
+  }
+}
