@@ -28,15 +28,13 @@ def press_play(tab: Any) -> None:
 
 
 def act(tab: Any) -> None:
-    "What is seen: no people, no cars, then no sky and no trees, with seconds between."
+    "What is seen: no people, then no sky and no trees, then no people again, with seconds between."
     wait = tab.page.wait_for_timeout
-    wait(3500)
-    tab.choose("preset", "no cars")
-    wait(3500)
+    wait(4500)
     tab.choose("preset", "no sky, no trees")
-    wait(3000)
+    wait(3500)
     tab.choose("preset", "no people")
-    wait(2000)
+    wait(3000)
 
 
 def record(tab: Any) -> list[tuple[float, bytes]]:
@@ -50,6 +48,7 @@ def record(tab: Any) -> list[tuple[float, bytes]]:
     cdp.on("Page.screencastFrame", keep)
     cdp.send("Page.startScreencast", {"format": "jpeg", "quality": 92})
     act(tab)
+    cdp.remove_listener("Page.screencastFrame", keep)
     cdp.send("Page.stopScreencast")
     return shots
 

@@ -28,7 +28,8 @@ import av
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from ..core.categories import InputError
 from ..core.files import progress_bar
-from ..streets.street import ROUND, draw_clip, write_webm
+from ..media.writer import write_clip
+from ..streets.street import LOOP_S, draw_clip
 
 # %% ../../nbs/app/lab.ipynb #794cca19
 PLAYABLE = {".webm": ("vp8", "vp9", "av1"), ".mp4": ("h264", "vp9", "av1")}  # what browsers play: container and codecs
@@ -181,8 +182,9 @@ def demo_clip(
 ) -> Path:
     "The synthetic street as a clip, drawn if this version has not drawn it yet."
     path = folder/f"street-{version_of('camredact')}.webm"
-    n = round(15*ROUND)
-    return path if path.exists() else write_webm(path, progress_bar(draw_clip(1, n, 480, 640), "drawing a street", n))
+    n = round(15*LOOP_S)
+    scenes = progress_bar(draw_clip(1, n, 480, 640), "drawing a street", n)
+    return path if path.exists() else write_clip(path, (scene.picture for scene in scenes))
 
 # %% ../../nbs/app/lab.ipynb #107570b2
 def source_url(

@@ -65,7 +65,7 @@ def read_numbers(path: Path) -> np.ndarray:  # uint8[H,W]
     if image.mode in ("L", "P"): return numbers
     raise InputError(f"{path} is a picture of mode {image.mode}: labels are numbers, one channel of 8 bits")
 
-# %% ../../nbs/train/data.ipynb #9f4c2622
+# %% ../../nbs/train/data.ipynb #1a9494d1
 def read_labels(frame: LabelledFrame) -> np.ndarray:  # uint8[H,W]
     "The label id of each pixel."
     numbers = read_numbers(frame.label)
@@ -73,7 +73,7 @@ def read_labels(frame: LabelledFrame) -> np.ndarray:  # uint8[H,W]
 
 def read_truth(
     frame: LabelledFrame,             # of any data set
-    wanted: frozenset[str] = PEOPLE,  # the categories that should be hidden
+    wanted: Iterable[str] = PEOPLE,   # the categories that should be hidden
     sets: Mapping[int, frozenset[str]] | None = None,  # what the numbers of a plain frame may be
 ) -> tuple[np.ndarray, np.ndarray]:   # bool[H,W] each
     "Where the label is one of `wanted`, and what is left out of the count."
@@ -211,13 +211,14 @@ def _any_frame(data: Path, picture: Path) -> LabelledFrame:
     plain = (data/"classes.txt").is_file() and label.is_file()
     return LabelledFrame(picture, label, "plain") if plain else _camvid_frame(data, picture)
 
-# %% ../../nbs/train/data.ipynb #26774320
+# %% ../../nbs/train/data.ipynb #5f56f202
 TABLE_HASH = hashlib.md5(repr([(name, sorted(codes)) for name, codes in LABEL_SETS.items()]).encode()).hexdigest()[:8]
 
 def _shrunk(frame: LabelledFrame, folder: Path, side: int) -> LabelledFrame:
     "Writes one smaller copy, its label as label ids; returns the copy."
     home = folder/frame.dataset
-    out = LabelledFrame(home/"images"/f"{frame.name}.jpg", home/"ids"/f"{frame.name}.png", frame.dataset, ready=True)
+    picture, label = home/"images"/f"{frame.name}.jpg", home/"ids"/f"{frame.name}.png"
+    out = LabelledFrame(picture, label, frame.dataset, ready=True, eleven=frame.eleven)
     if out.label.exists(): return out
     for path in (out.picture, out.label): path.parent.mkdir(parents=True, exist_ok=True)
     picture, ids = Image.fromarray(read_rgb(frame)), read_labels(frame)

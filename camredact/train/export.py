@@ -70,7 +70,7 @@ def share_tensors(
     del graph.initializer[:]
     graph.initializer.extend(tensors)
 
-# %% ../../nbs/train/export.ipynb #835efbff
+# %% ../../nbs/train/export.ipynb #8ce32350
 def compare(
     a: Segmenter,                   # one engine
     b: Segmenter,                   # another, of the same model
@@ -87,7 +87,7 @@ def compare(
         gaps["confidence"].append(_largest_gap(sure_a, sure_b))
         flipped += np.count_nonzero((score_a >= 1) != (score_b >= 1))
         total += score_a.size
-    return {name: max(found) for name, found in gaps.items()} | {"flipped": flipped/total}
+    return {name: max(found) for name, found in gaps.items()} | {"flipped": float(flipped/total)}
 
 def _largest_gap(a: np.ndarray, b: np.ndarray) -> float: return float(np.abs(a - b).max())
 
@@ -117,10 +117,11 @@ class _Seen(CalibrationDataReader):
         rgb = next(self.pictures, None)
         return None if rgb is None else {"rgb": rgb, "weights": np.zeros(len(CODES), np.float32)}
 
-# %% ../../nbs/train/export.ipynb #fbd05cb2
+# %% ../../nbs/train/export.ipynb #bd1cd04c
 def _ends(graph: onnx.GraphProto) -> list[str]:
     "The nodes with no convolution before them, and those with none after: the first and last convolutions among them."
-    nodes, inputs, outputs = list(graph.node), attrgetter("input"), attrgetter("output")
+    nodes = list(graph.node)
+    inputs, outputs = attrgetter("input"), attrgetter("output")
     return _apart(nodes, inputs, outputs) + _apart(nodes[::-1], outputs, inputs)
 
 def _apart(
@@ -129,14 +130,15 @@ def _apart(
     far: Callable[[onnx.NodeProto], Iterable[str]],   # and on the other
 ) -> list[str]:                                # names
     "The nodes that no convolution was met on the way to."
-    behind, apart = set(), []
+    behind: set[str] = set()
+    apart = []
     for n in nodes:
         met = not behind.isdisjoint(near(n))
         if not met: apart.append(n.name)
         if met or n.op_type == "Conv": behind.update(far(n))
     return apart
 
-# %% ../../nbs/train/export.ipynb #ba124a38
+# %% ../../nbs/train/export.ipynb #c20a211c
 LAST, FIRST = (0, 2, 3, 1), (0, 3, 1, 2)  # the order of axes with channels last, and back
 
 def _channels_last(graph: onnx.GraphProto) -> None:
@@ -148,15 +150,19 @@ def _channels_last(graph: onnx.GraphProto) -> None:
 
 def _turned(n: onnx.NodeProto) -> list[onnx.NodeProto]:
     "A `Resize` to given sides, between two transposes."
-    node, (x, _, _, sides), (y,) = onnx.helper.make_node, n.input, n.output
+    node = onnx.helper.make_node
+    x, _, _, sides = n.input
+    y, = n.output
     inner = onnx.NodeProto()
     inner.CopyFrom(n)
-    inner.input[0], inner.input[3], inner.output[0] = f"{n.name}_x", f"{n.name}_sides", f"{n.name}_y"
+    inner.input[0] = f"{n.name}_x"
+    inner.input[3] = f"{n.name}_sides"
+    inner.output[0] = f"{n.name}_y"
     return [node("Transpose", [x], [inner.input[0]], f"{n.name}_last", perm=LAST),
         node("Gather", [sides, "channels_last"], [inner.input[3]], f"{n.name}_order"), inner,
         node("Transpose", [inner.output[0]], [y], f"{n.name}_first", perm=FIRST)]
 
-# %% ../../nbs/train/export.ipynb #d1e58437
+# %% ../../nbs/train/export.ipynb #eca94322
 def predict_ms(
     segmenter: Segmenter,           # any engine
     size: tuple[int, int],          # height and width, multiples of 32
@@ -164,7 +170,8 @@ def predict_ms(
 ) -> float:                         # median, milliseconds
     "The median time of `score` on noise of `size`."
     rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    weights, times = np.ones(len(CODES), np.float32), []
+    weights = np.ones(len(CODES), np.float32)
+    times = []
     for _ in range(n + 5):
         start = time.perf_counter()
         segmenter.score(rgb, weights)

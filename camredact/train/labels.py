@@ -6,10 +6,10 @@
 __all__ = ['GROUPS11', 'CODES11', 'VOID11', 'MAP11', 'LABEL_SETS', 'LABEL_ID', 'UNKNOWN', 'LUTS', 'allowed_codes', 'translate',
            'label_colours', 'truth_of', 'read_classes']
 
-# %% ../../nbs/train/labels.ipynb #ea64367e
+# %% ../../nbs/train/labels.ipynb #be70b3be
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 # %% ../../nbs/train/labels.ipynb #738a08e1
@@ -95,7 +95,7 @@ def _lut(
     for name, which in numbers.items(): lut[np.atleast_1d(which)] = LABEL_ID[name]
     return lut
 
-# %% ../../nbs/train/labels.ipynb #ff4c9147
+# %% ../../nbs/train/labels.ipynb #2ac240a1
 LUTS = {
     "camvid32": _lut("unknown", {c: i for i, c in enumerate(CODES)}),
     "camvid11": _lut("unknown", {f"11 {name}": i for i, name in enumerate([*CODES11, "void"])}),
@@ -108,8 +108,8 @@ LUTS = {
         "Sky": 6}),
     "cityscapes": _lut("unknown", {"dynamic": 5, "ground": [6, 9, 10], "11 road": 7, "11 pavement": 8, "house": 11,
         "Wall": 12, "Fence": 13, "fence": 14, "built": [15, 16], "Column_Pole": [17, 18], "TrafficLight": 19,
-        "plate": 20, "11 tree": 21, "VegetationMisc": 22, "Sky": 23, "walker": 24, "rider": 25, "11 car": 26, "truck": 27,
-        "Truck_Bus": 28, "trailer": [29, 30], "Train": 31, "motorcycle": 32, "bicycle, ridden or parked": 33}),
+        "plate": 20, "11 tree": 21, "VegetationMisc": 22, "Sky": 23, "walker": 24, "rider": 25, "11 car": 26,
+        "truck": 27, "Truck_Bus": 28, "trailer": [29, 30], "Train": 31, "motorcycle": 32, "bicycle, ridden or parked": 33}),
     "movers": _lut("unknown", {"no person": 0, "person": 1, "Bicyclist": 2, "MotorcycleScooter": 3,
         "walker with a pram": 4}),
     "rooms": _lut("unknown", {"nobody": 0}),
@@ -147,14 +147,15 @@ def label_colours(
         if name != "unknown": palette[LABEL_ID[name]] = np.mean([COLOURS[c] for c in codes], 0)
     return palette[ids]
 
-# %% ../../nbs/train/labels.ipynb #239e60ce
+# %% ../../nbs/train/labels.ipynb #74dfd6f1
 def truth_of(
     ids: np.ndarray,                 # uint8[H,W]: label ids, or numbers of `sets`
-    wanted: frozenset[str] = PEOPLE, # the categories that should be hidden
+    wanted: Iterable[str] = PEOPLE,  # the categories that should be hidden
     sets: Mapping[int, frozenset[str]] | None = None,  # what each number may be; None: `LABEL_SETS`
 ) -> tuple[np.ndarray, np.ndarray]:  # bool[H,W] each
     "Where the label is one of `wanted`, and where nobody can say."
     sets = dict(enumerate(LABEL_SETS.values())) if sets is None else sets
+    wanted = frozenset(wanted)
     whole = {wanted, _LIVING} if wanted == PEOPLE else {wanted}
     truth, ignore = np.zeros(256, bool), np.ones(256, bool)
     for n, codes in sets.items():

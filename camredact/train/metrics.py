@@ -130,14 +130,15 @@ def as_mask(
     if not (hides | (matte == 0)).all(): raise ValueError("a matte holds only 0 and 255")
     return hides
 
-# %% ../../nbs/train/metrics.ipynb #db525242
+# %% ../../nbs/train/metrics.ipynb #6d8d235d
 def cover_counts(
     matte: np.ndarray,                  # uint8[H,W] of 0 and 255, or bool: what was hidden
     truth: np.ndarray,                  # bool[H,W]: what should have been
     ignore: np.ndarray | None = None,   # bool[H,W]: pixels to leave out of every count
 ) -> Counts:
     "The four counts; raises `ValueError` where shapes differ or a mask is not boolean."
-    hides, seen = as_mask(matte), np.ones(np.shape(truth), bool) if ignore is None else ~np.asarray(ignore)
+    hides = as_mask(matte)
+    seen = np.ones(np.shape(truth), bool) if ignore is None else ~np.asarray(ignore)
     for what, mask in (("truth", np.asarray(truth)), ("ignore", seen)):
         if mask.dtype != bool: raise ValueError(f"{what} must be boolean, not {mask.dtype}: labels are no mask")
         if mask.shape != hides.shape: raise ValueError(f"shapes differ: matte {hides.shape}, {what} {mask.shape}")
@@ -159,15 +160,17 @@ def missed_persons(
     lost = 2*hidden[1:] < area
     return {least: (int((lost & (height >= least)).sum()), int((height >= least).sum())) for least in min_heights}
 
-# %% ../../nbs/train/metrics.ipynb #ba08bf18
+# %% ../../nbs/train/metrics.ipynb #7241c150
 class MatteScores:
     "Matte scores summed over frames: `update` for each, `compute` at the end."
     def __init__(
         self,
         min_heights: Sequence[int] = (20, 40, 80),  # least heights of persons, as in `missed_persons`
     ) -> None:
-        self.counts, self.frames, self.with_truth, self.under_half = Counts(0, 0, 0, 0), 0, 0, 0
-        self.min_heights, self.persons = tuple(min_heights), np.zeros((len(min_heights), 2), np.int64)
+        self.counts = Counts(0, 0, 0, 0)
+        self.frames = self.with_truth = self.under_half = 0
+        self.min_heights = tuple(min_heights)
+        self.persons = np.zeros((len(min_heights), 2), np.int64)
 
     def update(
         self,

@@ -58,14 +58,15 @@ class Recipe:
 
 RECIPES = {arch: Recipe(arch) for arch in (*BUDGETS, *SEED_ARCHS)}
 
-# %% ../../nbs/train/recipes.ipynb #f9f86da4
+# %% ../../nbs/train/recipes.ipynb #613e60d7
 def find_data(
     data: Path | None = None,      # CamVid's folder; None: look for it
     people: Path | None = None,    # the folder of the extra sets; None: look for it
     sets: Sequence[str] = (),      # names of those that are wanted
 ) -> tuple[list[LabelledFrame], list[LabelledFrame]]:
     "CamVid's frames and the extra sets' (none where there are none); raises FileNotFoundError when there is no CamVid."
-    shared, fetched = find_shared(), Path.home()/".fastai"/"data"/"camvid"
+    shared = find_shared()
+    fetched = Path.home()/".fastai"/"data"/"camvid"
     if data is None and shared is None and not fetched.is_dir():
         mend = "give --data FOLDER, or fetch it once with fastai's untar_data(URLS.CAMVID)"
         raise FileNotFoundError(f"CamVid is not here: {mend}")

@@ -62,7 +62,7 @@ import io, time
 import numpy as np
 from ipywebrtc import CameraStream, ImageRecorder
 from PIL import Image
-from camredact.streets.street import read_stamp
+from kit.numbered import read_stamp
 camera = CameraStream(constraints={{"audio": False, "video": {{"width": {w}, "height": {h}}}}})
 recorder, numbers = ImageRecorder(stream=camera, format="jpeg"), []
 def keep(change):
@@ -113,7 +113,7 @@ def pictures(w: int, h: int, n: int = 300) -> tuple[str, list[np.ndarray]]:
 
 def film(folder: Path, w: int, h: int) -> tuple[Path, str, int]:
     "Writes the camera's film: its path, what it shows, and its length in frames."
-    from camredact.streets.street import stamp, write_mjpeg
+    from kit.numbered import stamp, write_mjpeg
     name, shots = pictures(w, h)
     path = folder / f"{w}x{h}.mjpeg"
     write_mjpeg(path, [stamp(p, i) for i, p in enumerate(shots)], FPS)

@@ -41,7 +41,8 @@ from camredact.core.still import STILL_BUDGET
 from camredact.live.session import PROTOCOL
 from camredact.serve.service import OneAtATime
 from camredact.serve.socket import pack, unpack
-from camredact.streets.street import draw_clip, write_mjpeg
+from camredact.streets.street import draw_clip
+from kit.numbered import write_mjpeg
 
 ROOT = Path(__file__).parents[2]
 LOAD = "from camredact.core.models import load"

@@ -48,7 +48,7 @@ def test_two_tabs_never_use_each_others_mattes(lab: Studio, results: dict) -> No
 
 def test_cars_are_covered_and_nothing_else_changes(lab: Studio, film: dict[str, Any]) -> None:
     from camredact.core.categories import CODES, PRESETS
-    from camredact.streets.street import read_stamp
+    from kit.numbered import read_stamp
     tab = start(lab, "cars", f"Film({str(film['known'])!r})", PRESETS["no cars"])
     hidden = [CODES.index(c) for c in PRESETS["no cars"]]
     seen, raw, ious = {}, {}, []
@@ -253,7 +253,7 @@ CARS = ("Car", "SUVPickupTruck", "Truck_Bus")
 def drive(folder: Path, name: str) -> tuple[Path, np.ndarray]:
     "The drive's labelled frames as a camera at 320x240, and their labels uint8[n,240,320]."
     import cv2
-    from camredact.streets.street import stamp, write_mjpeg
+    from kit.numbered import stamp, write_mjpeg
     paths = [p for p in sorted((CAMVID / "images").glob(f"{name}_*.jpg")) if (CAMVID / "labels" / f"{p.stem}_P.png").exists()]
     pictures = [cv2.resize(cv2.imread(str(p))[..., ::-1], (320, 240), interpolation=cv2.INTER_AREA) for p in paths]
     labels = [np.asarray(Image.open(CAMVID / "labels" / f"{p.stem}_P.png").resize((320, 240), Image.Resampling.NEAREST)) for p in paths]
@@ -262,7 +262,7 @@ def drive(folder: Path, name: str) -> tuple[Path, np.ndarray]:
 
 def test_cars_of_a_drive_that_the_model_never_saw(server: Any, playwright: Any, tmp_path: Path) -> None:
     from camredact.core.categories import CODES
-    from camredact.streets.street import read_stamp
+    from kit.numbered import read_stamp
     weights = Path(os.environ.get("CAMREDACT_UNSEEN", ROOT / "runs" / "blind" / "fast.onnx"))
     if not CAMVID.exists(): pytest.skip("the CamVid frames are not there: ../shared/data/camvid")
     if not weights.exists(): pytest.skip(f"no weights that never saw {UNSEEN}: CAMREDACT_UNSEEN=PATH.onnx")

@@ -17,8 +17,10 @@ pytestmark = [pytest.mark.browser, needs_weights]
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "Three seconds of a drawn street, small enough for a slow network."
-    from camredact.streets.street import draw_clip, write_webm
-    return write_webm(tmp_path_factory.mktemp("clip") / "street.webm", draw_clip(3, 45, 96, 128, fps=15), 15)
+    from camredact.media.writer import write_clip
+    from camredact.streets.street import draw_clip
+    pictures = (scene.picture for scene in draw_clip(3, 45, 96, 128, fps=15))
+    return write_clip(tmp_path_factory.mktemp("clip") / "street.webm", pictures)
 
 
 @contextmanager

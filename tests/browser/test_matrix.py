@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from kit.fakes import BASE, SPOIL, STRIPES
 from kit.lab import FAR, Recording, Server, Studio, Tab, launch
+from kit.numbered import read_stamp
 from kit.stamps import HIGH, WIDE, is_open, own_frames, record_until
 
 from camredact.core.redact import checkerboard
-from camredact.streets.street import read_stamp
 
 pytestmark = pytest.mark.browser
 

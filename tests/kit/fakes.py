@@ -7,11 +7,11 @@ from threading import Timer
 
 import cv2
 import numpy as np
+from kit.numbered import read_stamp
 
 from camredact.core.categories import CODES
 from camredact.core.redact import visible_png
 from camredact.live.session import Reply, Session
-from camredact.streets.street import read_stamp
 
 CAR, ROAD, SKY, VOID = (CODES.index(c) for c in ("Car", "Road", "Sky", "Void"))
 STRIPES = 8  # a frame's number mod 8 is the stripe that it covers

@@ -358,7 +358,7 @@ class Recording:
     @staticmethod
     def number(sample: dict, key: str = "stamp") -> int | None:
         "The number of the frame that a canvas (`stamp`: the redacted one, `raw`) showed; None where it cannot be read."
-        from camredact.streets.street import read_stamp
+        from kit.numbered import read_stamp
         corner = Recording.corner(sample, key)
         if corner is None: return None
         whole = np.zeros((8*corner.shape[0], 4*corner.shape[1], 3), np.uint8)  # the picture whose corner this is

@@ -13,7 +13,9 @@ HEADS = re.compile(rb"\xff\xd8\xff[\xe0-\xef\xdb\xfe]|\x89PNG\r\n\x1a\n|RIFF....
 
 def marked_film(folder: Path) -> Path:
     "A street with the mark in its lower left corner and numbers in the upper."
-    from camredact.streets.street import draw_clip, stamp, write_mjpeg
+    from kit.numbered import stamp, write_mjpeg
+
+    from camredact.streets.street import draw_clip
     frames = [stamp(scene.picture.copy(), n) for n, scene in enumerate(draw_clip(5, 12, 240, 320, fps=15))]
     for frame in frames: frame[-72:, :72] = MARK
     return write_mjpeg(folder / "marked.mjpeg", frames, 30)

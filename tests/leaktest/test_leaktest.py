@@ -420,8 +420,8 @@ def test_every_check_of_clips_has_caught_something() -> None:
 @pytest.mark.parametrize("suffix", [None, ".mp4", ".mkv", ".webm"])
 def test_a_careful_clip_is_clean(suffix: str | None) -> None:
     def webm(source: Path, out: Path) -> None:
-        from camredact.streets.street import write_webm
-        write_webm(out, [redact(np.ascontiguousarray(p), box_matte(p.shape)) for p in pl.frames(source)[..., :3]], 10)
+        from camredact.media.writer import write_clip
+        write_clip(out, [redact(np.ascontiguousarray(p), box_matte(p.shape)) for p in pl.frames(source)[..., :3]], 10)
     rows = lt.leaktest(webm if suffix == ".webm" else recodes(), pl.CLIPS, suffix, PICTURE)
     assert set(verdicts(rows).values()) == {lt.CLEAN}, "\n".join(map(str, rows))
 

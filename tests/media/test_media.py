@@ -32,10 +32,11 @@ from camredact.media.reader import BadClip, ClipReader, TICKS, said_length
 from camredact.core.redact import checkerboard
 from camredact.core.models import models
 from camredact.core.picture import BadPicture
-from camredact.streets.street import draw_clip, draw_street, stamp
+from camredact.streets.street import draw_clip, draw_street
 from kit.fakes import BASE, STRIPES, Even, Stripes
 from kit.clips import write
 from kit.hostile import made, noise, spoil
+from kit.numbered import stamp
 
 SECRET = b"SeCrEt"
 PERSON = CODES.index("Pedestrian")

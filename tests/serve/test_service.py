@@ -36,6 +36,7 @@ from kit.fakes import Even, Stripes
 from kit.hostile import png, rows
 from kit.image import instructions, lint, needed, picture_from
 from kit.server import Running, alone, ask, form, hostile, request
+from kit.numbered import stamp
 from kit.traces import MARK, pictures
 from packaging.requirements import Requirement
 from PIL import Image
@@ -55,7 +56,7 @@ from camredact.serve.http import PROTOCOL, PUBLIC, make_app
 from camredact.serve.service import Service
 from camredact.serve.socket import Client, pack, unpack
 from camredact.live.session import ANSWER
-from camredact.streets.street import draw_street, stamp
+from camredact.streets.street import draw_street
 
 ROOT = Path(__file__).parents[2]
 WILD = Limits(rate=1e9, burst=1e9, each=99, places=99, frames=1e9)

@@ -13,7 +13,7 @@ from camredact.app.cli import main as camredact
 from camredact.core.categories import CODES, PEOPLE, PRESETS
 from camredact.core.redact import DIALS, hide_weights
 from camredact.core.segment import score_picture
-from camredact.train.data import find_frames, find_shared
+from camredact.train.data import find_frames, find_shared, shrink
 from camredact.train.evaluate import Answer, evaluate, judge, sweep
 from camredact.train.labels import CODES11
 
@@ -141,6 +141,19 @@ def test_one_look_gives_the_scores_of_the_graph(hidden: frozenset, dial: str) ->
     net, rgb = Fixed(), np.zeros((64, 96, 3), np.uint8)
     weights = hide_weights(hidden, dial)
     np.testing.assert_allclose(Answer(net, rgb).score(weights), score_picture(net, rgb, weights)[0], rtol=1e-5)
+
+
+def test_small_copies_are_judged_as_their_frames_are(tmp_path: Path) -> None:
+    "Both kinds of labels of CamVid, whether read from their files or from copies that hold label ids."
+    data = camvid(tmp_path/"c")
+    (data/"labels11").mkdir()
+    (data/"labels"/"A_2_P.png").unlink()
+    Image.fromarray(np.full((64, 96), CODES11.index("road"), np.uint8)).save(data/"labels11"/"A_2.png")
+    frames = find_frames(data)
+    copies = shrink(frames, tmp_path/"small", side=96, workers=0)
+    a, b = (judge(Sure(), which) for which in (frames, copies))
+    assert [f.dataset for f in copies] == ["camvid32", "camvid11"] and a["miou11"] == b["miou11"] and a["acc32"] == b["acc32"]
+    assert a["people"] == b["people"]
 
 
 SLIM = """import sys
