@@ -10,10 +10,12 @@ from pathlib import Path
 
 from record import record
 
+from camredact.app.cli import drawn_pictures
 from camredact.core.models import weights_folder
 from camredact.core.picture import read_file, read_still
-from camredact.leaktest.checks import Redactor, command, leaktest
-from camredact.leaktest.plant import CLIPS, PHOTOS
+from camredact.leaktest.containers import CLIPS, PHOTOS
+from camredact.leaktest.run import leaktest
+from camredact.leaktest.trial import Redactor, command
 
 HOW = (
     "camredact leaktest, inputs jpg, png, webp, mp4, mkv, outputs of the same kind (clips of camredact as mp4). "
@@ -28,8 +30,9 @@ OWN = str(Path(sys.executable).with_name("camredact"))
 
 def column(redactors: list[tuple[Redactor, tuple[str, ...], str | None]], picture: object = None) -> dict[str, str]:
     "The verdict of every check, of photos and of clips."
+    shown, clip = drawn_pictures() if picture is None else (picture, None)
     return {row.check: row.verdict
-        for redactor, kinds, suffix in redactors for row in leaktest(redactor, kinds, suffix, picture)}
+        for redactor, kinds, suffix in redactors for row in leaktest(redactor, shown, kinds, suffix, clip)}
 
 
 def main() -> None:
