@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 from threading import Condition, Thread, current_thread
 import numpy as np
 from ..core.categories import CODES, InputError, check_names, choose, error_line
@@ -46,7 +47,7 @@ def _is_name(
     return isinstance(x, str) and 0 < len(x) <= longest
 
 def _is_jpeg(
-    buffers: object,  # as they came
+    buffers: Any,  # as they came
 ) -> bool:
     "Whether there is one buffer of bytes; what they hold is seen when they are decoded."
     one = isinstance(buffers, (list, tuple)) and len(buffers) == 1
@@ -54,15 +55,16 @@ def _is_jpeg(
 
 # %% ../../nbs/live/session.ipynb #65e874c9
 def check_message(
-    message: dict,             # as it came
-    buffers: list,             # as they came: one JPEG
+    message: dict[str, Any],             # as it came
+    buffers: list[Any],             # as they came: one JPEG
     models: Collection[str],   # the names that may be asked for
-) -> dict:                     # as it is understood: each name once, in alphabetical order
+) -> dict[str, Any]:                     # as it is understood: each name once, in alphabetical order
     "Raises `InputError` unless this is a frame with a page, an id, a choice that makes sense, and a picture."
     def must(ok: object, what: str) -> None:
         if not ok: raise InputError(what)
     must(isinstance(message, dict), "a message is a dictionary")
-    page, n, hidden, bar, dial, model = (message.get(k) for k in ECHO)
+    values: list[Any] = [message.get(k) for k in ECHO]
+    page, n, hidden, bar, dial, model = values
     more = message.keys() - {*ANSWER, *ECHO}
     must(message.get("kind") == "frame", f"unknown kind of message: {str(message.get('kind'))[:40]!r}")
     must(message.get("protocol") == PROTOCOL, "this page is of another version of camredact: reload the page")
@@ -83,19 +85,19 @@ def check_message(
 
 # %% ../../nbs/live/session.ipynb #df7e7019
 log = logging.getLogger(__name__)
-Reply = Callable[[dict, list[bytes]], None]
+Reply = Callable[[dict[str, Any], list[bytes]], None]
 
 @dataclass(eq=False)
 class Frame:
     "A message on its way through the session."
-    message: dict                                             # as it came, and once it is checked as it is understood
+    message: dict[str, Any]                                             # as it came, and once it is checked as it is understood
     data: bytes                                               # the JPEG
     reply: Reply                                              # takes an answer and its buffers
     context: Context = field(default_factory=copy_context)    # of whoever submitted it
 
     def answer(
         self,
-        result: dict,                    # what to add to the echo
+        result: dict[str, Any],                    # what to add to the echo
         buffers: Iterable[bytes] = (),   # the PNG, if any
     ) -> None:
         "Send the one answer; a reply that fails is logged, since nobody is left to tell."
@@ -110,7 +112,7 @@ MAX_PAGES = 16     # pages that may wait, or hold, at once
 
 class Hold:
     "The last mattes of each page."
-    def __init__(self) -> None: self.kept: dict[str, tuple[tuple, float, deque]] = {}  # page: (key, when, mattes)
+    def __init__(self) -> None: self.kept: dict[str, tuple[tuple[Any, ...], float, deque[np.ndarray]]] = {}  # page: (key, when, mattes)
 
     def forget(
         self,
@@ -122,7 +124,7 @@ class Hold:
     def add(
         self,
         page: str,           # whose
-        choice: tuple,       # and all else that must stay the same
+        choice: tuple[Any, ...],  # and all else that must stay the same
         newest: np.ndarray,  # uint8[H,W]
         k: int,              # how many earlier mattes are united with it
         now: float,          # in seconds
@@ -201,9 +203,9 @@ class Pipeline:
 
     def run(
         self,
-        message: dict,                # checked
+        message: dict[str, Any],                # checked
         data: bytes,                  # the JPEG
-    ) -> tuple[dict, list[bytes]]:    # width, height and ms of each step; the PNG of what is visible
+    ) -> tuple[dict[str, Any], list[bytes]]:    # width, height and ms of each step; the PNG of what is visible
         "One frame; raises whatever goes wrong."
         segmenter = self.segmenter(message["model"])
         dial = DIALS[message["dial"]]
@@ -241,8 +243,8 @@ class Session:
 
     def submit(
         self,
-        message: dict,   # see `check_message`
-        buffers: list,   # one JPEG
+        message: dict[str, Any],   # see `check_message`
+        buffers: list[Any],   # one JPEG
         reply: Reply,    # called once with the answer and its buffers, in the context of this call
     ) -> None:
         "Take a frame and return at once. Raises nothing: what is wrong is said in the answer."
@@ -279,7 +281,7 @@ class Session:
         frame.answer(result, buffers)
         return True
 
-    def _fail(self, frame: Frame, e: BaseException) -> dict:  # the answer
+    def _fail(self, frame: Frame, e: BaseException) -> dict[str, Any]:  # the answer
         "Forget what was held for the page, and say what happened."
         self._pipeline.hold.forget(frame.message["page"])
         if not (self._failing or isinstance(e, InputError)): log.warning("a frame failed", exc_info=e)
