@@ -42,7 +42,7 @@ class HideSet(List):
     _cast_types = (tuple, set, frozenset)
 
     def validate(self, obj: Any, value: Any) -> tuple[str, ...]:
-        hidden = check_names(super().validate(obj, value))
+        hidden = check_names(super().validate(obj, value) or ())
         return tuple(code for code in CODES if code in hidden)  # a list could be changed without anybody being told
 
 # %% ../../nbs/live/widget.ipynb #048e8e10
@@ -59,7 +59,7 @@ class OneOf(Unicode):
         self.more = more
 
     def validate(self, obj: Any, value: Any) -> str:
-        return choose(self.name, super().validate(obj, value), [*getattr(obj, self.among), *self.more])
+        return choose(self.name, super().validate(obj, value) or "", [*getattr(obj, self.among), *self.more])
 
 # %% ../../nbs/live/widget.ipynb #ac2cd92f
 class Fraction(Float):
@@ -216,19 +216,19 @@ class Camera(AnyWidget):
         return {name: budget_of(path, self._load) for name, path in self.session.models.items()}
 
     @observe("hidden", "bar")
-    def _name_it(self, _: dict) -> None: self.preset = preset_of(self.hidden, self.bar)
+    def _name_it(self, _: Any) -> None: self.preset = preset_of(self.hidden, self.bar)
 
     @observe("preset")
-    def _use_preset(self, change: dict) -> None:
+    def _use_preset(self, change: Any) -> None:
         if change.new == CUSTOM: return
         with self.hold_sync(), self.hold_trait_notifications():
             for name, value in PRESET_TABLE[change.new].items(): setattr(self, name, value)
 
     @observe("running")
-    def _ask_pages(self, change: dict) -> None:
+    def _ask_pages(self, change: Any) -> None:
         if change.new and "running" not in self._property_lock: self.send({"kind": "start"})  # not a page's own Start
 
-    def _repr_mimebundle_(self, **kw: Any) -> dict:
+    def _repr_mimebundle_(self, **kw: Any) -> Any:
         if self.running: self.start()
         return super()._repr_mimebundle_(**kw)
 
