@@ -16,7 +16,7 @@ import numpy as np
 from .categories import PRESETS, InputError, choose
 from .models import load
 from .picture import read_file, read_still
-from .redact import DEFAULT_DIAL, DIALS, fit_matte, hide_weights, matte, redact
+from .redact import DEFAULT_DIAL, DIALS, resize_matte, hide_weights, decide, redact
 from .segment import DEFAULT_BUDGET, Segmenter, score_picture
 
 # %% ../../nbs/core/still.ipynb #c147e75a
@@ -49,7 +49,7 @@ class Detector:
 
     def decide(self, score: np.ndarray, confidence: np.ndarray) -> np.ndarray:
         "The matte of scores, both float32[h,w]."
-        return matte(score, confidence, self.margin, self.bar)
+        return decide(score, confidence, self.margin, self.bar)
 
     def _scores(self, rgb: np.ndarray, budget: int | None) -> tuple[np.ndarray, np.ndarray]:
         return score_picture(self.segmenter, rgb, self.weights, budget)
@@ -107,10 +107,10 @@ def still_matte(
     detail: float = DETAIL,  # how fine the finest look is: see `tiles`
 ) -> np.ndarray:             # uint8[H,W]: hidden where any of them hides
     "The union of the mattes of all tiles; raises what `Detector.matte` raises."
-    whole = fit_matte(detector.matte(rgb, COARSE), *rgb.shape[:2])
+    whole = resize_matte(detector.matte(rgb, COARSE), *rgb.shape[:2])
     budget = max(detector.segmenter.budget, STILL_BUDGET)
     for at in tiles(rgb.shape[0], rgb.shape[1], budget, detail):
-        np.maximum(whole[at], fit_matte(detector.matte(rgb[at], budget), *whole[at].shape), out=whole[at])
+        np.maximum(whole[at], resize_matte(detector.matte(rgb[at], budget), *whole[at].shape), out=whole[at])
     return whole
 
 # %% ../../nbs/core/still.ipynb #750b3965

@@ -21,7 +21,7 @@ from ..core.categories import CODES, InputError, check_names, choose, error_line
 from ..core.models import load, offers
 from ..core.models import models as bundled_models
 from ..core.picture import FRAME_PIXELS, decode
-from ..core.redact import DIALS, hide_weights, matte, unite, visible_png
+from ..core.redact import DIALS, hide_weights, decide, union, visible_png
 from ..core.segment import Segmenter, checked_score
 
 # %% ../../nbs/live/session.ipynb #d24c7141
@@ -136,7 +136,7 @@ class Hold:
         mattes = deque([*(mattes if before == key else ()), newest], maxlen=k + 1)
         while len(self.kept) >= MAX_PAGES: self.kept.pop(next(iter(self.kept)))
         self.kept[page] = (key, now, mattes)
-        return unite(mattes)
+        return union(mattes)
 
 # %% ../../nbs/live/session.ipynb #cd1c2fad
 STOPPED = "the session is stopped: start the camera again"
@@ -215,7 +215,7 @@ class Pipeline:
         times.append(self.clock())
         score, confidence = checked_score(segmenter, rgb, hide_weights(message["hidden"], message["dial"]))
         times.append(self.clock())
-        fresh = matte(score, confidence, dial.margin, message["bar"])
+        fresh = decide(score, confidence, dial.margin, message["bar"])
         held = self.hold.add(message["page"], choice, fresh, dial.hold, self.clock())
         times.append(self.clock())
         png = visible_png(held)

@@ -59,7 +59,7 @@ class OneOf(Unicode):
         self.more = more
 
     def validate(self, obj: Any, value: Any) -> str:
-        return choose(self.name, super().validate(obj, value) or "", [*getattr(obj, self.among), *self.more])
+        return choose(self.name or "", super().validate(obj, value) or "", [*getattr(obj, self.among), *self.more])
 
 # %% ../../nbs/live/widget.ipynb #ac2cd92f
 class Fraction(Float):

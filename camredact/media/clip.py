@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from ..core.categories import PRESETS, choose, error_line
 from ..core.files import BadOutput, atomic_write, check_output, progress_bar
-from ..core.redact import DEFAULT_DIAL, fit_matte
+from ..core.redact import DEFAULT_DIAL, resize_matte
 from ..core.segment import Segmenter
 from ..core.still import STYLES, Detector, cover, make_detector
 from .hysteresis import Hysteresis
@@ -68,7 +68,7 @@ def covered_frame(
 ) -> tuple[np.ndarray, bool]:  # uint8[H,W,3], and whether it is more than a cover
     "What may be seen of a frame: nothing, where picture or matte are missing or do not fit."
     if rgb is not None and matte is not None:
-        with suppress(Exception): return cover(rgb, fit_matte(matte, *size), style), True
+        with suppress(Exception): return cover(rgb, resize_matte(matte, *size), style), True
     return cover(np.zeros((*size, 3), np.uint8), np.full(size, 255, np.uint8), style), False
 
 # %% ../../nbs/media/clip.ipynb #15515bd2

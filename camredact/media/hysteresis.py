@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 from ..core.categories import InputError, choose
-from ..core.redact import unite
+from ..core.redact import union
 
 # %% ../../nbs/media/hysteresis.ipynb #3b0a7095
 FLOW_SIZE = (160, 128)  # width and height at which optical_flow is measured
@@ -57,7 +57,7 @@ def confirmed(
 ) -> list[np.ndarray]:            # uint8[H,W] each
     "What all neighbours hide, and what any of them hides and the low threshold confirms."
     if not sides or hint is None: return list(sides)
-    return [np.minimum.reduce(sides), np.minimum(unite(sides), hint)]
+    return [np.minimum.reduce(sides), np.minimum(union(sides), hint)]
 
 # %% ../../nbs/media/hysteresis.ipynb #14412351
 MODES = ("none", "union", "flow", "agree")  # no neighbours; their mattes as they are; warped; warped, where confirmed
@@ -120,7 +120,7 @@ class Hysteresis:
         if here is None or not self.reach: return here
         past = [(s.matte, t.back) for s, t in zip(steps[:at], steps[1:])]
         future = [(t.matte, t.forth) for t in steps[at + 1:]][::-1]
-        return unite([here, *self._bring(past), *self._bring(future)])
+        return union([here, *self._bring(past), *self._bring(future)])
 
     def _bring(self, steps: list[tuple[np.ndarray | None, np.ndarray | None]]) -> list[np.ndarray]:
         "What the frames on one side add, the farthest first."
@@ -129,7 +129,7 @@ class Hysteresis:
         warped: list[np.ndarray] = []
         for m, flow in steps:
             warped = [*warped, m] if m is not None else warped
-            warped = [warp(unite(warped), flow)] if warped else []
+            warped = [warp(union(warped), flow)] if warped else []
         return warped
 
     def _agree(self, steps: list[Step], at: int) -> np.ndarray | None:
@@ -140,9 +140,9 @@ class Hysteresis:
         if here.matte is None:
             self.trace = past
             return None
-        self.trace = trace = unite([here.matte, *where_suspected(past, here.hint)])
+        self.trace = trace = union([here.matte, *where_suspected(past, here.hint)])
         sides = [side for side in (past, warp_back(steps[at + 1:])) if side is not None]
-        return unite([trace, *confirmed(sides, here.hint)])
+        return union([trace, *confirmed(sides, here.hint)])
 
 def warp_back(
     steps: Sequence[Step],  # the frames after one, the nearest first
@@ -150,6 +150,6 @@ def warp_back(
     "What later frames hide, warped step by step to the frame before them."
     warped = None
     for s in reversed(steps):
-        if s.matte is not None: warped = unite([s.matte, *where_suspected(warped, s.hint)])
+        if s.matte is not None: warped = union([s.matte, *where_suspected(warped, s.hint)])
         if warped is not None: warped = warp(warped, s.forth)
     return warped

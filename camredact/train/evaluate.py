@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image
 from ..core.categories import CODES, COLOURS, PEOPLE, PRESETS, VOID, InputError
 from ..core.files import progress_bar
-from ..core.redact import DEFAULT_DIAL, DIALS, Dial, fit_matte, matte
-from ..core.segment import Segmenter, look_size
+from ..core.redact import DEFAULT_DIAL, DIALS, Dial, resize_matte, decide
+from ..core.segment import Segmenter, input_size
 from .data import LabelledFrame, find_frames, read_labels, read_numbers, read_rgb, read_truth
 from .labels import CODES11, MAP11, VOID11, read_classes
 from .metrics import MatteScores, accuracy, confusion, iou_from, label_map, mean_iou
@@ -35,7 +35,7 @@ class Answer:
         segmenter: Segmenter,  # asked once
         rgb: np.ndarray,       # uint8[H,W,3], any size
     ):
-        self.size = look_size(*rgb.shape[:2], segmenter.budget)
+        self.size = input_size(*rgb.shape[:2], segmenter.budget)
         how = cv2.INTER_AREA if self.size[0]*self.size[1] < rgb.shape[0]*rgb.shape[1] else cv2.INTER_LINEAR
         small = cv2.resize(rgb, self.size[::-1], interpolation=how)
         start = time.perf_counter()
@@ -56,7 +56,7 @@ class Answer:
     ) -> np.ndarray:             # uint8[*size]: 255 hidden
         "The matte as the camera would make it of this frame alone."
         weights = np.isin(CODES, sorted(hidden))/np.array(dial.tau)
-        return fit_matte(matte(self.score(weights), margin=dial.margin), *size)
+        return resize_matte(decide(self.score(weights), margin=dial.margin), *size)
 
     def labels(self,
         size: tuple[int, int],  # height and width wanted

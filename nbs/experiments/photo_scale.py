@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from record import record
 
-from camredact.core.redact import fit_matte
+from camredact.core.redact import resize_matte
 from camredact.core.segment import OnnxSegmenter
 from camredact.core.still import STILL_BUDGET, Detector, make_detector, still_matte
 from camredact.train.data import camvid_frames, find_shared, read_rgb, read_truth, split_names
@@ -29,7 +29,7 @@ def as_a_whole(
     detector: Detector,
 ) -> np.ndarray:         # uint8[H,W]
     "The matte of one look."
-    return fit_matte(detector.matte(rgb, STILL_BUDGET), *rgb.shape[:2])
+    return resize_matte(detector.matte(rgb, STILL_BUDGET), *rgb.shape[:2])
 
 
 WAYS = {"as a whole": as_a_whole, "in tiles": still_matte}

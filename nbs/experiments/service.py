@@ -36,7 +36,7 @@ from record import record
 
 from camredact.core.models import card, load, weights_folder
 from camredact.core.redact import hide_weights
-from camredact.core.segment import cores, look_size, model_size
+from camredact.core.segment import cores, input_size, model_size
 from camredact.core.still import STILL_BUDGET
 from camredact.live.session import PROTOCOL
 from camredact.serve.service import OneAtATime
@@ -137,7 +137,7 @@ async def pound(port: int, clients: int, seconds: float, data: bytes) -> dict:
 def bare(load: Callable[[], Any], h: int, w: int, clients: int, seconds: float) -> dict:
     "The model alone, called by as many threads in turn."
     model, weights, took = OneAtATime(load()), hide_weights(["Car"]), []
-    rgb = np.random.default_rng(0).integers(0, 256, (*look_size(h, w, max(model.budget, STILL_BUDGET)), 3),
+    rgb = np.random.default_rng(0).integers(0, 256, (*input_size(h, w, max(model.budget, STILL_BUDGET)), 3),
         dtype=np.uint8)
     model.score(rgb, weights)
     until = time.perf_counter() + seconds
@@ -169,7 +169,7 @@ def old_code(
     path: str,  # the .pth
 ) -> str:
     "The program of the camera of 2020, for pictures of that size; it looks at as many pixels as ours."
-    size = tuple(map(int, look_size(h, w, max(card("fast")["budget"], STILL_BUDGET))))
+    size = tuple(map(int, input_size(h, w, max(card("fast")["budget"], STILL_BUDGET))))
     known = {"size": size, "path": path, "threads": cores()}
     return OLD.format(network=FASTAI.format(**known), **known)
 

@@ -16,7 +16,7 @@ from common import drive_and_file
 from record import record
 
 from camredact.core.categories import PRESETS
-from camredact.core.redact import DIALS, fit_matte, unite
+from camredact.core.redact import DIALS, resize_matte, union
 from camredact.core.segment import OnnxSegmenter
 from camredact.core.still import make_detector
 from camredact.media.hysteresis import MODES, Hysteresis
@@ -62,8 +62,8 @@ def live(
     hold: int,    # how many mattes the dial holds
 ) -> Iterator[np.ndarray]:
     "The mattes of a camera that sees every frame."
-    held = [unite([matte for matte, _ in looks[max(0, n - hold):n + 1]]) for n in range(len(looks))]
-    return (unite(held[n:n + 1 + ahead]) for n in range(len(pairs)))
+    held = [union([matte for matte, _ in looks[max(0, n - hold):n + 1]]) for n in range(len(looks))]
+    return (union(held[n:n + 1 + ahead]) for n in range(len(pairs)))
 
 
 def judge(
@@ -79,7 +79,7 @@ def judge(
         if quick: ways |= {f"live{', looking ahead'*on}": partial(live, ahead=on, hold=dial.hold) for on in (False,
             True)}
         for way, mattes in ways.items():
-            cover, scores = [fit_matte(m, *t.shape) for m, (_, t) in zip(mattes(pairs, looks), pairs)], MatteScores()
+            cover, scores = [resize_matte(m, *t.shape) for m, (_, t) in zip(mattes(pairs, looks), pairs)], MatteScores()
             for matte, (_, truth) in zip(cover, pairs): scores.update(matte, truth)
             lost, of = slips([t for _, t in pairs], cover)
             yield {"dial": name, "way": way, "slips": lost, "of": of, **{k: scores.compute()[k] for k in ("recall",

@@ -22,7 +22,7 @@ from record import commit, record, replaced
 from camredact.core.files import progress_bar
 from camredact.core.models import weights_folder
 from camredact.core.redact import DEFAULT_DIAL, DIALS
-from camredact.core.segment import OnnxSegmenter, look_size
+from camredact.core.segment import OnnxSegmenter, input_size
 from camredact.train.data import LabelledFrame, read_numbers, read_rgb, read_truth, split_frames
 from camredact.train.evaluate import TASKS, Answer, judge, sweep
 from camredact.train.export import bundle, export_onnx, predict_ms, quantise
@@ -61,7 +61,7 @@ def model_sized(
 ) -> Iterator[np.ndarray]:
     "Pictures at the size at which a model sees them."
     for rgb in map(read_rgb, frames):
-        h, w = look_size(*rgb.shape[:2], budget)
+        h, w = input_size(*rgb.shape[:2], budget)
         yield cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA)
 
 

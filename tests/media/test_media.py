@@ -637,8 +637,8 @@ def test_a_frame_whose_matte_cannot_be_laid_on_it_is_covered(tmp_path: Path, mon
         calls.append(args)
         if len(calls) == 4: raise MemoryError
         return real(*args)
-    real = core.redact.fit_matte
-    monkeypatch.setattr(media.clip, "fit_matte", fit)
+    real = core.redact.resize_matte
+    monkeypatch.setattr(media.clip, "resize_matte", fit)
     done = clip(write(tmp_path/"in.mkv", moving()), tmp_path/"out.mp4", segmenter=Even(), mode="none")
     assert [i for i, s in enumerate(read(done.path)) if is_covered(s.rgb)] == [3] and done.failed == 1
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from camredact.core.categories import CODES
-from camredact.core.redact import DIALS, checkerboard, fit_matte, hide_weights, matte, redact, redacted_png, unite, visible_png
+from camredact.core.redact import DIALS, checkerboard, resize_matte, hide_weights, decide, redact, redacted_png, union, visible_png
 from camredact.core.picture import BadPicture, FRAME_PIXELS, STILL_PIXELS, decode, read_still
 from camredact.core.segment import model_size
 from camredact.live.session import HOLD_GAP, MAX_PAGES, PROTOCOL, Hold, Session
@@ -68,7 +68,7 @@ def random_picture(seed, h, w): return np.random.default_rng(seed).integers(0, 2
 def test_adding_categories_never_reveals(seed, shape, some, more, dial, margin, bar):
     p = random_probs(seed, *shape)
     confidence = p.max(0)
-    a, b = (matte(np.tensordot(hide_weights(names, dial), p, 1), confidence, margin, bar) for names in (some, some | more))
+    a, b = (decide(np.tensordot(hide_weights(names, dial), p, 1), confidence, margin, bar) for names in (some, some | more))
     assert (b >= a).all()
 
 
@@ -76,8 +76,8 @@ def test_adding_categories_never_reveals(seed, shape, some, more, dial, margin, 
 def test_more_margin_and_a_higher_bar_never_reveal(seed, shape, names, margin, more, bar, higher):
     p = random_probs(seed, *shape)
     score, confidence = np.tensordot(hide_weights(names), p, 1), p.max(0)
-    before = matte(score, confidence, min(margin, more), min(bar, higher))
-    assert (matte(score, confidence, max(margin, more), max(bar, higher)) >= before).all()
+    before = decide(score, confidence, min(margin, more), min(bar, higher))
+    assert (decide(score, confidence, max(margin, more), max(bar, higher)) >= before).all()
 
 
 ANYTHING = st.floats(width=32, allow_nan=True, allow_infinity=True)
@@ -86,7 +86,7 @@ ANYTHING = st.floats(width=32, allow_nan=True, allow_infinity=True)
 @given(st.data(), SHAPES, st.floats(0, .2), st.floats(0, 1))
 def test_a_matte_covers_what_is_not_a_number(data, shape, margin, bar):
     score, confidence = (data.draw(arrays(np.float32, shape, elements=ANYTHING)) for _ in range(2))
-    m = matte(score, confidence, margin, bar)
+    m = decide(score, confidence, margin, bar)
     assert m.shape == shape and m.dtype == np.uint8 and set(np.unique(m)) <= {0, 255}
     shown = m == 0
     assert np.isfinite(score[shown]).all() and np.isfinite(confidence[shown]).all()
@@ -96,11 +96,11 @@ def test_a_matte_covers_what_is_not_a_number(data, shape, margin, bar):
 @given(SEEDS, st.integers(1, 5), SHAPES)
 def test_a_union_hides_what_any_hides(seed, n, shape):
     mattes = [random_matte(seed + i, *shape) for i in range(n)]
-    assert np.array_equal(unite(mattes) == 255, np.any([m == 255 for m in mattes], axis=0))
+    assert np.array_equal(union(mattes) == 255, np.any([m == 255 for m in mattes], axis=0))
 
 
 def touched(m, h, w):
-    "`fit_matte`, spelled out pixel by pixel with areas as whole numbers."
+    "`resize_matte`, spelled out pixel by pixel with areas as whole numbers."
     rows, columns = m.shape
     out = np.zeros((h, w), np.uint8)
     for y in range(h):
@@ -115,7 +115,7 @@ def touched(m, h, w):
 @given(SEEDS, st.tuples(st.integers(1, 7), st.integers(1, 7)), st.tuples(st.integers(1, 9), st.integers(1, 9)))
 def test_fitting_hides_exactly_what_is_touched(seed, shape, wanted):
     m = random_matte(seed, *shape)
-    assert np.array_equal(fit_matte(m, *wanted), touched(m, *wanted))
+    assert np.array_equal(resize_matte(m, *wanted), touched(m, *wanted))
 
 
 # ---- the picture
