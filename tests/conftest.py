@@ -4,7 +4,8 @@ import pytest
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: needs JupyterLab and a browser")
-    config.addinivalue_line("markers", "mutants: runs the browser tests against broken builds; only on demand, by -m mutants")
+    config.addinivalue_line("markers",
+        "mutants: runs the browser tests against broken builds; only on demand, by -m mutants")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -80,7 +80,8 @@ def train(
     if args.street is not None: recipe = recipe.with_street(args.street)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
-        saved, unseen = recipes.run(recipe, args.out, args.holdout, args.data, args.people, args.start, args.resume, args.workers, args.max_batches)
+        saved, unseen = recipes.run(recipe, args.out, args.holdout, args.data, args.people, args.start, args.resume,
+            args.workers, args.max_batches)
     except (OSError, ValueError) as e: raise InputError(str(e)) from e
     scores = recipes.report(training("network").TorchSegmenter(saved), unseen)
     (args.out/"scores.json").write_text(json.dumps(scores, indent=1) + "\n", encoding="utf-8")
@@ -144,7 +145,8 @@ def check_certificate(
     for name in (cert, key):
         if not Path(name).is_file(): raise InputError(f"no such file: {name}")
     try: ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(cert, key)
-    except OSError as e: raise InputError(f"{cert} and {key} are no certificate and its key ({getattr(e, 'reason', None) or e.strerror}): give both as PEM") from e
+    except OSError as e:
+        raise InputError(f"{cert} and {key} are no certificate and its key ({getattr(e, 'reason', None) or e.strerror}): give both as PEM") from e
 
 def service(
     args: argparse.Namespace,  # host, port, model, token, insecure, cors, cert, key, proxy
@@ -154,19 +156,23 @@ def service(
         guard = import_module("camredact.serve.guard")
         http = import_module("camredact.serve.http")
         server = import_module("camredact.serve.server")
-    except ModuleNotFoundError as e: raise InputError(f"the service needs {e.name}: pip install 'camredact[service]'") from e
+    except ModuleNotFoundError as e:
+        raise InputError(f"the service needs {e.name}: pip install 'camredact[service]'") from e
     if bool(args.cert) != bool(args.key): raise InputError("--cert and --key go together: give both")
     if args.cert: check_certificate(args.cert, args.key)
     try: args.proxy and ipaddress.ip_network(args.proxy)
-    except ValueError as e: raise InputError(f"--proxy {args.proxy} is no address: name the proxy's, as 127.0.0.1") from e
+    except ValueError as e:
+        raise InputError(f"--proxy {args.proxy} is no address: name the proxy's, as 127.0.0.1") from e
     models, hosts = [check_model(name) for name in args.model], guard.LOCAL if args.host in guard.LOCAL else None
     try:
         token = guard.token_for(args.host, args.token or os.environ.get("CAMREDACT_TOKEN"), args.insecure)
         sock = server.listen(args.host, args.port)
         app = http.make_app(models=models, token=token, cors=args.cors, hosts=hosts)
     except ValueError as e: raise InputError(str(e)) from e
-    except (OSError, OverflowError) as e: raise InputError(f"cannot listen on {args.host}, port {args.port} ({e}): choose another with --host and --port") from e
-    server.serve(app, sock, server.directions(args.host, sock.getsockname()[1], token, bool(args.cert)), args.cert, args.key, args.proxy)
+    except (OSError, OverflowError) as e:
+        raise InputError(f"cannot listen on {args.host}, port {args.port} ({e}): choose another with --host and --port") from e
+    server.serve(app, sock, server.directions(args.host, sock.getsockname()[1], token, bool(args.cert)), args.cert,
+        args.key, args.proxy)
     return 0
 
 # %% ../../nbs/app/cli.ipynb #83788b39
@@ -201,7 +207,8 @@ def leaktest(
         redactor = import_module("camredact.leaktest.trial").command(args.extra)
         picture, clip = (read_picture(args.picture), None) if args.picture else drawn_pictures()
         def told(source: Path, out: Path) -> None:
-            if sys.stderr.isatty(): print(f"\rtesting with a {source.suffix} file ... ", end="", flush=True, file=sys.stderr)
+            if sys.stderr.isatty():
+                print(f"\rtesting with a {source.suffix} file ... ", end="", flush=True, file=sys.stderr)
             redactor(source, out)
         rows = test.leaktest(told, picture, args.inputs.split(","), args.to, clip)
     except ValueError as e: raise InputError(str(e)) from None
@@ -243,19 +250,25 @@ def photo(
     "Cleans photos; returns 1 where any of several failed, raises `InputError` where the only one did."
     media = import_module("camredact.media.photo")
     single = len(args.sources) == 1 and args.out is not None and args.out.suffix.lower() in media.KINDS
-    if args.out and args.out.suffix and not single and not args.out.is_dir(): raise InputError(f"{args.out}: for one photo name a .png, .jpg or .webp, for several a folder")
+    if args.out and args.out.suffix and not single and not args.out.is_dir():
+        raise InputError(f"{args.out}: for one photo name a .png, .jpg or .webp, for several a folder")
     if single and args.rename: raise InputError("--rename chooses the names itself: name a folder with -o")
-    if args.format and f".{args.format}" not in media.KINDS: raise InputError(f"--format {args.format}: choose png, jpg or webp")
+    if args.format and f".{args.format}" not in media.KINDS:
+        raise InputError(f"--format {args.format}: choose png, jpg or webp")
     end_tidily()
     try:
         more = dict(opaque=args.opaque, detail=.5 if args.careful else media.DETAIL, **chosen(args))
         if single: done = media.PhotoReport([media.redact_photo(args.sources[0], args.out, **more)])
-        else: done = media.redact_photos(args.sources, args.out, suffix=f".{args.format or 'png'}", rename=args.rename, **more)
+        else:
+            done = media.redact_photos(args.sources, args.out, suffix=f".{args.format or 'png'}", rename=args.rename,
+                **more)
     except ValueError as e: raise InputError(f"{args.sources[0]}: {e}" if single else str(e)) from e
-    except Exception as e: raise InputError(f"{args.sources[0] if single else 'the model'} failed: {error_line(e)}") from e
+    except Exception as e:
+        raise InputError(f"{args.sources[0] if single else 'the model'} failed: {error_line(e)}") from e
     for source in args.sources:
         kinds = import_module("camredact.media.sources").left_out(source, args.out)
-        if kinds: print(f"camredact: {source}: {sum(kinds.values())} files that are not photos were left out ({', '.join(f'{n} {k}' for k, n in kinds.items())})", file=sys.stderr)
+        if kinds:
+            print(f"camredact: {source}: {sum(kinds.values())} files that are not photos were left out ({', '.join(f'{n} {k}' for k, n in kinds.items())})", file=sys.stderr)
     for path, text in done.failed.items(): print(f"camredact: {path}: {text}", file=sys.stderr)
     print(f"{len(done.written)} of {len(done.written) + len(done.failed)} photos written; hidden: {hidden_words(args.hide)}")
     return int(bool(done.failed))
@@ -290,7 +303,8 @@ def _one_clip(
     "Cleans a clip and says what became of it; returns 1 where it is not whole."
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        done = media.redact_clip(source, out, keep_audio=args.keep_audio, preview=args.preview, mode=args.neighbours, **more)
+        done = media.redact_clip(source, out, keep_audio=args.keep_audio, preview=args.preview, mode=args.neighbours,
+            **more)
     print(f"{done}; hidden: {hidden_words(args.hide)}")
     return int(bool(done.failed or done.unread or done.cut))
 
@@ -302,10 +316,13 @@ def add_live(
     commands,  # what `add_subparsers` returned
 ) -> None:
     "Adds `camredact live`."
-    p = commands.add_parser("live", help="the redacting camera in JupyterLab", description="Opens a private copy of the live notebook in JupyterLab.",
+    p = commands.add_parser("live", help="the redacting camera in JupyterLab",
+        description="Opens a private copy of the live notebook in JupyterLab.",
         epilog="example: camredact live --source street.webm --port 8899 --no-browser\n\nWhat follows a bare -- goes to JupyterLab, which has its address, port, token and folder from here.")
-    p.add_argument("--source", default="camera", metavar="camera|demo|FILE", help="the browser's camera, a street drawn on the spot, or a .webm or .mp4 in place of a camera")
-    p.add_argument("--model", default="fast", metavar="NAME|PATH", help="a bundled model, or a .onnx or .pth file (default: fast)")
+    p.add_argument("--source", default="camera", metavar="camera|demo|FILE",
+        help="the browser's camera, a street drawn on the spot, or a .webm or .mp4 in place of a camera")
+    p.add_argument("--model", default="fast", metavar="NAME|PATH",
+        help="a bundled model, or a .onnx or .pth file (default: fast)")
     p.add_argument("--port", type=int, help="on 127.0.0.1 (default: the first free one from 8888 on)")
     p.add_argument("--no-browser", action="store_true", help="open no browser, only print the address")
     p.set_defaults(run=live)
@@ -315,7 +332,8 @@ def add_doctor(
     commands,  # what `add_subparsers` returned
 ) -> None:
     "Adds `camredact doctor`."
-    p = commands.add_parser("doctor", help="says what is installed and what is missing", description="Says what is installed, what is missing, and what is broken.",
+    p = commands.add_parser("doctor", help="says what is installed and what is missing",
+        description="Says what is installed, what is missing, and what is broken.",
         epilog="example: camredact doctor\n\nExit status 1 if something is broken that live redaction needs.")
     p.set_defaults(run=doctor)
 
@@ -324,7 +342,8 @@ def add_scan(
     commands,  # what `add_subparsers` returned
 ) -> None:
     "Adds `camredact scan`."
-    p = commands.add_parser("scan", help="finds photographs saved in notebooks", description="Finds photographs that were saved in notebooks: outputs, attachments, widget state, printed bytes.",
+    p = commands.add_parser("scan", help="finds photographs saved in notebooks",
+        description="Finds photographs that were saved in notebooks: outputs, attachments, widget state, printed bytes.",
         epilog="example: camredact scan .\n\nExit status 1 if there is any. Charts and drawings are left out, unless --every asks for them.")
     p.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="a notebook, or a folder of them")
     p.add_argument("--every", action="store_true", help="report charts and drawings as well")
@@ -335,17 +354,23 @@ def add_serve(
     commands,  # what `add_subparsers` returned
 ) -> None:
     "Adds `camredact serve`."
-    p = commands.add_parser("serve", help="the same camera over HTTP, with a page for telephones", description="Serves the camera to programs and browsers.",
+    p = commands.add_parser("serve", help="the same camera over HTTP, with a page for telephones",
+        description="Serves the camera to programs and browsers.",
         epilog="example: camredact serve --port 8000\n\nBeyond this machine a token is asked for, and browsers give a camera only to pages on https: --cert and --key, or a proxy that speaks it.")
-    p.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="where to listen; 0.0.0.0 is everywhere (default: 127.0.0.1)")
+    p.add_argument("--host", default="127.0.0.1", metavar="ADDRESS",
+        help="where to listen; 0.0.0.0 is everywhere (default: 127.0.0.1)")
     p.add_argument("--port", type=int, default=8000, help="0 is any free one (default: 8000)")
-    p.add_argument("--model", action="append", default=[], metavar="NAME|PATH", help="the model to begin with, or one more to offer; may be repeated")
-    p.add_argument("--token", help="what clients must know, 16 characters or more; CAMREDACT_TOKEN says it without showing it (default: one is made, beyond 127.0.0.1)")
+    p.add_argument("--model", action="append", default=[], metavar="NAME|PATH",
+        help="the model to begin with, or one more to offer; may be repeated")
+    p.add_argument("--token",
+        help="what clients must know, 16 characters or more; CAMREDACT_TOKEN says it without showing it (default: one is made, beyond 127.0.0.1)")
     p.add_argument("--insecure", action="store_true", help="ask for no token, whoever comes")
-    p.add_argument("--cors", action="append", default=[], metavar="ORIGIN", help="a foreign page that may use the service, as https://example.org; may be repeated")
+    p.add_argument("--cors", action="append", default=[], metavar="ORIGIN",
+        help="a foreign page that may use the service, as https://example.org; may be repeated")
     p.add_argument("--cert", metavar="FILE", help="a certificate, for https")
     p.add_argument("--key", metavar="FILE", help="its key")
-    p.add_argument("--proxy", metavar="ADDRESS", help="a proxy in front whose word is taken for where clients come from (X-Forwarded-For), as 127.0.0.1; nobody's by default")
+    p.add_argument("--proxy", metavar="ADDRESS",
+        help="a proxy in front whose word is taken for where clients come from (X-Forwarded-For), as 127.0.0.1; nobody's by default")
     p.set_defaults(run=service)
 
 # %% ../../nbs/app/cli.ipynb #60f641d2
@@ -355,9 +380,11 @@ def add_leaktest(commands,  # what `add_subparsers` returned
     p = commands.add_parser("leaktest", help="finds what any redactor's output leaks",
         description="Hands files with secrets in every place to a redactor, and searches its output for them. The command gets the paths in place of {in} and {out}.",
         epilog="example: camredact leaktest --inputs jpg,png -- camredact photo {in} -o {out}\n\nExit status 0 if all is clean, 1 if something leaks, 3 if nothing does but something could not be told.")
-    p.add_argument("--inputs", default="jpg,png,webp", metavar="KINDS", help="what to hand to it, of jpg, png, webp, mp4, mkv (default: jpg,png,webp)")
+    p.add_argument("--inputs", default="jpg,png,webp", metavar="KINDS",
+        help="what to hand to it, of jpg, png, webp, mp4, mkv (default: jpg,png,webp)")
     p.add_argument("--to", metavar="SUFFIX", help="what it is to write, as .png (default: the same as it reads)")
-    p.add_argument("--picture", metavar="FILE", help="a picture of something that it covers (default: a drawn street with people)")
+    p.add_argument("--picture", metavar="FILE",
+        help="a picture of something that it covers (default: a drawn street with people)")
     p.add_argument("--json", action="store_true", help="print JSON")
     p.set_defaults(run=leaktest)
 
@@ -366,10 +393,14 @@ def add_choice(
     p: Parser,  # of photo or clip
 ) -> None:
     "Adds the options that photos and clips have in common."
-    p.add_argument("--hide", default="no people", metavar="PRESET|NAMES", help="a preset, or categories with commas between them (default: no people)")
-    p.add_argument("--dial", default="cautious", choices=["precise", "balanced", "cautious"], help="how far to lean towards covering (default: cautious)")
-    p.add_argument("--model", default="fast", metavar="NAME|PATH", help="a bundled model, or a .onnx or .pth file (default: fast)")
-    p.add_argument("--style", default="checkerboard", choices=["checkerboard", "solid", "box"], help="what stands in the hidden place; a box hides the outline too")
+    p.add_argument("--hide", default="no people", metavar="PRESET|NAMES",
+        help="a preset, or categories with commas between them (default: no people)")
+    p.add_argument("--dial", default="cautious", choices=["precise", "balanced", "cautious"],
+        help="how far to lean towards covering (default: cautious)")
+    p.add_argument("--model", default="fast", metavar="NAME|PATH",
+        help="a bundled model, or a .onnx or .pth file (default: fast)")
+    p.add_argument("--style", default="checkerboard", choices=["checkerboard", "solid", "box"],
+        help="what stands in the hidden place; a box hides the outline too")
     p.add_argument("--overwrite", action="store_true", help="replace earlier results; a source is never replaced")
 
 # %% ../../nbs/app/cli.ipynb #e97dd00f
@@ -377,13 +408,16 @@ def add_photo(
     commands,  # what `add_subparsers` returned
 ) -> None:
     "Adds `camredact photo`."
-    p = commands.add_parser("photo", help="cleans photos before they are published", description="Writes redacted copies of photos, with holes (PNG) or the checkerboard, upright, in sRGB, and without any metadata.",
+    p = commands.add_parser("photo", help="cleans photos before they are published",
+        description="Writes redacted copies of photos, with holes (PNG) or the checkerboard, upright, in sRGB, and without any metadata.",
         epilog="example: camredact photo holiday/ more/*.jpg -o clean --rename\n         camredact photo street.jpg -o street.webp --hide 'no cars' --style box\n\n"
         "Without -o, NAME.redacted.png is written beside each. Exit status 1 if some photos failed; the others are written.\nThe model can miss somebody: look at the results before you publish them.")
-    p.add_argument("sources", nargs="+", type=Path, metavar="IN", help="JPEG, PNG, WebP (HEIC with pillow-heif), folders of them, or patterns")
+    p.add_argument("sources", nargs="+", type=Path, metavar="IN",
+        help="JPEG, PNG, WebP (HEIC with pillow-heif), folders of them, or patterns")
     p.add_argument("-o", "--out", type=Path, metavar="OUT", help="a folder; or, for one photo, a .png, .jpg or .webp")
     p.add_argument("--format", metavar="png|jpg|webp", help="of the results (default: png)")
-    p.add_argument("--opaque", action="store_true", help="PNGs with the checkerboard in place of holes; the styles solid and box are opaque anyway")
+    p.add_argument("--opaque", action="store_true",
+        help="PNGs with the checkerboard in place of holes; the styles solid and box are opaque anyway")
     p.add_argument("--careful", action="store_true", help="look twice as closely; takes four times as long")
     p.add_argument("--rename", action="store_true", help="names and file times that say nothing: photo-0001.png, 1980")
     add_choice(p)
@@ -394,11 +428,14 @@ def add_clip(
     commands,  # what `add_subparsers` returned
 ) -> None:
     "Adds `camredact clip`."
-    p = commands.add_parser("clip", help="cleans a clip before it is published", description="Writes a redacted copy of a clip, frame by frame, without sound or metadata.",
+    p = commands.add_parser("clip", help="cleans a clip before it is published",
+        description="Writes a redacted copy of a clip, frame by frame, without sound or metadata.",
         epilog="example: camredact clip street.mov -o street.mp4 --preview sheet.png\n\n"
         "A frame that cannot be read or judged is covered, and counted; exit status 1 then.\nThe model can miss somebody: look at the result before you publish it.")
-    p.add_argument("sources", nargs="+", type=Path, metavar="IN", help="clips of any kind that FFmpeg reads, or folders of them")
-    p.add_argument("-o", "--out", type=Path, required=True, metavar="OUT", help="a .mp4 or .webm; or, for several clips, a folder")
+    p.add_argument("sources", nargs="+", type=Path, metavar="IN",
+        help="clips of any kind that FFmpeg reads, or folders of them")
+    p.add_argument("-o", "--out", type=Path, required=True, metavar="OUT",
+        help="a .mp4 or .webm; or, for several clips, a folder")
     p.add_argument("--preview", type=Path, metavar="PNG", help="a sheet of redacted frames, to look at first")
     p.add_argument("--neighbours", default="agree", choices=["none", "agree", "flow"],
         help="what frames before and after add: what both hide, or one and it is suspected (agree, default); all that they hide, along the motion, which covers far more (flow)")
@@ -415,26 +452,34 @@ def add_train(
         description="Trains a model on CamVid and, where they are, the extra data sets; needs pip install 'camredact[train]'.",
         epilog="example: camredact train --holdout 0006R0 --out runs/loo\n         camredact live --model runs/loo/fast.pth\n\n"
             "Without options it is the recipe whose figures are published for a drive that it never saw.")
-    p.add_argument("--arch", default="fast", metavar="NAME", help="fast; accurate, the same network at more pixels and scales; or one of 2020: resnet18, 34, 50, 101, 152, mobilenet_v2 (default: fast)")
-    p.add_argument("--data", type=Path, help="CamVid's folder (default: found beside the project, else fastai's copy if it was fetched)")
-    p.add_argument("--people", type=Path, help="the folder of the extra data sets (default: found beside the project; none if absent)")
+    p.add_argument("--arch", default="fast", metavar="NAME",
+        help="fast; accurate, the same network at more pixels and scales; or one of 2020: resnet18, 34, 50, 101, 152, mobilenet_v2 (default: fast)")
+    p.add_argument("--data", type=Path,
+        help="CamVid's folder (default: found beside the project, else fastai's copy if it was fetched)")
+    p.add_argument("--people", type=Path,
+        help="the folder of the extra data sets (default: found beside the project; none if absent)")
     p.add_argument("--holdout", metavar="DRIVE", help="a drive to leave out, as 0006R0")
     p.add_argument("--epochs", type=int)
     p.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="of the crops, multiples of 32")
     p.add_argument("--side", type=int, help="the longer side of the copies that crops are cut from")
-    p.add_argument("--zoom", type=float, nargs=2, metavar=("LOW", "HIGH"), help="how large a picture may be, where 1 just fills a crop")
-    p.add_argument("--widths", type=int, nargs=3, metavar="N", help="channels of the decoder of fast and accurate, at strides 16, 8 and 4 (with --start those of its file)")
+    p.add_argument("--zoom", type=float, nargs=2, metavar=("LOW", "HIGH"),
+        help="how large a picture may be, where 1 just fills a crop")
+    p.add_argument("--widths", type=int, nargs=3, metavar="N",
+        help="channels of the decoder of fast and accurate, at strides 16, 8 and 4 (with --start those of its file)")
     p.add_argument("--batch", type=int, help="pictures in a batch")
     p.add_argument("--lr", type=float, help="highest learning rate of the decoder")
     p.add_argument("--seed", type=int)
     p.add_argument("--street", type=float, metavar="SHARE", help="CamVid's share of a batch")
-    p.add_argument("--weight", type=float, dest="people_weight", help="what a pixel of CamVid's people weighs in the loss")
+    p.add_argument("--weight", type=float, dest="people_weight",
+        help="what a pixel of CamVid's people weighs in the loss")
     p.add_argument("--light", type=float, dest="jitter", help="how far brightness, contrast and colour are changed")
     p.add_argument("--workers", type=int, default=0, help="loading processes")
     p.add_argument("--max-batches", type=int, help="stop early, for a trial")
     begin = p.add_mutually_exclusive_group()
-    begin.add_argument("--pretrained", action="store_const", const=True, help="with ImageNet's weights (default): those of fast are a package, those of the others torchvision downloads")
-    begin.add_argument("--from-scratch", action="store_const", const=False, dest="pretrained", help="without ImageNet's weights")
+    begin.add_argument("--pretrained", action="store_const", const=True,
+        help="with ImageNet's weights (default): those of fast are a package, those of the others torchvision downloads")
+    begin.add_argument("--from-scratch", action="store_const", const=False, dest="pretrained",
+        help="without ImageNet's weights")
     p.add_argument("--start", type=Path, metavar="FILE", help="begin with the weights of another training's .pth")
     p.add_argument("--resume", action="store_true", help="go on from the last finished epoch in --out")
     p.add_argument("--out", type=Path, default=Path("runs/fast"), metavar="DIR")
@@ -445,7 +490,8 @@ def add_eval(
     commands,  # what `add_subparsers` returned
 ) -> None:
     "Adds `camredact eval`."
-    p = commands.add_parser("eval", help="judges a model on labelled frames", description="Judges a model on a folder of labelled frames.",
+    p = commands.add_parser("eval", help="judges a model on labelled frames",
+        description="Judges a model on a folder of labelled frames.",
         epilog="example: camredact eval --data camvid --split camvid/splits/val.txt --json\n         camredact eval --data people/voc --model runs/loo/fast.pth --out answers\n\n"
             "A folder has images/ and either labels/ID_P.png and labels11/ID.png, as CamVid, or labels/ID.png and classes.txt\n"
             "with lines as '15 person' or '7 cyclist = Bicyclist'.\n\n"
@@ -454,8 +500,10 @@ def add_eval(
             "pixel is covered if anything that it overlaps is. Plain labels are of their picture's size.")
     p.add_argument("--data", type=Path, required=True, help="the folder")
     p.add_argument("--split", type=Path, help="a file that names the frames, one a line (default: all)")
-    p.add_argument("--model", default="fast", metavar="NAME|PATH", help="a bundled model, or a .onnx or .pth file (default: fast)")
-    p.add_argument("--dial", default="cautious", choices=["precise", "balanced", "cautious"], help="whose mattes --out writes (default: cautious); figures are given for each")
+    p.add_argument("--model", default="fast", metavar="NAME|PATH",
+        help="a bundled model, or a .onnx or .pth file (default: fast)")
+    p.add_argument("--dial", default="cautious", choices=["precise", "balanced", "cautious"],
+        help="whose mattes --out writes (default: cautious); figures are given for each")
     p.add_argument("--json", action="store_true", help="print JSON in place of a table")
     p.add_argument("--out", type=Path, metavar="DIR", help="a new folder for label maps, mattes and scores.json")
     p.set_defaults(run=evaluate)
@@ -465,16 +513,20 @@ def add_elsewhere(
     commands,  # what `add_subparsers` returned
 ) -> None:
     "Adds the names of the commands that parse their own options, for the list in --help."
-    commands.add_parser("bench", help="measures the live camera (in a checkout)", description="Measures the live camera, and records it in nbs/experiments.",
+    commands.add_parser("bench", help="measures the live camera (in a checkout)",
+        description="Measures the live camera, and records it in nbs/experiments.",
         epilog="example: camredact bench")
 
 # %% ../../nbs/app/cli.ipynb #75bf4a34
 def parser() -> Parser:
     "The whole command line."
-    p = Parser(prog="camredact", description="A camera that redacts.", epilog="example: camredact live --source demo\n\nEach command has its own --help.")
+    p = Parser(prog="camredact", description="A camera that redacts.",
+        epilog="example: camredact live --source demo\n\nEach command has its own --help.")
     p.add_argument("--version", action="version", version=f"camredact {version('camredact')}")
     commands = p.add_subparsers(dest="command", required=True, metavar="command")
-    for add in (add_live, add_serve, add_photo, add_clip, add_doctor, add_scan, add_leaktest, add_train, add_eval, add_elsewhere): add(commands)
+    for add in (add_live, add_serve, add_photo, add_clip, add_doctor, add_scan, add_leaktest, add_train, add_eval,
+        add_elsewhere):
+        add(commands)
     return p
 
 # %% ../../nbs/app/cli.ipynb #5b1c7aa3

@@ -90,7 +90,8 @@ Reply = Callable[[dict[str, Any], list[bytes]], None]
 @dataclass(eq=False)
 class Frame:
     "A message on its way through the session."
-    message: dict[str, Any]                                             # as it came, and once it is checked as it is understood
+    message: dict[str,
+        Any]                                             # as it came, and once it is checked as it is understood
     data: bytes                                               # the JPEG
     reply: Reply                                              # takes an answer and its buffers
     context: Context = field(default_factory=copy_context)    # of whoever submitted it
@@ -112,7 +113,8 @@ MAX_PAGES = 16     # pages that may wait, or hold, at once
 
 class Hold:
     "The last mattes of each page."
-    def __init__(self) -> None: self.kept: dict[str, tuple[tuple[Any, ...], float, deque[np.ndarray]]] = {}  # page: (key, when, mattes)
+    def __init__(self) -> None:
+        self.kept: dict[str, tuple[tuple[Any, ...], float, deque[np.ndarray]]] = {}  # page: (key, when, mattes)
 
     def forget(
         self,

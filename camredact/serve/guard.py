@@ -33,7 +33,8 @@ def wordless(
     record: logging.LogRecord,  # of a server's log, perhaps with a traceback
 ) -> bool:                      # True: it is logged
     "Take the traceback off and leave the kind of error: its words may quote what was sent."
-    if record.exc_info and record.exc_info[0]: record.msg, record.args = f"{record.getMessage().strip()} ({record.exc_info[0].__name__})", ()
+    if record.exc_info and record.exc_info[0]:
+        record.msg, record.args = f"{record.getMessage().strip()} ({record.exc_info[0].__name__})", ()
     record.exc_info = record.exc_text = None
     return True
 
@@ -138,13 +139,16 @@ class Meter:
         if self.done: return await self.receive()
         try:
             async with asyncio.timeout(self.until - time.monotonic()): message = await self.receive()
-        except TimeoutError: raise Refused(408, f"the request took longer than {self.limits.upload_s:g} s to arrive: send less") from None
+        except TimeoutError:
+            raise Refused(408,
+                f"the request took longer than {self.limits.upload_s:g} s to arrive: send less") from None
         self.came += len(message.get("body", b""))
         self.done = not message.get("more_body", False)
         if self.came > self.limits.upload: raise self.too_large()
         return message
 
-    def too_large(self) -> Refused: return Refused(413, f"the request has more than {self.limits.upload >> 20} MiB: make the picture smaller")
+    def too_large(self) -> Refused:
+        return Refused(413, f"the request has more than {self.limits.upload >> 20} MiB: make the picture smaller")
 
     def announced(
         self,
@@ -174,8 +178,11 @@ async def upload(
     request: Request,  # with a body that is not read yet
 ) -> bytes:            # the file in its field `image`
     "The picture that was sent; raises `Refused`."
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"): raise Refused(415, "send the picture as multipart/form-data, in a field named image")
-    try: form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=8, max_part_size=1 << 12).parse()
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        raise Refused(415, "send the picture as multipart/form-data, in a field named image")
+    try:
+        form = await InMemory(request.headers, request.stream(), max_files=1, max_fields=8,
+            max_part_size=1 << 12).parse()
     except MultiPartException as e: raise Refused(400, f"the form is damaged: {e}") from None
     image = form.get("image")
     if not isinstance(image, UploadFile): raise Refused(422, "send the picture as a file, in a field named image")
@@ -201,9 +208,11 @@ class Outgoing:
         message: Message,  # of ASGI
     ) -> None:
         "Send a message."
-        if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"): self.started = True
+        if message["type"] in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
+            self.started = True
         if message["type"].endswith("http.response.start"):
-            message = {**message, "headers": [*message.get("headers", []), *((k.encode(), v.encode()) for k, v in HEADERS.items())]}
+            message = {**message, "headers": [*message.get("headers", []), *((k.encode(), v.encode()) for k,
+                v in HEADERS.items())]}
         await self.send(message)
 
 # %% ../../nbs/serve/guard.ipynb #ba6b253c
@@ -222,7 +231,8 @@ def origin_of(
 ) -> str:       # as browsers send it
     "An origin; raises `ValueError` for what is none."
     origin = said.lower().removesuffix("/")
-    if not ORIGIN.fullmatch(origin): raise ValueError(f"{said!r} is no origin: give https://NAME or https://NAME:PORT, without a path")
+    if not ORIGIN.fullmatch(origin):
+        raise ValueError(f"{said!r} is no origin: give https://NAME or https://NAME:PORT, without a path")
     return origin
 
 # %% ../../nbs/serve/guard.ipynb #8001345e
@@ -271,7 +281,8 @@ class Guard:
         try: return await self.run(scope, meter, outgoing)
         except Refused as e: refused = e
         except TimeoutError: refused = unavailable("the request took too long: try again")
-        except asyncio.CancelledError: meter.done, refused = True, unavailable("the service is stopping: try again in a moment", 5)
+        except asyncio.CancelledError:
+            meter.done, refused = True, unavailable("the service is stopping: try again in a moment", 5)
         except Exception as e: refused = unavailable(f"something failed ({log_kind(e)}): nothing is shown")
         if outgoing.started: return
         if scope["type"] == "http": await meter.drain()
@@ -297,20 +308,26 @@ class Guard:
     ) -> float:            # seconds that it is to wait
         "Raises `Refused` for a wrong host, origin or token, or too many requests."
         if self.inside > self.limits.requests: raise unavailable("too many requests at once: try again in a moment")
-        if self.hosts is not None and name_of(headers.get("host", "")) not in self.hosts: raise Refused(403, "the service does not go by that name: use 127.0.0.1, or start it with --cors https://NAME")
+        if self.hosts is not None and name_of(headers.get("host", "")) not in self.hosts:
+            raise Refused(403,
+                "the service does not go by that name: use 127.0.0.1, or start it with --cors https://NAME")
         origin = headers.get("origin")
-        if origin is not None and not self.welcome(origin.lower(), headers): raise Refused(403, "pages of other sites may not use this service: start it with --cors ORIGIN")
+        if origin is not None and not self.welcome(origin.lower(), headers):
+            raise Refused(403, "pages of other sites may not use this service: start it with --cors ORIGIN")
         wait = self.rates.take(address_of(scope), self.limits.patience)
-        if wait > self.limits.patience: raise Refused(429, "too many requests: slow down", {"retry-after": str(max(1, round(wait)))})
+        if wait > self.limits.patience:
+            raise Refused(429, "too many requests: slow down", {"retry-after": str(max(1, round(wait)))})
         if self.token and scope["path"] not in self.public and not self.knows(scope, headers):
-            raise Refused(401, "this service asks for a token: use the address that it printed when it started, or send Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"})
+            raise Refused(401,
+                "this service asks for a token: use the address that it printed when it started, or send Authorization: Bearer TOKEN", {"www-authenticate": "Bearer"})
         return wait
 
     def welcome(self, origin: str, headers: Headers) -> bool:
         return origin in self.cors or "://" in origin and origin.partition("://")[2] == headers.get("host", "").lower()
 
     def knows(self, scope: Scope, headers: Headers) -> bool:
-        said = [headers.get("authorization", "").removeprefix("Bearer "), *(p.removeprefix("token.") for p in scope.get("subprotocols", []))]
+        said = [headers.get("authorization", "").removeprefix("Bearer "),
+            *(p.removeprefix("token.") for p in scope.get("subprotocols", []))]
         token = (self.token or "").encode()
         return bool(token) and any(compare_digest(s.encode(), token) for s in said)
 
@@ -323,5 +340,6 @@ def token_for(
     insecure: bool = False,     # whether to do without one
 ) -> str | None:                # None: nobody is parse_query for one
     "The token to ask for; raises `ValueError` for one that can be guessed, or not be sent."
-    if token and not TOKEN.fullmatch(token): raise ValueError("a token has 16 or more letters, digits, - and _: give a longer one, or none and one is made")
+    if token and not TOKEN.fullmatch(token):
+        raise ValueError("a token has 16 or more letters, digits, - and _: give a longer one, or none and one is made")
     return token or (None if insecure or host in LOCAL else token_urlsafe(24))

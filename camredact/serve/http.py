@@ -39,12 +39,16 @@ class Problem(BaseModel):
     "What every refusal says."
     error: str
 
-PROBLEMS = {400: "nothing was said about what to hide, or the form is damaged", 401: "the token is missing", 403: "another site's page, or a wrong host", 408: "the request came too slowly",
+PROBLEMS = {400: "nothing was said about what to hide, or the form is damaged", 401: "the token is missing",
+    403: "another site's page, or a wrong host", 408: "the request came too slowly",
     413: "too many bytes", 415: "no multipart/form-data", 422: "a parameter or the picture cannot be used", 429: "too many requests", 503: "busy, or not ready: see Retry-After"}
-DESCRIBED: dict[int | str, dict[str, Any]] = {status: {"model": Problem, "description": why} for status, why in PROBLEMS.items()}
-PICTURE: dict[int | str, dict[str, Any]] = {200: {"description": "the PNG", "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
+DESCRIBED: dict[int | str, dict[str, Any]] = {status: {"model": Problem, "description": why} for status,
+    why in PROBLEMS.items()}
+PICTURE: dict[int | str, dict[str, Any]] = {200: {"description": "the PNG",
+    "content": {"image/png": {"schema": {"type": "string", "format": "binary"}}},
     "headers": {"Camredact-Hidden": {"description": "what was hidden, `unsure<BAR` where a bar was set, or `nothing`", "schema": {"type": "string"}}, "Server-Timing": {"description": "ms of each step", "schema": {"type": "string"}}}}}
-FORM: dict[str, Any] = {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": {"type": "object", "required": ["image"], "properties": {
+FORM: dict[str, Any] = {"requestBody": {"required": True,
+    "content": {"multipart/form-data": {"schema": {"type": "object", "required": ["image"], "properties": {
     "image": {"type": "string", "format": "binary", "description": "a JPEG, PNG or WebP"}}}, "encoding": {"image": {"contentType": "image/jpeg, image/png, image/webp"}}}}}}
 router = APIRouter(responses={k: DESCRIBED[k] for k in (403, 429, 503)})
 
@@ -72,7 +76,8 @@ class InPieces(Response):
         with self.place:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             for at in range(0, len(self.body), PIECE):
-                await send({"type": "http.response.body", "body": self.body[at:at + PIECE], "more_body": at + PIECE < len(self.body)})
+                await send({"type": "http.response.body", "body": self.body[at:at + PIECE],
+                    "more_body": at + PIECE < len(self.body)})
 
 def hidden_words(
     ask: RedactQuery,  # what was done
@@ -91,7 +96,9 @@ async def answer(
     with ExitStack() as place:
         place.enter_context(service.place(address_of(request.scope)))
         png, ms = await service.work(await upload(request), ask, write)
-        return InPieces(png, place.pop_all(), {"camredact-hidden": hidden_words(ask), "camredact-detail": ask.detail, "server-timing": ", ".join(f"{step};dur={t:.2f}" for step, t in ms.items())})
+        return InPieces(png, place.pop_all(),
+            {"camredact-hidden": hidden_words(ask), "camredact-detail": ask.detail,
+            "server-timing": ", ".join(f"{step};dur={t:.2f}" for step, t in ms.items())})
 
 @router.post("/redact", response_class=Response, responses={**PICTURE, **DESCRIBED}, openapi_extra=FORM)
 async def redact_picture(
@@ -131,7 +138,8 @@ def tables(
     service: Service,  # for its models
 ) -> dict[str, Any]:
     "Names, colours, groups, presets, dials and models, for a page's boxes and menus."
-    return {"codes": list(CODES), "colours": {c: list(rgb) for c, rgb in COLOURS.items()}, "groups": [[title, list(codes)] for title, codes in GROUPS.items()],
+    return {"codes": list(CODES), "colours": {c: list(rgb) for c, rgb in COLOURS.items()},
+        "groups": [[title, list(codes)] for title, codes in GROUPS.items()],
         "presets": {name: {"hidden": [c for c in CODES if c in hidden], "bar": BARS[name]} for name, hidden in PRESETS.items()},
         "dials": list(DIALS), "dial": DEFAULT_DIAL,
         "models": list(service.paths), "model": service.default, "budgets": {name: budget_of(service, name) for name in service.paths}}
@@ -141,7 +149,9 @@ def budget_of(
     name: str,         # one on offer
 ) -> int:              # pixels that it should be sent
     "What the card of a bundled model says, or another one's file; the usual number where it cannot be read."
-    try: return bundled_models.card(name).get("budget", DEFAULT_BUDGET) if service.paths[name] in bundled_models.models() else service.segmenter(name).budget
+    try:
+        return bundled_models.card(name).get("budget",
+            DEFAULT_BUDGET) if service.paths[name] in bundled_models.models() else service.segmenter(name).budget
     except NoWeights: return DEFAULT_BUDGET
 
 @router.get("/categories", response_description="the tables", responses={401: DESCRIBED[401]})
@@ -196,7 +206,8 @@ def operation_html(
 ) -> str:
     "One operation as HTML."
     rows = [f"<tr><th><code>{escape(p['name'])}</code></th><td>{escape(p.get('description', ''))}</td><td>{escape(', '.join(p['schema'].get('enum', [])))}</td></tr>" for p in operation.get("parameters", [])]
-    answers = [f"<li><b>{status}</b> {escape(r.get('description', ''))}</li>" for status, r in sorted(operation["responses"].items())]
+    answers = [f"<li><b>{status}</b> {escape(r.get('description', ''))}</li>" for status,
+        r in sorted(operation["responses"].items())]
     example = f"<pre>curl -F image=@street.jpg '…{path}?categories=Car,Sky' -o out.png</pre>" if "requestBody" in operation else ""
     return f"<section><h2>{method.upper()} {escape(path)}</h2><p>{escape(operation.get('description', ''))}</p>{example}<table>{''.join(rows)}</table><ul>{''.join(answers)}</ul></section>"
 
@@ -204,7 +215,8 @@ def docs_html(
     document: dict[str, Any],  # OpenAPI
 ) -> str:
     "The whole document as a page without scripts."
-    parts = [operation_html(path, method, op) for path, methods in document["paths"].items() for method, op in methods.items()]
+    parts = [operation_html(path, method, op) for path, methods in document["paths"].items() for method,
+        op in methods.items()]
     return ("<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>camredact: the service</title>"
         f"<link rel='icon' href='icon.svg'><link rel='stylesheet' href='host.css'><main class='papers'><h1>camredact {escape(document['info']['version'])}</h1>"
         "<p>Pictures are worked on in memory and not kept. <a href='openapi.json'>openapi.json</a> says the same for programs; "
@@ -247,10 +259,15 @@ def make_app(
 ) -> FastAPI:
     "The service, ready for a server; raises `NoWeights` where there is no model, `ValueError` where an origin is none."
     cors, service = [origin_of(o) for o in cors], Service(load, models, limits, wrap)
-    app = FastAPI(title="camredact", description="A camera that redacts.", version=version("camredact"), docs_url=None, redoc_url=None, lifespan=lifespan)
-    app.state.service, app.state.asks, app.state.open_to = service, bool(token), [o for o in cors if not token and name_of(o) not in LOCAL]
+    app = FastAPI(title="camredact", description="A camera that redacts.", version=version("camredact"), docs_url=None,
+        redoc_url=None, lifespan=lifespan)
+    app.state.service, app.state.asks, app.state.open_to = service, bool(token), [o for o in cors if not token
+        and name_of(o) not in LOCAL]
     app.include_router(router)
     for kind in (HTTPException, RequestValidationError): app.add_exception_handler(kind, refuse)
     app.add_middleware(Guard, limits=limits, token=token, cors=cors, hosts=hosts, public=PUBLIC)
-    if cors: app.add_middleware(CORSMiddleware, allow_origins=cors, allow_methods=["GET", "POST"], allow_headers=["Authorization"], expose_headers=["Camredact-Hidden", "Camredact-Detail", "Server-Timing", "Retry-After"])
+    if cors:
+        app.add_middleware(CORSMiddleware, allow_origins=cors, allow_methods=["GET", "POST"],
+            allow_headers=["Authorization"], expose_headers=["Camredact-Hidden", "Camredact-Detail", "Server-Timing",
+            "Retry-After"])
     return app

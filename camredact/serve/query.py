@@ -39,7 +39,8 @@ def hidden_of(
     return frozenset(code_of(w) for w in words if w != NOTHING) | PRESETS.get(preset or "", frozenset())
 
 # %% ../../nbs/serve/query.ipynb #15de6c6e
-DETAILS = {"tiles": DETAIL, "whole": float("inf")}  # how closely a still is looked at: as `camredact photo` does, or once
+DETAILS = {"tiles": DETAIL,
+    "whole": float("inf")}  # how closely a still is looked at: as `camredact photo` does, or once
 
 @dataclass(frozen=True)
 class RedactQuery:
@@ -60,26 +61,35 @@ def check_query(
     "Raises `Refused` for a parameter that is unknown or said twice: a misspelt one would change what is hidden."
     for name in request.query_params:
         if name not in QUERY: raise Refused(422, f"unknown parameter {name[:40]!r}: there are {', '.join(QUERY)}")
-        if name != "categories" and len(request.query_params.getlist(name)) > 1: raise Refused(422, f"{name} is said twice: say it once")
+        if name != "categories" and len(request.query_params.getlist(name)) > 1:
+            raise Refused(422, f"{name} is said twice: say it once")
 
 # %% ../../nbs/serve/query.ipynb #e1cae05c
 def parse_query(
     request: Request,
-    categories: Annotated[list[str] | None, Query(description="numbers or names, with commas between; none hides nothing, on purpose",
+    categories: Annotated[list[str] | None,
+        Query(description="numbers or names, with commas between; none hides nothing, on purpose",
         examples=["2,7,13,16", "Car,Sky"], json_schema_extra={"items": {"type": "string", "pattern": WORDS}})] = None,
-    preset: Annotated[str | None, Query(description="a set of categories by its name", json_schema_extra={"enum": list(PRESETS)})] = None,
-    dial: Annotated[str, Query(description="how far to lean towards covering", json_schema_extra={"enum": list(DIALS)})] = DEFAULT_DIAL,
-    bar: Annotated[float | None, Query(description="cover what the model is less sure of than this", ge=0, le=1)] = None,
+    preset: Annotated[str | None, Query(description="a set of categories by its name",
+        json_schema_extra={"enum": list(PRESETS)})] = None,
+    dial: Annotated[str, Query(description="how far to lean towards covering",
+        json_schema_extra={"enum": list(DIALS)})] = DEFAULT_DIAL,
+    bar: Annotated[float | None, Query(description="cover what the model is less sure of than this", ge=0,
+        le=1)] = None,
     model: Annotated[str | None, Query(description="one of the models in /categories")] = None,
-    detail: Annotated[str, Query(description="tiles: as `camredact photo`; whole: the picture as a whole, quicker, and people far away are missed", json_schema_extra={"enum": list(DETAILS)})] = "tiles",
+    detail: Annotated[str,
+        Query(description="tiles: as `camredact photo`; whole: the picture as a whole, quicker, and people far away are missed", json_schema_extra={"enum": list(DETAILS)})] = "tiles",
 ) -> RedactQuery:
     "The checked parameters of a request; raises `Refused`."
     check_query(request)
-    if preset is not None and preset not in PRESETS: raise Refused(422, f"unknown preset {preset[:40]!r}: choose {', '.join(PRESETS)}")
+    if preset is not None and preset not in PRESETS:
+        raise Refused(422, f"unknown preset {preset[:40]!r}: choose {', '.join(PRESETS)}")
     if dial not in DIALS: raise Refused(422, f"unknown dial {dial[:40]!r}: choose {', '.join(DIALS)}")
     if detail not in DETAILS: raise Refused(422, f"unknown detail {detail[:40]!r}: choose {', '.join(DETAILS)}")
     try: hidden = hidden_of(categories or [], preset)
     except InputError as e: raise Refused(422, str(e)) from None
-    if hidden is None: raise Refused(400, f"say what to hide: categories=2,7 or categories=Car,Sky or preset={next(iter(PRESETS))}; categories={NOTHING} hides nothing")
+    if hidden is None:
+        raise Refused(400,
+            f"say what to hide: categories=2,7 or categories=Car,Sky or preset={next(iter(PRESETS))}; categories={NOTHING} hides nothing")
     unsure = BARS.get(preset or "", 0.)
     return RedactQuery(hidden, dial, max(bar or 0., unsure), request.app.state.service.offered(model), detail)

@@ -24,10 +24,12 @@ def directions(
 ) -> str:
     "What to do next, in words; and what is dangerous about it."
     name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
-    lines = [f"http{'s'*tls}://{name}:{port}/{f'#token={token}' if token else ''}", "Open it. Ctrl-C here ends it. Programs: see /docs there."]
+    lines = [f"http{'s'*tls}://{name}:{port}/{f'#token={token}' if token else ''}",
+        "Open it. Ctrl-C here ends it. Programs: see /docs there."]
     if host in LOCAL: return "\n".join(lines)
     if not token: lines += ["INSECURE: whoever reaches this port may use the service."]
-    if not tls: lines += ["Without TLS pictures and token travel in the clear, and browsers give no camera to the page: use --cert and --key, or a proxy that speaks https."]
+    if not tls:
+        lines += ["Without TLS pictures and token travel in the clear, and browsers give no camera to the page: use --cert and --key, or a proxy that speaks https."]
     return "\n".join(lines)
 
 def exposed(

@@ -114,7 +114,8 @@ def frame_pixels(
     models: Iterable[str],  # names or paths
 ) -> int:
     "The largest live frame that is worth the time: pages send as many pixels as the model wants, give or take an eighth."
-    if not set(models) <= set(bundled_models.models()): return FRAME_PIXELS  # what a model of one's own wants is known when it is loaded
+    if not set(models) <= set(bundled_models.models()):
+        return FRAME_PIXELS  # what a model of one's own wants is known when it is loaded
     return min(FRAME_PIXELS, round(1.25*max(bundled_models.card(m).get("budget", DEFAULT_BUDGET) for m in models)))
 
 class Service:
@@ -127,13 +128,16 @@ class Service:
         wrap: Callable[[Segmenter], Segmenter] = OneAtATime,  # how a model's callers come in; or `AtOnce`
     ):
         self.paths = bundled_models.offers([*bundled_models.models(), *models])
-        if not self.paths: raise NoWeights("there are no weights to run: reinstall camredact, or pass the path of an .onnx file")
-        self.default = next(name for name, model in self.paths.items() if model == str([*models, *self.paths.values()][0]))
+        if not self.paths:
+            raise NoWeights("there are no weights to run: reinstall camredact, or pass the path of an .onnx file")
+        self.default = next(name for name,
+            model in self.paths.items() if model == str([*models, *self.paths.values()][0]))
         self.limits, self._load = limits, load
         self._wrap = wrap
         self._segmenters: dict[str, Segmenter] = {}
         self._loading, self._names = Lock(), count(1)
-        self.session = Session(load=self.segmenter, models=list(self.paths), max_pixels=frame_pixels(self.paths.values()))
+        self.session = Session(load=self.segmenter, models=list(self.paths),
+            max_pixels=frame_pixels(self.paths.values()))
         self.pool = ThreadPoolExecutor(limits.workers, "camredact-still")
         self.inside: Counter[str] = Counter()  # stills in progress, by address
         self.seated: Counter[str] = Counter()  # live cameras, by address
@@ -169,7 +173,8 @@ class Service:
     def _warm(self) -> None:
         try:
             segmenter = self.segmenter(self.default)
-            segmenter.score(np.zeros((*model_size(480, 640, segmenter.budget), 3), np.uint8), np.zeros(len(CODES), np.float32))
+            segmenter.score(np.zeros((*model_size(480, 640, segmenter.budget), 3), np.uint8),
+                np.zeros(len(CODES), np.float32))
             self.state = "ready"
         except BaseException as e: self.state = f"failed: {log_kind(e)}"
 
@@ -182,7 +187,9 @@ class Service:
     ) -> Iterator[None]:
         "A place for one still; raises `Refused` where there is none."
         if self.inside.total() >= self.limits.places: raise unavailable("all places are taken: try again in a moment")
-        if self.inside[address] >= self.limits.each: raise Refused(429, f"{self.limits.each} pictures of yours are on their way: wait for one", {"retry-after": "1"})
+        if self.inside[address] >= self.limits.each:
+            raise Refused(429, f"{self.limits.each} pictures of yours are on their way: wait for one",
+                {"retry-after": "1"})
         with one_more(self.inside, address): yield
 
     @contextmanager
@@ -191,8 +198,11 @@ class Service:
         address: str,     # whose camera
     ) -> Iterator[None]:
         "A seat for one live camera; raises `Refused` where there is none."
-        if self.seated.total() >= self.limits.seats: raise unavailable(f"{self.limits.seats} live cameras are connected: try again later", 5)
-        if self.seated[address] >= self.limits.seats_each: raise Refused(429, f"{self.limits.seats_each} live cameras of yours are connected: close one", {"retry-after": "5"})
+        if self.seated.total() >= self.limits.seats:
+            raise unavailable(f"{self.limits.seats} live cameras are connected: try again later", 5)
+        if self.seated[address] >= self.limits.seats_each:
+            raise Refused(429, f"{self.limits.seats_each} live cameras of yours are connected: close one",
+                {"retry-after": "5"})
         with one_more(self.seated, address): yield
 
     async def work(
@@ -207,7 +217,8 @@ class Service:
     def _still(self, data: bytes, ask: RedactQuery, write: Write) -> tuple[bytes, dict[str, Any]]:
         try: done = still(data, ask, self.segmenter(ask.model), self.limits.pixels, write)
         except BadPicture as e: raise Refused(422, str(e)) from None
-        except BaseException as e: raise unavailable(f"the picture could not be redacted ({log_kind(e)}): nothing is shown") from None
+        except BaseException as e:
+            raise unavailable(f"the picture could not be redacted ({log_kind(e)}): nothing is shown") from None
         self.worked(ask.model)
         return done
 

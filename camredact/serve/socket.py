@@ -34,7 +34,8 @@ def unpack(
     "Raises `ValueError` for what is no message."
     if data is None or len(data) < 4: raise ValueError("a message is bytes: a length, JSON, a picture")
     n = struct.unpack(">I", data[:4])[0]
-    if n > min(HEAD, len(data) - 4): raise ValueError(f"the dictionary of a message has {HEAD} bytes at most, and not more than there are")
+    if n > min(HEAD, len(data) - 4):
+        raise ValueError(f"the dictionary of a message has {HEAD} bytes at most, and not more than there are")
     try: message = json.loads(data[4:4 + n])
     except (ValueError, RecursionError): raise ValueError("the dictionary of a message is JSON") from None
     return message, [data[4 + n:]] if len(data) > 4 + n else []
@@ -52,7 +53,8 @@ class Client:
         self.service, self.socket, self.name = service, socket, service.next_name()
         self.loop = asyncio.get_running_loop()
         self.outbox: asyncio.Queue[bytes] = asyncio.Queue()
-        self.hands, self.pace = asyncio.Semaphore(MAX_UNANSWERED), RateLimiter(service.limits.frames, service.limits.frames)
+        self.hands, self.pace = asyncio.Semaphore(MAX_UNANSWERED), RateLimiter(service.limits.frames,
+            service.limits.frames)
 
     async def run(self) -> None:
         "Read and write until one of the two ends."
@@ -81,7 +83,8 @@ class Client:
         try: message, buffers = unpack(data)
         except ValueError as e: return self.reply({**ANSWER, "error": str(e)}, [])
         page = message.get("page") if isinstance(message, dict) else None
-        if not (isinstance(page, str) and 0 < len(page) <= 64): return self.service.session.submit(message, buffers, self.reply)
+        if not (isinstance(page, str) and 0 < len(page) <= 64):
+            return self.service.session.submit(message, buffers, self.reply)
         self.service.session.submit({**message, "page": self.name}, buffers, partial(self.answered, page))
 
     def answered(
@@ -101,7 +104,8 @@ class Client:
     ) -> None:
         "Put an answer into the outbox; an echo that is no JSON is left out, for a hand waits."
         try: data = pack(answer, pngs)
-        except (ValueError, RecursionError): data = pack({**ANSWER, "error": "the dictionary of a message is nested too deeply"}, [])
+        except (ValueError, RecursionError):
+            data = pack({**ANSWER, "error": "the dictionary of a message is nested too deeply"}, [])
         self.loop.call_soon_threadsafe(self.outbox.put_nowait, data)
 
     async def write(self) -> None:

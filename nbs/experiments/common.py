@@ -15,7 +15,8 @@ def drive_and_file(
 ) -> tuple[str, Path]:
     "A drive, and weights that never saw it; raises `ArgumentTypeError`."
     drive, _, file = text.partition("=")
-    if not file or not Path(file).is_file(): raise argparse.ArgumentTypeError(f"want DRIVE=FILE with a file, not {text}")
+    if not file or not Path(file).is_file():
+        raise argparse.ArgumentTypeError(f"want DRIVE=FILE with a file, not {text}")
     return drive, Path(file)
 
 

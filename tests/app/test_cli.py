@@ -85,7 +85,8 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def package_copy(folder: Path) -> Path:
     "A copy of the package, to break."
     import camredact
-    return Path(shutil.copytree(Path(camredact.__file__).parent, folder/"camredact", ignore=shutil.ignore_patterns("__pycache__")))
+    return Path(shutil.copytree(Path(camredact.__file__).parent, folder/"camredact",
+        ignore=shutil.ignore_patterns("__pycache__")))
 
 
 @needs_weights
@@ -188,7 +189,8 @@ def test_live_serves_and_leaves_nothing_behind(tmp_path: Path, how: int) -> None
         check_clip(live, folder, clip)
         names = {item["name"] for item in json.loads(live.get("/api/contents")[1])["content"]}
         assert "live.ipynb" in names
-        kernel = json.loads(live.get("/api/kernels", data=b'{"name": "python3"}')[1])  # a kernel must not outlive the server
+        kernel = json.loads(live.get("/api/kernels",
+            data=b'{"name": "python3"}')[1])  # a kernel must not outlive the server
         assert kernel["id"] and psutil.Process(live.process.pid).children()
         time.sleep(2)  # let it start
     finally: status, seconds = live.end(how)
@@ -203,7 +205,8 @@ def test_live_serves_and_leaves_nothing_behind(tmp_path: Path, how: int) -> None
 def test_make_live_passes_its_options_on() -> None:
     root = Path(__file__).parents[2]
     if not shutil.which("make"): pytest.skip("make is not installed")
-    said = subprocess.run(["make", "-n", "live", "ARGS=--no-browser --port 8899 --source FILE"], cwd=root, capture_output=True, text=True)
+    said = subprocess.run(["make", "-n", "live", "ARGS=--no-browser --port 8899 --source FILE"], cwd=root,
+        capture_output=True, text=True)
     assert said.returncode == 0 and "camredact live --no-browser --port 8899 --source FILE" in said.stdout, said
 
 
@@ -221,7 +224,8 @@ def test_files_that_are_no_photos_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("fault", [MemoryError(), RuntimeError("a wire\ncame off")], ids=repr)
-def test_a_model_that_fails_at_the_only_photo_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, fault: Exception) -> None:
+def test_a_model_that_fails_at_the_only_photo_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture, fault: Exception) -> None:
     def fails(*_: object, **__: object) -> None: raise fault
     monkeypatch.setattr("camredact.media.photo.redact_photo", fails)
     monkeypatch.setattr(cli, "end_tidily", lambda: None)
@@ -239,7 +243,8 @@ def test_a_clip_that_is_ended_leaves_nothing(tmp_path: Path, how: str) -> None:
         stream = out.add_stream("libx264", rate=15, width=640, height=480, pix_fmt="yuv420p")
         for _ in range(600): out.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((480, 640, 3), np.uint8))))
         out.mux(stream.encode())
-    child = subprocess.Popen([*COMMAND, "clip", str(tmp_path/"in.mp4"), "-o", str(tmp_path/"out.mp4")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    child = subprocess.Popen([*COMMAND, "clip", str(tmp_path/"in.mp4"), "-o", str(tmp_path/"out.mp4")],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         preexec_fn=lambda: signal.signal(getattr(signal, how), signal.SIG_DFL))  # whoever runs the tests may ignore it
     until = time.monotonic() + 60
     while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < until and child.poll() is None: time.sleep(.05)
@@ -272,7 +277,8 @@ def test_a_clip_that_is_a_source_is_never_a_result(tmp_path: Path) -> None:
 @needs_weights
 def test_a_files_name_does_not_decide_what_is_hidden(tmp_path: Path) -> None:
     from camredact.streets.street import draw_street
-    for name in ("a.png", "b.png", "-c.png"): cv2.imwrite(str(tmp_path/name), draw_street(3, 96, 128).picture[..., ::-1])
+    for name in ("a.png", "b.png", "-c.png"):
+        cv2.imwrite(str(tmp_path/name), draw_street(3, 96, 128).picture[..., ::-1])
     done = run("photo", "-o", "plain", "a.png", "b.png", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "2 of 2 photos written; hidden: no people\n"), done
     for name in ("--hide=Sky", "--model", "-o"):  # as a shell writes `photo *`
@@ -285,9 +291,11 @@ def test_a_files_name_does_not_decide_what_is_hidden(tmp_path: Path) -> None:
 @needs_weights
 def test_what_follows_two_dashes_is_files(tmp_path: Path) -> None:
     from camredact.streets.street import draw_street
-    for name in ("a.png", "b.png", "-c.png"): cv2.imwrite(str(tmp_path/name), draw_street(3, 96, 128).picture[..., ::-1])
+    for name in ("a.png", "b.png", "-c.png"):
+        cv2.imwrite(str(tmp_path/name), draw_street(3, 96, 128).picture[..., ::-1])
     (tmp_path/"--hide=Sky").touch()
-    for args, written in ((("a.png", "--", "b.png"), 2), (("--hide", "Sky,Car", "--", "a.png", "-c.png"), 2), (("-o", "x", "a.png", "--", "b.png", "-c.png"), 3)):
+    for args, written in ((("a.png", "--", "b.png"), 2), (("--hide", "Sky,Car", "--", "a.png", "-c.png"), 2),
+        (("-o", "x", "a.png", "--", "b.png", "-c.png"), 3)):
         done = run("photo", "--overwrite", *args, cwd=tmp_path)
         assert done.returncode == 0 and done.stdout == f"{written} of {written} photos written; hidden: {'Car, Sky' if 'Sky,Car' in args else 'no people'}\n", done
     done = run("photo", "--overwrite", "--", "a.png", "--hide=Sky", cwd=tmp_path)

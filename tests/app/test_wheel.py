@@ -14,12 +14,14 @@ from PIL import Image
 from camredact.streets.street import draw_street
 
 ROOT = Path(__file__).parents[2]
-SOURCES = ["camredact", "nbs/live.ipynb", "pyproject.toml", "settings.ini", "setup.py", "README.md", "LICENSE", "NOTICE"]
+SOURCES = ["camredact", "nbs/live.ipynb", "pyproject.toml", "settings.ini", "setup.py", "README.md", "LICENSE",
+    "NOTICE"]
 
 
 def pip(*words: str | Path) -> None:
     "Runs pip; nothing is fetched."
-    done = subprocess.run([sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check", *map(str, words)], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-m", "pip", "-qq", "--disable-pip-version-check", *map(str, words)],
+        capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -38,7 +40,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"camredact"}
-    there = {"py.typed", "live/static/jupyter.js", "live/static/live.ipynb", "weights/fast.onnx", "weights/fast.json", "weights/LICENSE"}
+    there = {"py.typed", "live/static/jupyter.js", "live/static/live.ipynb", "weights/fast.onnx", "weights/fast.json",
+        "weights/LICENSE"}
     assert {f"camredact/{name}" for name in there} <= set(names)
     assert [name for name in names if name.endswith(".ipynb")] == ["camredact/live/static/live.ipynb"]
 
@@ -53,9 +56,11 @@ def test_installed_wheel_redacts_a_photo(wheel: Path, tmp_path: Path) -> None:
     (site/"others.pth").write_text("\n".join(p for p in sys.path if p.endswith("site-packages")))
     Image.fromarray(draw_street(1, 240, 320).picture).save(tmp_path/"in.png")
     env = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    where = subprocess.run([python, "-c", "import camredact; print(camredact.__file__)"], cwd=tmp_path, env=env, capture_output=True, text=True)
+    where = subprocess.run([python, "-c", "import camredact; print(camredact.__file__)"], cwd=tmp_path, env=env,
+        capture_output=True, text=True)
     assert where.stdout.startswith(str(site)), where
-    done = subprocess.run([python.with_name("camredact"), "photo", "in.png", "-o", "out.png"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([python.with_name("camredact"), "photo", "in.png", "-o", "out.png"], cwd=tmp_path, env=env,
+        capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done
     alpha = np.asarray(Image.open(tmp_path/"out.png"))[..., 3]
     assert alpha.shape == (240, 320) and 0 < (alpha == 0).mean() < 1

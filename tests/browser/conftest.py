@@ -81,6 +81,7 @@ def results() -> Iterator[dict]:
     found: dict = {}
     yield found
     if os.environ.get("CAMREDACT_METRICS") and found:
-        rows = [{"fault": name, "state": row.get("state"), "seen_ms": row.get("seen_ms"), "back": row["back"]} for name, row in found.items()]
+        rows = [{"fault": name, "state": row.get("state"), "seen_ms": row.get("seen_ms"), "back": row["back"]} for name,
+            row in found.items()]
         how = "make measure WHAT=matrix; seen_ms: how long after the fault anything was still seen"
         record("matrix", replaced("matrix", rows, "fault"), how)

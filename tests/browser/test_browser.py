@@ -79,7 +79,8 @@ def test_covered_before_the_first_matte(lab: Studio, results: dict) -> None:
     waiting = {Recording.number(s, "raw") for s in samples[:first]} - {None}
     assert len(waiting) >= 10, f"only {len(waiting)} camera frames passed before the first matte"
     assert samples[first]["state"] == "live"
-    results["before the first matte"] = {"state": samples[first - 1]["state"], "seen_ms": 0 if not any(map(is_open, samples[:first])) else None, "back": "live"}
+    results["before the first matte"] = {"state": samples[first - 1]["state"],
+        "seen_ms": 0 if not any(map(is_open, samples[:first])) else None, "back": "live"}
 
 
 def test_covered_from_a_toggle_to_the_first_matte_of_the_new_choice(lab: Studio) -> None:
@@ -117,7 +118,8 @@ def checked(tab: Tab) -> list[str]:
 def told(tab: Tab, expression: str) -> None:
     "Waits until Python knows as well: until `expression` about `cam` is true there."
     until = time.monotonic() + FAR
-    while tab.execute(f"print(bool({expression}))").strip() != "True": assert time.monotonic() < until, f"Python never heard of it: {expression}"
+    while tab.execute(f"print(bool({expression}))").strip() != "True":
+        assert time.monotonic() < until, f"Python never heard of it: {expression}"
 
 
 def test_the_panel_does_what_it_says(lab: Studio) -> None:
@@ -131,10 +133,13 @@ def test_the_panel_does_what_it_says(lab: Studio) -> None:
     tab.tick("Car", True)
     tab.wait("() => document.querySelector('.camredact select[name=preset]').value === 'custom'")
     tab.choose("dial", "balanced")
-    told(tab, "cam.dial == 'balanced' and cam.preset == 'custom' and 'Car' in cam.hidden and cam.state == 'live' and 'Hidden' in cam.words")
+    told(tab,
+        "cam.dial == 'balanced' and cam.preset == 'custom' and 'Car' in cam.hidden and cam.state == 'live' and 'Hidden' in cam.words")
     assert tab.js("() => document.querySelector('.camredact select[name=model]').value") == "double"
-    tab.wait("() => /answer \\d+ ± \\d+ ms/.test(document.querySelector('.camredact').innerText)", why="the answer time")
-    tab.wait("() => /redacted\\s+\\d+ fps\\s+raw\\s+\\d+ fps/.test(document.querySelector('.camredact').innerText)", why="both rates")
+    tab.wait("() => /answer \\d+ ± \\d+ ms/.test(document.querySelector('.camredact').innerText)",
+        why="the answer time")
+    tab.wait("() => /redacted\\s+\\d+ fps\\s+raw\\s+\\d+ fps/.test(document.querySelector('.camredact').innerText)",
+        why="both rates")
     tab.page.locator(".camredact input[name=raw]").first.set_checked(False)
     tab.wait("() => document.querySelector('.camredact-raw').closest('figure').hidden")
     told(tab, "cam.show_raw is False")
@@ -179,9 +184,11 @@ def test_stop_releases_the_camera_and_start_brings_it_back(lab: Studio) -> None:
     tab.record((WIDE, HIGH))
     tab.press("stop")
     tab.wait_state("stopped")
-    tab.wait("() => window.__streams.every(s => s.getTracks().every(t => t.readyState === 'ended'))", why="the camera released")
+    tab.wait("() => window.__streams.every(s => s.getTracks().every(t => t.readyState === 'ended'))",
+        why="the camera released")
     stopped = [s for s in tab.recording().samples if s["state"] == "stopped"]
-    assert stopped and not any(map(is_open, stopped)) and checkered(tab.picture()).all(), "the picture is seen after Stop"
+    assert stopped and not any(map(is_open,
+        stopped)) and checkered(tab.picture()).all(), "the picture is seen after Stop"
     tab.press("start")
     tab.wait_state("live")
     assert tracks(tab).count("live") == 1
@@ -254,9 +261,11 @@ def drive(folder: Path, name: str) -> tuple[Path, np.ndarray]:
     "The drive's labelled frames as a camera at 320x240, and their labels uint8[n,240,320]."
     import cv2
     from kit.numbered import stamp, write_mjpeg
-    paths = [p for p in sorted((CAMVID / "images").glob(f"{name}_*.jpg")) if (CAMVID / "labels" / f"{p.stem}_P.png").exists()]
+    paths = [p for p in sorted((CAMVID / "images").glob(f"{name}_*.jpg"))
+        if (CAMVID / "labels" / f"{p.stem}_P.png").exists()]
     pictures = [cv2.resize(cv2.imread(str(p))[..., ::-1], (320, 240), interpolation=cv2.INTER_AREA) for p in paths]
-    labels = [np.asarray(Image.open(CAMVID / "labels" / f"{p.stem}_P.png").resize((320, 240), Image.Resampling.NEAREST)) for p in paths]
+    labels = [np.asarray(Image.open(CAMVID / "labels" / f"{p.stem}_P.png").resize((320, 240), Image.Resampling.NEAREST))
+        for p in paths]
     return write_mjpeg(folder / "drive.mjpeg", [stamp(p, n) for n, p in enumerate(pictures)], 5), np.stack(labels)
 
 
@@ -269,7 +278,8 @@ def test_cars_of_a_drive_that_the_model_never_saw(server: Any, playwright: Any, 
     camera, labels = drive(tmp_path, UNSEEN)
     studio, hidden = Studio(server, launch(playwright, camera)), [CODES.index(c) for c in CARS]
     try:
-        tab = studio.open("drive.ipynb", [f"from camredact.live.widget import Camera\ncam = Camera(model={str(weights)!r}, hidden={CARS!r}, dial='precise')", "cam"])
+        tab = studio.open("drive.ipynb",
+            [f"from camredact.live.widget import Camera\ncam = Camera(model={str(weights)!r}, hidden={CARS!r}, dial='precise')", "cam"])
         tab.run_all()
         tab.wait_state("live")
         seen, until = {}, time.monotonic() + 120

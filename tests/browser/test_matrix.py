@@ -87,30 +87,40 @@ class Row:
 
 ENDED = "() => window.__streams.at(-1).getTracks().forEach(t => { t.stop(); t.dispatchEvent(new Event('ended')) })"
 INTERRUPT = "async () => await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()"
-WAITS = {"late": "take longer", "missing": "take longer", "for an unknown id": "take longer", "for an unknown page": "take longer",
+WAITS = {"late": "take longer", "missing": "take longer", "for an unknown id": "take longer",
+    "for an unknown page": "take longer",
     "of the wrong size": "wrong size", "truncated": "Covered", "not a PNG": "Covered"}
 ROWS = [
-    Row("handler raises", python("double.fault = 'raise'"), python("double.fault = None"), ("failed",), "on purpose", spoils=True),
-    Row("no memory", python("double.fault = 'memory'"), python("double.fault = None"), ("failed",), "MemoryError", spoils=True),
-    Row("scores are no numbers", python("double.fault = 'nan'"), python("double.fault = None"), ("failed",), "not numbers", spoils=True),
+    Row("handler raises", python("double.fault = 'raise'"), python("double.fault = None"), ("failed",), "on purpose",
+        spoils=True),
+    Row("no memory", python("double.fault = 'memory'"), python("double.fault = None"), ("failed",), "MemoryError",
+        spoils=True),
+    Row("scores are no numbers", python("double.fault = 'nan'"), python("double.fault = None"), ("failed",),
+        "not numbers", spoils=True),
     Row("kernel interrupted", page(INTERRUPT)),
     Row("kernel restarted", restart, run_again, ("failed",), "run the notebook again"),
     Row("kernel killed", kill, run_again, ("failed", "late"), "run the notebook again|take longer"),
-    *[Row(f"matte {how}", python(f"spoil(cam.session, {how!r})"), python("spoil(cam.session, None)"), ("late", "failed"), WAITS[how], spoils=True) for how in WAITS],
-    *[Row(f"mattes {how}", python(f"spoil(cam.session, {how!r})"), spoils=True) for how in ("out of order", "duplicated")],
-    Row("unknown category", python("cam._trait_values['hidden'] = ('Carr',); cam.send_state('hidden')"), python("cam.hidden = ['Sky']; cam.hidden = ['Car']"), ("failed",), "unknown category 'Carr'"),
+    *[Row(f"matte {how}", python(f"spoil(cam.session, {how!r})"), python("spoil(cam.session, None)"),
+        ("late", "failed"), WAITS[how], spoils=True) for how in WAITS],
+    *[Row(f"mattes {how}", python(f"spoil(cam.session, {how!r})"), spoils=True)
+        for how in ("out of order", "duplicated")],
+    Row("unknown category", python("cam._trait_values['hidden'] = ('Carr',); cam.send_state('hidden')"),
+        python("cam.hidden = ['Sky']; cam.hidden = ['Car']"), ("failed",), "unknown category 'Carr'"),
     Row("camera denied", denied("NotAllowedError"), allowed, ("failed",), "not allowed"),
     Row("camera absent", denied("NotFoundError"), allowed, ("failed",), "No camera"),
     Row("camera ended", page(ENDED), lambda tab: tab.press("start"), ("failed",), "The camera ended"),
     Row("camera switched", lambda tab: tab.choose("camera", "user")),
-    Row("connection lost", page("() => Object.defineProperty(window.jupyterapp.shell.currentWidget.sessionContext.session.kernel, 'connectionStatus', { get: () => 'connecting', configurable: true })"),
+    Row("connection lost",
+        page("() => Object.defineProperty(window.jupyterapp.shell.currentWidget.sessionContext.session.kernel, 'connectionStatus', { get: () => 'connecting', configurable: true })"),
         page("async () => { const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session; delete kernel.connectionStatus; await kernel.reconnect() }"), ("failed",), "lost its connection"),
     Row("page hidden", look_away(True), look_away(False), ("late",), "not in view"),
-    Row("no memory to paint", page("() => { document.querySelector('.camredact-redacted').getContext('2d').drawImage = () => { throw new Error('no memory') } }"),
+    Row("no memory to paint",
+        page("() => { document.querySelector('.camredact-redacted').getContext('2d').drawImage = () => { throw new Error('no memory') } }"),
         page("() => { delete document.querySelector('.camredact-redacted').getContext('2d').drawImage }"), ("failed",), "cannot be painted"),
     Row("stopped", lambda tab: tab.press("stop"), lambda tab: tab.press("start"), ("stopped",), "Stopped"),
 ]
-ENDS_FILM = {"kernel restarted", "kernel killed", "camera denied", "camera absent", "stopped"}  # Stop, and a kernel that goes, end the film
+ENDS_FILM = {"kernel restarted", "kernel killed", "camera denied", "camera absent",
+    "stopped"}  # Stop, and a kernel that goes, end the film
 assert set(SPOIL) == {r.name.split(" ", 1)[1] for r in ROWS if r.name.split()[0] in ("matte", "mattes")}
 
 
@@ -193,20 +203,23 @@ def test_matrix(lab: Studio, kept: Kept, row: Row, results: dict, tmp_path: Path
     row.breaks(tab)
     since = before if row.breaks is restart else tab.js("() => performance.now()")
     found = covered(tab, row, since) if row.mends else {}
-    if row.mends and os.environ.get("CAMREDACT_SHOTS"): tab.screenshot(Path(os.environ["CAMREDACT_SHOTS"]) / f"{row.name}.png".replace(" ", "-"), widget=True)
+    if row.mends and os.environ.get("CAMREDACT_SHOTS"):
+        tab.screenshot(Path(os.environ["CAMREDACT_SHOTS"]) / f"{row.name}.png".replace(" ", "-"), widget=True)
     if row.mends:
         row.mends(tab)
         tab.wait("() => { const r = document.querySelector('.camredact'); return r?.dataset.state === 'live' && Number(r.dataset.shown) > 0 }", why="live again")
     frames = own_frames(record_until(tab, 10) if row.mends else ended(tab))
     assert len(frames) >= 5
-    if tab.js("() => document.querySelector('.camredact button[name=record]').textContent") == "End recording": tab.press("record")
+    if tab.js("() => document.querySelector('.camredact button[name=record]').textContent") == "End recording":
+        tab.press("record")
     tab.wait("() => document.querySelector('.camredact button[name=record]').textContent === 'Record'")
     for _ in range(int(10*FAR)):
         if not films: tab.page.wait_for_timeout(100)
     films[0].save_as(tmp_path / "film.webm")
     frames, dark = check_film(tmp_path / "film.webm")
     assert frames >= 3
-    if row.mends and row.name not in ENDS_FILM | {"no memory to paint"}: assert dark, "nothing in the film is covered: it stood still"
+    if row.mends and row.name not in ENDS_FILM | {"no memory to paint"}:
+        assert dark, "nothing in the film is covered: it stood still"
     results[row.name] = {**found, "back": "live"}
     if row.spoils: kept.tab = tab
 
@@ -241,7 +254,8 @@ def test_another_model_while_it_runs(lab: Studio, results: dict) -> None:
     tab.wait_shown(10)
     recording = tab.recording()
     click = recording.clicks[0]
-    before, after = (Recording({"samples": [s for s in recording.samples if (s["t"] > click) == late], "clicks": []}) for late in (False, True))
+    before, after = (Recording({"samples": [s for s in recording.samples if (s["t"] > click) == late], "clicks": []})
+        for late in (False, True))
     assert len(own_frames(before)) >= 5 and len(own_frames(after, shift=4)) >= 5
     results["model switched"] = {"back": "live"}
 

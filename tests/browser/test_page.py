@@ -43,7 +43,8 @@ class Opened(Tab):
 
     def start(self, preset: str | None = None) -> "Opened":
         "Hides cars alone, precisely, and presses Start."
-        for code in self.js("() => [...document.querySelectorAll('input[name=hide]:checked')].map(e => e.value)"): self.page.locator(f"input[name=hide][value={code}]").set_checked(False, force=True)
+        for code in self.js("() => [...document.querySelectorAll('input[name=hide]:checked')].map(e => e.value)"):
+            self.page.locator(f"input[name=hide][value={code}]").set_checked(False, force=True)
         self.choose("dial", "precise")
         self.page.locator("input[name=hide][value=Car]").set_checked(True, force=True)
         self.press("start")
@@ -66,7 +67,8 @@ def opened(browser: Any, stripes: Running) -> Iterator[Callable[..., Opened]]:
 
 def test_every_matte_is_on_its_own_frame(opened: Callable[..., Opened]) -> None:
     tab = opened()
-    assert differs_from_checkerboard(tab.picture(), 0, 1) == 0 and not tab.js("() => window.__streams.length"), "the camera is on before anybody asked"
+    assert differs_from_checkerboard(tab.picture(), 0,
+        1) == 0 and not tab.js("() => window.__streams.length"), "the camera is on before anybody asked"
     tab.start()
     assert len(own_frames(record_until(tab, 60))) >= 20
     assert not tab.errors and not tab.js("() => window.__blocked")
@@ -96,7 +98,8 @@ def test_a_server_that_dies_covers_and_one_that_comes_back_shows_again(opened: C
         tab.wait_state("failed")
         tab.seconds(2.5)
         recording = tab.recording()
-        assert any(map(is_open, recording.samples)) and not any(map(is_open, recording.after(since + 1500))), "the picture is seen after the server died"
+        assert any(map(is_open, recording.samples)) and not any(map(is_open,
+            recording.after(since + 1500))), "the picture is seen after the server died"
         assert "connecti" in tab.text()
     with Running("lambda name: Stripes(shift=3)", "['stripes']", "", "from kit.fakes import Stripes", port=first.port):
         tab.record((WIDE, HIGH))
@@ -105,7 +108,8 @@ def test_a_server_that_dies_covers_and_one_that_comes_back_shows_again(opened: C
         assert own_frames(tab.recording(), shift=3), "the new server's mattes are not shown"
 
 
-@pytest.mark.parametrize("options", [{"viewport": {"width": 1280, "height": 900}}, PHONE, {"viewport": {"width": 320, "height": 568}}], ids=["desk", "telephone", "narrow"])
+@pytest.mark.parametrize("options", [{"viewport": {"width": 1280, "height": 900}}, PHONE, {"viewport": {"width": 320,
+    "height": 568}}], ids=["desk", "telephone", "narrow"])
 def test_the_page_fits_and_asks_nobody_else(opened: Callable[..., Opened], options: dict) -> None:
     tab = opened(**options)
     assert tab.js("() => document.querySelector('#camera details').open") == (options["viewport"]["width"] > 700)
@@ -122,7 +126,8 @@ def test_the_page_fits_and_asks_nobody_else(opened: Callable[..., Opened], optio
     assert tab.js("() => window.__constraints.every(c => c.audio === false)")
     wanted = tab.js("() => window.__constraints[0].video.facingMode")
     assert wanted == ("environment" if options is PHONE else None)
-    if options is PHONE: assert tab.js("() => [...document.querySelectorAll('button')].filter(b => b.offsetParent).every(b => b.offsetHeight >= 40)")
+    if options is PHONE:
+        assert tab.js("() => [...document.querySelectorAll('button')].filter(b => b.offsetParent).every(b => b.offsetHeight >= 40)")
 
 
 def test_a_photo_comes_back_with_holes_and_goes_at_a_click(opened: Callable[..., Opened], tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
     jpeg = film[film.index(b"\xff\xd8"):film.index(b"\xff\xd9") + 2]
     frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     rgba = cv2.cvtColor(frame, cv2.COLOR_BGR2RGBA)
-    for data in (jpeg, base64.b64encode(jpeg), repr(jpeg).encode(), frame.tobytes(), rgba.tobytes(), cv2.imencode(".png", frame)[1].tobytes()):
+    for data in (jpeg, base64.b64encode(jpeg), repr(jpeg).encode(), frame.tobytes(), rgba.tobytes(),
+        cv2.imencode(".png", frame)[1].tobytes()):
         assert pictures(b"before it" + data + b"after it")
     assert not pictures(bytes(range(256))*40)
 
@@ -38,7 +39,8 @@ def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
 def test_nothing_of_a_frame_is_written_anywhere(playwright: Any, tmp_path: Path) -> None:
     home, temporary = tmp_path / "lab", tmp_path / "temporary"
     temporary.mkdir()
-    server = Server(home, settings={**SETTINGS, **AUTOSAVE}, env={"TMPDIR": str(temporary)}, more=["--ServerApp.log_level=DEBUG"]).wait()
+    server = Server(home, settings={**SETTINGS, **AUTOSAVE}, env={"TMPDIR": str(temporary)},
+        more=["--ServerApp.log_level=DEBUG"]).wait()
     try:
         studio = Studio(server, launch(playwright, marked_film(tmp_path)))
         tab = studio.open("everything.ipynb", [TURNED_ON, *cells()])
@@ -52,7 +54,8 @@ def test_nothing_of_a_frame_is_written_anywhere(playwright: Any, tmp_path: Path)
             tab.wait_state("live")
         arrived = np.array(tab.execute("print(*double.last[-40:-20, 20:40].reshape(-1, 3).mean(0))").split(), float)
         assert (np.abs(arrived - MARK) < NEAR).all(), f"the mark came to the kernel as {arrived}: the test would prove nothing"
-        with pytest.raises(RuntimeError, match="ZeroDivisionError"): tab.execute("frames = cam.frames, cam.session; 1/0")
+        with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+            tab.execute("frames = cam.frames, cam.session; 1/0")
         tab.press("snapshot")
         tab.press("record")
         tab.wait_shown(10)

@@ -40,14 +40,16 @@ def write(
     **options: str,  # of the codec; movflags of the container
 ) -> Path:
     "A clip; equal clips are encoded once a session."
-    key = (path.suffix, b"".join(map(np.ndarray.tobytes, frames)), frames[0].shape, codec, pix_fmt, rate, str((times, matrix, notes, ratio, options)))
+    key = (path.suffix, b"".join(map(np.ndarray.tobytes, frames)), frames[0].shape, codec, pix_fmt, rate,
+        str((times, matrix, notes, ratio, options)))
     if key in KEPT: path.write_bytes(KEPT[key])
     else: KEPT[key] = encode(path, frames, codec, pix_fmt, rate, times, matrix, notes, ratio, options).read_bytes()
     return path
 
 
 def encode(path: Path, frames: list[np.ndarray], codec: str, pix_fmt: str, rate: int, times: list[int] | None,
-        matrix: list[int] | None, notes: dict[str, str] | None, ratio: Fraction | None, options: dict[str, str]) -> Path:
+        matrix: list[int] | None, notes: dict[str, str] | None, ratio: Fraction | None, options: dict[str,
+            str]) -> Path:
     "A clip, as `write` says."
     with av.open(str(path), "w", options={k: options.pop(k) for k in ("movflags",) if k in options}) as box:
         stream = box.add_stream(codec, rate=rate, options=options)

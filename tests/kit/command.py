@@ -20,14 +20,16 @@ needs_weights = pytest.mark.skipif(not models(), reason="no weights in camredact
 
 def run(*args: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess:
     "One command, to its end."
-    return subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=300, cwd=cwd, env={**os.environ, **env})
+    return subprocess.run([*COMMAND, *args], capture_output=True, text=True, timeout=300, cwd=cwd,
+        env={**os.environ, **env})
 
 
 def write_clip(path: Path, codec: str, pix_fmt: str = "yuv420p") -> Path:
     "Three grey frames; the suffix chooses the container."
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=5, width=64, height=48, pix_fmt=pix_fmt)
-        for grey in (0, 90, 180): out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), grey, np.uint8))))
+        for grey in (0, 90, 180):
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 3), grey, np.uint8))))
         out.mux(stream.encode())
     return path
 
@@ -44,8 +46,10 @@ class Live:
     "`camredact live` without a browser, in a home of its own."
 
     def __init__(self, home: Path, *args: str):
-        self.process = subprocess.Popen([*COMMAND, "live", "--no-browser", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, start_new_session=True, env={**os.environ, "XDG_DATA_HOME": str(home), "JUPYTER_RUNTIME_DIR": str(home/"runtime"),
+        self.process = subprocess.Popen([*COMMAND, "live", "--no-browser", *args], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, start_new_session=True, env={**os.environ, "XDG_DATA_HOME": str(home),
+                "JUPYTER_RUNTIME_DIR": str(home/"runtime"),
                 "JUPYTER_CONFIG_DIR": str(home/"config"), "SSH_CONNECTION": "198.51.100.7 50022 203.0.113.5 22"})
         self.said: list[str] = []
         while "token=" not in "".join(self.said):
@@ -58,7 +62,8 @@ class Live:
     def get(self, path: str, token: bool = True, data: bytes | None = None, **headers: str) -> tuple[int, bytes, str]:
         "Status, body and final address of a request."
         headers = {**headers, "Authorization": f"token {self.token}"} if token else headers
-        request = urllib.request.Request(self.server + path, data=data, headers={k.replace("_", "-"): v for k, v in headers.items()})
+        request = urllib.request.Request(self.server + path, data=data,
+            headers={k.replace("_", "-"): v for k, v in headers.items()})
         try:
             with urllib.request.urlopen(request, timeout=30) as answer: return answer.status, answer.read(), answer.url
         except urllib.error.HTTPError as e: return e.code, e.read(), e.url

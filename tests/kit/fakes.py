@@ -78,7 +78,9 @@ def with_strangers(session: Session) -> Session:
 
     def both(message: dict, buffers: list, reply: Reply) -> None:
         def twice(answer: dict, pngs: list[bytes]) -> None:
-            if pngs: reply({**answer, "page": "another page"}, [visible_png(np.zeros((answer["height"], answer["width"]), np.uint8))])
+            if pngs:
+                reply({**answer, "page": "another page"},
+                    [visible_png(np.zeros((answer["height"], answer["width"]), np.uint8))])
             reply(answer, pngs)
         submit(message, buffers, twice)
     session.submit = both
@@ -120,7 +122,8 @@ def spoil(session: Session, how: str | None) -> None:
     if not hasattr(session, "plain"): session.plain = session.submit
 
     def submit(message: dict, buffers: list, reply: Reply) -> None:
-        session.plain(message, buffers, lambda answer, pngs: SPOIL[how](reply, answer, pngs) if pngs else reply(answer, pngs))
+        session.plain(message, buffers, lambda answer,
+            pngs: SPOIL[how](reply, answer, pngs) if pngs else reply(answer, pngs))
     session.submit = submit if how else session.plain
 
 

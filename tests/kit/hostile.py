@@ -37,13 +37,16 @@ def save(im: Image.Image, format: str, **more: Any) -> bytes:
     return out.getvalue()
 
 
-def noise(rng: np.random.Generator, shape: tuple[int, ...] = (48, 64, 3)) -> np.ndarray: return rng.integers(0, 256, shape, dtype=np.uint8)
+def noise(rng: np.random.Generator, shape: tuple[int, ...] = (48, 64, 3)) -> np.ndarray:
+    return rng.integers(0, 256, shape, dtype=np.uint8)
 
 
 def png(width: int, height: int, data: bytes, depth: int = 8, colour: int = 0) -> bytes:
     "A PNG with any header and any data."
-    def chunk(name: bytes, body: bytes) -> bytes: return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR",
+        struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
 @kind
@@ -51,7 +54,8 @@ def jpeg(rng: np.random.Generator) -> bytes: return cv2.imencode(".jpg", noise(r
 
 
 @kind
-def progressive_jpeg(rng: np.random.Generator) -> bytes: return save(Image.fromarray(noise(rng)), "JPEG", progressive=True)
+def progressive_jpeg(rng: np.random.Generator) -> bytes:
+    return save(Image.fromarray(noise(rng)), "JPEG", progressive=True)
 
 
 @kind
@@ -74,15 +78,18 @@ def rgba_png(rng: np.random.Generator) -> bytes: return save(Image.fromarray(noi
 
 
 @kind
-def png_of_16_bit(rng: np.random.Generator) -> bytes: return cv2.imencode(".png", noise(rng, (48, 64)).astype(np.uint16)*257)[1].tobytes()
+def png_of_16_bit(rng: np.random.Generator) -> bytes:
+    return cv2.imencode(".png", noise(rng, (48, 64)).astype(np.uint16)*257)[1].tobytes()
 
 
 @kind
-def palette_png(rng: np.random.Generator) -> bytes: return save(Image.fromarray(noise(rng)).quantize(7), "PNG", transparency=3)
+def palette_png(rng: np.random.Generator) -> bytes:
+    return save(Image.fromarray(noise(rng)).quantize(7), "PNG", transparency=3)
 
 
 @kind
-def webp(rng: np.random.Generator) -> bytes: return save(Image.fromarray(noise(rng)), "WEBP", lossless=bool(rng.integers(2)))
+def webp(rng: np.random.Generator) -> bytes:
+    return save(Image.fromarray(noise(rng)), "WEBP", lossless=bool(rng.integers(2)))
 
 
 def _frames(rng: np.random.Generator) -> list[Image.Image]: return [Image.fromarray(noise(rng)) for _ in range(3)]
@@ -142,12 +149,15 @@ def sides_of_nought(rng: np.random.Generator) -> bytes: return png(int(rng.integ
 
 
 @kind
-def another_depth(rng: np.random.Generator) -> bytes: return png(64, 48, zlib.compress(bytes(64*48*9)), int(rng.choice([1, 2, 4, 16, 3, 99])), int(rng.choice([0, 2, 3, 4, 6, 5])))
+def another_depth(rng: np.random.Generator) -> bytes:
+    return png(64, 48, zlib.compress(bytes(64*48*9)), int(rng.choice([1, 2, 4, 16, 3, 99])),
+        int(rng.choice([0, 2, 3, 4, 6, 5])))
 
 
 @kind
 def noise_with_a_head(rng: np.random.Generator) -> bytes:
-    return bytes(rng.choice([b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"RIFF\xff\xff\xff\xffWEBP", b""])) + rng.bytes(int(rng.integers(2000)))
+    return bytes(rng.choice([b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n", b"RIFF\xff\xff\xff\xffWEBP",
+        b""])) + rng.bytes(int(rng.integers(2000)))
 
 
 @cache
@@ -164,7 +174,9 @@ def film(codec: str, format: str) -> bytes:
 
 
 @kind
-def clip(rng: np.random.Generator) -> bytes: return film(*[("mpeg4", "mp4"), ("mjpeg", "avi"), ("libvpx", "matroska"), ("mpeg2video", "mpegts")][int(rng.integers(4))])
+def clip(rng: np.random.Generator) -> bytes:
+    return film(*[("mpeg4", "mp4"), ("mjpeg", "avi"), ("libvpx", "matroska"),
+        ("mpeg2video", "mpegts")][int(rng.integers(4))])
 
 
 def cleaned(data: bytes) -> bool:
@@ -221,7 +233,8 @@ def child(pipe: Connection) -> None:
     from camredact.core.picture import FRAME_PIXELS, STILL_PIXELS, BadPicture, read_still
     from camredact.live.session import PROTOCOL, Session
     answers: Queue = Queue()
-    message = {"kind": "frame", "protocol": PROTOCOL, "page": "p", "hidden": ["Car"], "bar": 0, "dial": "precise", "model": "even"}
+    message = {"kind": "frame", "protocol": PROTOCOL, "page": "p", "hidden": ["Car"], "bar": 0, "dial": "precise",
+        "model": "even"}
     with Session(load=lambda name: Even(), models=["even"]) as session:
         while (seed := pipe.recv()) is not None:
             name, data = made(seed)
@@ -235,7 +248,8 @@ def child(pipe: Connection) -> None:
             try: rgb = read_still(data)
             except BadPicture as e: assert str(e) and "\n" not in str(e)
             else: assert rgb.dtype == np.uint8 and rgb.shape[2:] == (3,) and 0 < rgb.size <= 3*STILL_PIXELS
-            pipe.send((name, "frame" if pngs or name == "clip" and cleaned(data) else "refused", time.process_time() - began))
+            pipe.send((name, "frame" if pngs or name == "clip" and cleaned(data) else "refused",
+                time.process_time() - began))
 
 
 def campaign(
@@ -258,7 +272,8 @@ def campaign(
             if not pipe.poll(): raise EOFError
             name, became, took = pipe.recv()
         except EOFError:
-            failed.append({"seed": seed, "kind": made(seed)[0], "why": f"the process died or hung (exit status {process.exitcode})"})
+            failed.append({"seed": seed, "kind": made(seed)[0],
+                "why": f"the process died or hung (exit status {process.exitcode})"})
             break
         base, slowest = time.monotonic(), max(slowest, took)
         met[f"{name}, {became}"] += 1
@@ -269,4 +284,5 @@ def campaign(
         pipe.send(None)
         process.join(5)
         process.kill()
-    return {"files": seed - first, "slowest_s": round(slowest, 2), "most_mb": round(most/2**20), "became": dict(sorted(met.items())), "failed": failed}
+    return {"files": seed - first, "slowest_s": round(slowest, 2), "most_mb": round(most/2**20),
+        "became": dict(sorted(met.items())), "failed": failed}

@@ -42,7 +42,8 @@ SPOILT = {
     "two buffers": ({}, lambda b: [b, b]),
 }
 
-REFUSED = set(SPOILT) - {"as agreed", "a truncated JPEG", "a bit flipped", "noise for a JPEG", "an empty JPEG"}  # at once, before they are decoded
+REFUSED = set(SPOILT) - {"as agreed", "a truncated JPEG", "a bit flipped", "noise for a JPEG",
+    "an empty JPEG"}  # at once, before they are decoded
 
 
 def _raise(e: BaseException) -> None: raise e
@@ -78,7 +79,8 @@ class Faults(RuleBasedStateMachine):
         self.sent: list[dict] = []
         self.answers: dict[int, list] = defaultdict(list)
         self.weighted: dict[int, np.ndarray] = {}  # the weights that the model was given for a frame
-        self.maps: dict[int, tuple] = {}          # what the model was told to say of a frame, where that is an answer at all
+        self.maps: dict[int,
+            tuple] = {}          # what the model was told to say of a frame, where that is an answer at all
         self.busy: int | None = None
         self.stopped, self.looked, self.seen = False, 0, 0
         self.session = Session(load=lambda name: self, clock=lambda: self.now, models=["a", "b"])
@@ -138,7 +140,8 @@ class Faults(RuleBasedStateMachine):
     def jump_back(self, seconds: float) -> None:
         self.now -= seconds
 
-    @rule(names=st.sampled_from(["Car", "Pedestrian", "Sky,Car,Sky", ""]), bar=st.sampled_from([0, .5]), dial=st.sampled_from(["precise", "cautious"]), model=st.sampled_from("ab"))
+    @rule(names=st.sampled_from(["Car", "Pedestrian", "Sky,Car,Sky", ""]), bar=st.sampled_from([0, .5]),
+        dial=st.sampled_from(["precise", "cautious"]), model=st.sampled_from("ab"))
     def choose(self, names: str, bar: float, dial: str, model: str) -> None:
         self.choice = {"hidden": [n for n in names.split(",") if n], "bar": bar, "dial": dial, "model": model}
 
@@ -158,15 +161,18 @@ class Faults(RuleBasedStateMachine):
             for answer, pngs in got:
                 message = self.sent[n]
                 names = message["hidden"]
-                understood = {**message, "hidden": sorted(set(names)) if isinstance(names, list) and all(isinstance(n, str) for n in names) else names}
-                assert (answer["kind"], answer["protocol"]) == ("matte", PROTOCOL) and all(answer[k] in (message[k], understood[k]) for k in ECHO if k in message)
+                understood = {**message, "hidden": sorted(set(names)) if isinstance(names, list) and all(isinstance(n,
+                    str) for n in names) else names}
+                assert (answer["kind"], answer["protocol"]) == ("matte",
+                    PROTOCOL) and all(answer[k] in (message[k], understood[k]) for k in ECHO if k in message)
                 if pngs: assert answer["hidden"] == understood["hidden"]
                 assert ("error" in answer) + ("dropped" in answer) + len(pngs) == 1
                 for png in pngs: self.check_png(n, message, png)
 
     def check_png(self, n: int, message: dict, png: bytes) -> None:
         self.looked += SIZE[0]*SIZE[1]
-        assert np.array_equal(self.weighted[n], hide_weights(message["hidden"], message["dial"])), f"frame {n} was judged by other weights"
+        assert np.array_equal(self.weighted[n],
+            hide_weights(message["hidden"], message["dial"])), f"frame {n} was judged by other weights"
         visible = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
         assert n in self.maps, f"frame {n} shows something, and the model said nothing"
         score, confidence = self.maps[n]
@@ -187,7 +193,8 @@ class Faults(RuleBasedStateMachine):
             self.stopped, self.busy = True, None
         self.session._worker.join(20)
         assert not self.session._worker.is_alive()
-        for n in range(len(self.sent)): assert len(self.answers[n]) == 1, f"{len(self.answers[n]) or 'no'} answer to {n}"
+        for n in range(len(self.sent)):
+            assert len(self.answers[n]) == 1, f"{len(self.answers[n]) or 'no'} answer to {n}"
         self.shows_only_what_the_model_let_through()
 
 
@@ -208,10 +215,12 @@ EVENTS = {
     "another choice": lambda m, n: m.choose(names="Sky", bar=.5*(n % 2), dial="cautious", model="b"),
     "Stop": lambda m, n: m.end(),
 }
-PAIRS = [(fault, state) for state in REACH for fault in (*SPOILT, *EVENTS, *(OUTCOMES if state in ("busy", "waiting", "stopped") else ()))]
+PAIRS = [(fault, state) for state in REACH
+    for fault in (*SPOILT, *EVENTS, *(OUTCOMES if state in ("busy", "waiting", "stopped") else ()))]
 
 
-def trial(fault: str, state: str, seed: int) -> tuple[int, int]:  # how many pixels were looked at, and how many rightly seen
+def trial(fault: str, state: str, seed: int) -> tuple[int, int]:
+    # how many pixels were looked at, and how many rightly seen
     "A session in that state meets that fault; then chance goes on for a while."
     m, rng = Faults(), np.random.default_rng(seed)
     pick = lambda names: list(names)[rng.integers(len(names))]
@@ -239,6 +248,8 @@ def campaign(times: int) -> dict:
             if len(result["failed"]) > 4: return result  # enough to go by
             result["trials"] += 1
             try: looked, seen = trial(fault, state, result["trials"])
-            except AssertionError as e: result["failed"].append({"fault": fault, "state": state, "seed": result["trials"], "error": str(e)[:200]})
+            except AssertionError as e:
+                result["failed"].append({"fault": fault, "state": state, "seed": result["trials"],
+                    "error": str(e)[:200]})
             else: result.update(pixels=result["pixels"] + looked, seen=result["seen"] + seen)
     return result

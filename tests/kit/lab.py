@@ -314,7 +314,8 @@ class Tab:
         "Presses one of the widget's buttons: start, stop, snapshot or record."
         self.page.locator(f".camredact button[name={name}]").first.click()
 
-    def record(self, cells: tuple[int, int] = (16, 12), corner: tuple[float, ...] = (0, 0, 1/4, 1/8), raw: bool = False) -> float:
+    def record(self, cells: tuple[int, int] = (16, 12), corner: tuple[float, ...] = (0, 0, 1/4, 1/8),
+        raw: bool = False) -> float:
         "Starts sampling the canvas at every animation frame; returns the page's clock in ms."
         return self.js(RECORD, [*cells, list(corner), raw])
 
@@ -353,7 +354,8 @@ class Recording:
     def corner(sample: dict, key: str = "stamp") -> np.ndarray | None:
         "The grey corner that carries the frame number, uint8[h,w], or None."
         cut = sample.get(key)
-        return None if cut is None else np.frombuffer(base64.b64decode(cut["grey"]), np.uint8).reshape(cut["h"], cut["w"])
+        return None if cut is None else np.frombuffer(base64.b64decode(cut["grey"]), np.uint8).reshape(cut["h"],
+            cut["w"])
 
     @staticmethod
     def number(sample: dict, key: str = "stamp") -> int | None:
@@ -403,7 +405,8 @@ class Studio:
     def shoot(self, folder: Path, name: str) -> None:
         "A screenshot of every open tab."
         folder.mkdir(parents=True, exist_ok=True)
-        for n, page in enumerate(p for c in self.contexts for p in c.pages): page.screenshot(path=str(folder / f"{name}-{n}.png"))
+        for n, page in enumerate(p for c in self.contexts for p in c.pages):
+            page.screenshot(path=str(folder / f"{name}-{n}.png"))
 
     def close(self) -> None:
         "Closes its tabs and ends their kernels; server and browser stay."

@@ -18,7 +18,8 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 NBS = ROOT / "nbs"
-SLOWEST = ["train/recipes", "train/export", "live/session", "media/clip", "train/calibrate", "leaktest/checks"]  # these go first
+SLOWEST = ["train/recipes", "train/export", "live/session", "media/clip", "train/calibrate",
+    "leaktest/checks"]  # these go first
 MINUTES = 10  # that a cell may take
 
 
@@ -66,7 +67,8 @@ def stale(
     with chdir(path.parent):
         shell.run_all(nb, exc_stop=True, preproc=lambda cell: cell.id not in tested, cell_timeout=60*MINUTES)
     if not any(saved.values()): return []  # the live notebook is kept without outputs
-    return [f"cell {cell.id}, which begins {cell.source[:60]!r}:\n{difference(saved[cell.id], words(cell))}" for cell in nb.cells
+    return [f"cell {cell.id}, which begins {cell.source[:60]!r}:\n{difference(saved[cell.id], words(cell))}"
+        for cell in nb.cells
         if cell.id in tested and "#| varies" not in cell.source and saved[cell.id] != words(cell)]
 
 
@@ -75,7 +77,8 @@ def run(
 ) -> tuple[int, str]:  # 0 where all is well, and what is to be said
     "Runs a notebook in a process of its own."
     began = time.monotonic()
-    done = subprocess.run([sys.executable, __file__, "--here", str(path)], capture_output=True, text=True, env={**os.environ, "IN_TEST": "1"})
+    done = subprocess.run([sys.executable, __file__, "--here", str(path)], capture_output=True, text=True,
+        env={**os.environ, "IN_TEST": "1"})
     said = done.stdout + done.stderr if done.returncode else ""
     return done.returncode, f"{path.relative_to(NBS)}: {time.monotonic() - began:.0f} s\n{said}".strip()
 

@@ -55,8 +55,10 @@ class Running:
         path = os.pathsep.join(filter(None, [str(TESTS), os.environ.get("PYTHONPATH")]))
         self.began = time.perf_counter()
         self.log = tempfile.TemporaryFile()
-        code = code or SERVER.format(setup=setup, load=load, models=models, limits=limits, token=token, port=port, tls=tls, proxy=proxy)
-        self.process = subprocess.Popen([sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, stderr=self.log, env={**os.environ, "PYTHONPATH": path, **env})
+        code = code or SERVER.format(setup=setup, load=load, models=models, limits=limits, token=token, port=port,
+            tls=tls, proxy=proxy)
+        self.process = subprocess.Popen([sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, stderr=self.log,
+            env={**os.environ, "PYTHONPATH": path, **env})
         self.port = self._port()
 
     def _port(self) -> int:
@@ -92,7 +94,8 @@ def street(h: int, w: int) -> bytes:
     "A drawn street as a JPEG."
     from camredact.streets.street import draw_street
     out = io.BytesIO()
-    Image.fromarray(cv2.resize(draw_street(7, 480, 640).picture, (w, h), interpolation=cv2.INTER_AREA)).save(out, "JPEG", quality=85)
+    Image.fromarray(cv2.resize(draw_street(7, 480, 640).picture, (w, h), interpolation=cv2.INTER_AREA)).save(out,
+        "JPEG", quality=85)
     return out.getvalue()
 
 
@@ -134,13 +137,18 @@ def hostile_request(seed: int) -> bytes:
     rng = np.random.default_rng(seed)
     data, kind = form(made(seed)[1])
     path = str(rng.choice(["/redact", "/mask"]))
-    if rng.random() < .75: return request(f"{path}?categories={rng.integers(32)},{rng.integers(32)}&dial={rng.choice(['precise', 'cautious'])}", data, kind)
-    queries = ["", "categories=", "categories=99", "categories=-1", "categories=Carr", "preset=all", "bar=nan", "bar=1e999&categories=5", "categories=5&categories=%00", "categories=%ff", "model=../x&categories=5", "%"]
+    if rng.random() < .75:
+        return request(f"{path}?categories={rng.integers(32)},{rng.integers(32)}&dial={rng.choice(['precise', 'cautious'])}", data, kind)
+    queries = ["", "categories=", "categories=99", "categories=-1", "categories=Carr", "preset=all", "bar=nan",
+        "bar=1e999&categories=5", "categories=5&categories=%00", "categories=%ff", "model=../x&categories=5", "%"]
     how = rng.integers(4)
     if how == 0: return request(f"{path}?{rng.choice(queries)}", data, kind)
     if how == 1: return request(f"{path}?categories=5", rng.bytes(int(rng.integers(400))), kind)
-    if how == 2: return request(f"{path}?categories=5", *form(b"x", name=str(rng.choice(["picture", "", "image\0", "images"]))))
-    return request(f"{path}?categories=5", data, str(rng.choice(["", "text/plain", "multipart/form-data", "multipart/form-data; boundary=", "application/json"])))
+    if how == 2:
+        return request(f"{path}?categories=5", *form(b"x", name=str(rng.choice(["picture", "", "image\0", "images"]))))
+    return request(f"{path}?categories=5", data,
+        str(rng.choice(["", "text/plain", "multipart/form-data", "multipart/form-data; boundary=",
+        "application/json"])))
 
 
 def raw_pixels(path: bytes, body: bytes) -> int:
@@ -173,5 +181,6 @@ def hostile(n: int, first: int = 0, clients: int = 8) -> dict:
         alive = alone(ask(server.port, request("/redact?categories=5", *form(street(60, 80)))))[0] == 200
         crashed = server.process.poll() is not None
     worst = sorted(s for s in statuses if s >= 500 and s != 503)
-    return {"requests": n, "reached_the_decoder": decoded, "statuses": dict(sorted(statuses.items())), "raw_pixels": leaks, "crashes": int(crashed or not alive),
+    return {"requests": n, "reached_the_decoder": decoded, "statuses": dict(sorted(statuses.items())),
+        "raw_pixels": leaks, "crashes": int(crashed or not alive),
         "5xx_but_503": worst, "slowest_s": round(slowest, 2)}

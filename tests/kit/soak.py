@@ -27,14 +27,17 @@ class Bare(Tab):
     "A tab of a browser that nobody else watches."
 
     def __init__(self, url: str, server: Server, name: str):
-        self.socket, self.n, self.server, self.path = websocket.create_connection(url, timeout=FAR), 0, server, server.root / name
+        self.socket, self.n, self.server, self.path = websocket.create_connection(url,
+            timeout=FAR), 0, server, server.root / name
 
     def js(self, code: str, value: Any = None) -> Any:
         self.n += 1
         function = f"({code})({json.dumps(value)})" if "=>" in code else code
-        self.socket.send(json.dumps({"id": self.n, "method": "Runtime.evaluate", "params": {"expression": function, "awaitPromise": True, "returnByValue": True}}))
+        self.socket.send(json.dumps({"id": self.n, "method": "Runtime.evaluate",
+            "params": {"expression": function, "awaitPromise": True, "returnByValue": True}}))
         while (answer := json.loads(self.socket.recv())).get("id") != self.n: pass
-        if failed := answer.get("error") or answer["result"].get("exceptionDetails"): raise RuntimeError(str(failed)[:300])
+        if failed := answer.get("error") or answer["result"].get("exceptionDetails"):
+            raise RuntimeError(str(failed)[:300])
         return answer["result"]["result"].get("value")
 
     def wait(self, code: str, value: Any = None, seconds: float = FAR, why: str = "") -> None:
@@ -58,7 +61,8 @@ def bare(
         server = Server(Path(home) / "lab").wait()
         write_notebook(server.root / "soak.ipynb", cells)
         url = f"{server.url}/lab/workspaces/soak/tree/soak.ipynb?token={server.token}"
-        process = subprocess.Popen([browser, *FLAGS, "--headless=new", "--window-size=1400,1000", "--remote-debugging-port=0", "--remote-allow-origins=*",
+        process = subprocess.Popen([browser, *FLAGS, "--headless=new", "--window-size=1400,1000",
+            "--remote-debugging-port=0", "--remote-allow-origins=*",
             f"--user-data-dir={home}/browser", f"--use-file-for-fake-video-capture={camera}", url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try: yield Bare(page_of(Path(home) / "browser" / "DevToolsActivePort"), server, "soak.ipynb").ready()
         finally:
@@ -71,7 +75,8 @@ def page_of(file: Path) -> str:
     until = time.monotonic() + FAR
     while time.monotonic() < until:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{file.read_text().split()[0]}/json", timeout=5) as answer: pages = json.loads(answer.read())
+            with urllib.request.urlopen(f"http://127.0.0.1:{file.read_text().split()[0]}/json", timeout=5) as answer:
+                pages = json.loads(answer.read())
             return next(p["webSocketDebuggerUrl"] for p in pages if p["type"] == "page")
         except (OSError, IndexError, StopIteration): time.sleep(.2)
     raise AssertionError("the browser opened no page")
@@ -94,7 +99,8 @@ def browsers() -> list[psutil.Process]:
 def sample(tab: Tab, kernel: psutil.Process, began: float) -> dict:
     "How things are now."
     hooks = tab.hooks()
-    return {"s": round(time.monotonic() - began, 1), "kernel_mb": round(rss([kernel]), 1), "browser_mb": round(rss(browsers()), 1),
+    return {"s": round(time.monotonic() - began, 1), "kernel_mb": round(rss([kernel]), 1),
+        "browser_mb": round(rss(browsers()), 1),
         "fps": float(hooks["fps"]), "age_ms": float(hooks["ageMs"] or "nan"), "shown": int(hooks["shown"]), "dropped": int(hooks["dropped"]), "state": hooks["state"]}
 
 
@@ -122,7 +128,8 @@ def soak(
             time.sleep(min(every, max(.1, seconds - now)))
         errors = tab.errors
     last = samples[-1]
-    return {"minutes": round(last["s"]/60, 1), "shown": last["shown"] - samples[0]["shown"], "dropped": last["dropped"] - samples[0]["dropped"],
+    return {"minutes": round(last["s"]/60, 1), "shown": last["shown"] - samples[0]["shown"],
+        "dropped": last["dropped"] - samples[0]["dropped"],
         "live_share": round(float(np.mean([s["state"] == "live" for s in samples])), 4), "fps_p50": float(np.median([s["fps"] for s in samples])),
         "age_p50_ms": float(np.nanmedian([s["age_ms"] for s in samples])), "age_p95_ms": float(np.nanpercentile([s["age_ms"] for s in samples], 95)),
         "slope_an_hour": {k: slope(samples, k) for k in ("kernel_mb", "browser_mb", "age_ms", "fps")}, "page_errors": errors,

@@ -56,7 +56,8 @@ def own_frames(recording: Recording, shift: int = 0) -> list[int]:
     "The distinct frames shown, one after the other; fails on a frame that is not covered as its own number (and the double's `shift`) says."
     seen = [s for s in recording.samples if is_open(s)]
     numbers = [Recording.number(s) for s in seen]
-    for s, n in zip(seen, numbers): assert n is not None and covered_stripes(s) == {(n + shift) % STRIPES}, f"frame {n} has the stripes {covered_stripes(s)}"
+    for s, n in zip(seen, numbers):
+        assert n is not None and covered_stripes(s) == {(n + shift) % STRIPES}, f"frame {n} has the stripes {covered_stripes(s)}"
     return [n for n, _ in groupby(numbers)]
 
 

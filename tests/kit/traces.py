@@ -28,7 +28,9 @@ def has_mark(data: bytes) -> bool:
     for order in (near, near[::-1]):
         for step in (3, 4):
             n = len(values) - step*ROW
-            if n > 0 and np.logical_and.reduce([order[k][step*i + k:step*i + k + n] for i in range(ROW) for k in range(3)]).any(): return True
+            if n > 0 and np.logical_and.reduce([order[k][step*i + k:step*i + k + n] for i in range(ROW)
+                for k in range(3)]).any():
+                return True
     return False
 
 

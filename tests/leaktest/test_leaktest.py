@@ -54,10 +54,12 @@ def pillow(format: str, **more: Any) -> Callable[[np.ndarray], bytes]:
     return encode
 
 
-def opencv(ext: str, *more: int) -> Callable[[np.ndarray], bytes]: return lambda picture: cv2.imencode(ext, picture[..., ::-1], more)[1].tobytes()
+def opencv(ext: str, *more: int) -> Callable[[np.ndarray], bytes]:
+    return lambda picture: cv2.imencode(ext, picture[..., ::-1], more)[1].tobytes()
 
 
-ENCODERS = {"none": lambda picture: picture, "png": pillow("PNG"), "jpeg": pillow("JPEG"), "jpeg 4:4:4": pillow("JPEG", quality=95, subsampling=0),
+ENCODERS = {"none": lambda picture: picture, "png": pillow("PNG"), "jpeg": pillow("JPEG"),
+    "jpeg 4:4:4": pillow("JPEG", quality=95, subsampling=0),
     "progressive jpeg": pillow("JPEG", quality=30, progressive=True), "webp": pillow("WEBP"), "lossless webp": pillow("WEBP", lossless=True), "opencv png": opencv(".png"),
     "opencv jpeg": opencv(".jpg"), "opencv webp": opencv(".webp", cv2.IMWRITE_WEBP_QUALITY, 60)}
 
@@ -68,13 +70,15 @@ def pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     shape = draw(st.tuples(st.integers(1, 40), st.integers(1, 40)))
     matte = draw(arrays(np.uint8, shape, elements=st.sampled_from([0, 255])))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
-    picture = rng.integers(0, 256, (*shape, 3), np.uint8) if draw(st.booleans()) else np.full((*shape, 3), draw(st.integers(0, 255)), np.uint8)
+    picture = rng.integers(0, 256, (*shape, 3), np.uint8) if draw(st.booleans()) else np.full((*shape, 3),
+        draw(st.integers(0, 255)), np.uint8)
     return picture, px.scrambled(picture, matte, rng), matte
 
 
 @settings(max_examples=60, deadline=None)
 @given(pairs(), st.sampled_from(["checkerboard", "solid"]), st.sampled_from(list(ENCODERS)))
-def test_what_is_hidden_changes_no_byte(pair: tuple[np.ndarray, np.ndarray, np.ndarray], style: str, encoder: str) -> None:
+def test_what_is_hidden_changes_no_byte(pair: tuple[np.ndarray, np.ndarray, np.ndarray], style: str,
+    encoder: str) -> None:
     a, b, matte = pair
     one, other = (ENCODERS[encoder](redact(p, matte, style)) for p in (a, b))
     assert one == other if isinstance(one, bytes) else np.array_equal(one, other)
@@ -97,9 +101,11 @@ def mosaic(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
     return cv2.copyTo(cv2.resize(small, (w, h), interpolation=cv2.INTER_NEAREST), matte, picture.copy())
 
 
-def blurred(picture: np.ndarray, matte: np.ndarray) -> np.ndarray: return cv2.copyTo(cv2.GaussianBlur(picture, (0, 0), 6), matte, picture.copy())
+def blurred(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
+    return cv2.copyTo(cv2.GaussianBlur(picture, (0, 0), 6), matte, picture.copy())
 def putalpha(picture: np.ndarray, matte: np.ndarray) -> np.ndarray: return np.dstack([picture, 255 - matte])
-def faint(picture: np.ndarray, matte: np.ndarray) -> np.ndarray: return cv2.addWeighted(picture, .04, redact(picture, matte), .96, 0)
+def faint(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
+    return cv2.addWeighted(picture, .04, redact(picture, matte), .96, 0)
 
 
 def feathered(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
@@ -107,8 +113,11 @@ def feathered(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
     return np.dstack([picture*(alpha > 0)[..., None], alpha])
 
 
-@pytest.mark.parametrize("double, leaks", [(redact, set()), (styled("solid"), set()), (redacted_png, set()), (mosaic, {"covered pixels"}), (blurred, {"covered pixels"}),
-    (faint, {"covered pixels"}), (putalpha, {"covered pixels", "colour under alpha 0"}), (feathered, {"covered pixels", "partial alpha"})])
+@pytest.mark.parametrize("double, leaks",
+    [(redact, set()), (styled("solid"), set()), (redacted_png, set()), (mosaic, {"covered pixels"}),
+    (blurred, {"covered pixels"}),
+    (faint, {"covered pixels"}), (putalpha, {"covered pixels", "colour under alpha 0"}), (feathered,
+        {"covered pixels", "partial alpha"})])
 def test_white_box(double: px.Redact, leaks: set[str]) -> None:
     assert {r.check for r in px.white_box(double) if r.verdict == px.LEAKS} == leaks
 
@@ -157,7 +166,8 @@ def segments(*names: str) -> Redactor:
     def redactor(source: Path, out: Path) -> None:
         careful(source, out)
         data = out.read_bytes()
-        kept = [b"\xff" + bytes([0xFE if name == "COM" else 0xE0 + int(name[3:])]) + (len(body) + 2).to_bytes(2, "big") + body
+        kept = [b"\xff" + bytes([0xFE if name == "COM" else 0xE0 + int(name[3:])]) + (len(body) + 2).to_bytes(2,
+            "big") + body
             for name, body in ct.jpeg_parts(source.read_bytes()) if name in names]
         out.write_bytes(data[:2] + b"".join(kept) + data[2:])
     return redactor
@@ -184,7 +194,8 @@ def copies_time(source: Path, out: Path) -> None:
     shutil.copystat(source, out)
 
 
-def writes_day(source: Path, out: Path) -> None: covered(source).save(out, comment=time.strftime("taken %Y:%m:%d", time.gmtime(source.stat().st_mtime)).encode())
+def writes_day(source: Path, out: Path) -> None:
+    covered(source).save(out, comment=time.strftime("taken %Y:%m:%d", time.gmtime(source.stat().st_mtime)).encode())
 def writes_name(source: Path, out: Path) -> None: covered(source).save(out, comment=source.name.encode())
 def signs(source: Path, out: Path) -> None: covered(source).save(out, comment=b"made by a redactor")
 
@@ -222,7 +233,8 @@ DOUBLES: dict[str, tuple[Redactor, str, set[str]]] = {  # a redactor, what it re
 def verdicts(rows: list[px.Row]) -> dict[str, str]: return {r.check.split(": ")[1]: r.verdict for r in rows}
 
 
-def leaks_of(rows: list[px.Row]) -> set[str]: return {check for check, verdict in verdicts(rows).items() if verdict == px.LEAKS}
+def leaks_of(rows: list[px.Row]) -> set[str]:
+    return {check for check, verdict in verdicts(rows).items() if verdict == px.LEAKS}
 
 
 @pytest.mark.parametrize("name", DOUBLES)
@@ -241,7 +253,8 @@ def test_every_check_of_photos_has_caught_something() -> None:
 
 # what readers skip
 
-def chunk(name: bytes, body: bytes) -> bytes: return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+def chunk(name: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
 def rows_below(source: Path, out: Path) -> None:
@@ -249,7 +262,8 @@ def rows_below(source: Path, out: Path) -> None:
     shown, all_rows = (np.asarray(im.convert("RGB")) for im in (covered(source), Image.open(source)))
     rows = b"".join(b"\0" + row.tobytes() for row in (*shown, *all_rows))
     head = struct.pack(">IIBBBBB", shown.shape[1], shown.shape[0], 8, 2, 0, 0, 0)
-    out.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
+    out.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND",
+        b""))
 
 
 def low_bytes(source: Path, out: Path) -> None:
@@ -260,22 +274,26 @@ def low_bytes(source: Path, out: Path) -> None:
 
 def half_height(source: Path, out: Path) -> None:
     "A JPEG whose header counts half of its rows."
-    data = pillow("JPEG", quality=95)(np.vstack([np.asarray(covered(source)), np.asarray(Image.open(source).convert("RGB"))]))
+    data = pillow("JPEG", quality=95)(np.vstack([np.asarray(covered(source)),
+        np.asarray(Image.open(source).convert("RGB"))]))
     at = data.index(b"\xff\xc0")
     out.write_bytes(data[:at + 5] + struct.pack(">H", covered(source).height) + data[at + 7:])
 
 
 def second_chunk(source: Path, out: Path) -> None:
     "Another picture behind the one that is shown."
-    body = b"WEBP" + b"".join(pillow("WEBP", quality=90)(np.asarray(im.convert("RGB")))[12:] for im in (covered(source), Image.open(source)))
+    body = b"WEBP" + b"".join(pillow("WEBP", quality=90)(np.asarray(im.convert("RGB")))[12:]
+        for im in (covered(source), Image.open(source)))
     out.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
 
 
-@pytest.mark.parametrize("redactor, kind", [(rows_below, "png"), (low_bytes, "png"), (half_height, "jpg"), (second_chunk, "webp")])
+@pytest.mark.parametrize("redactor, kind",
+    [(rows_below, "png"), (low_bytes, "png"), (half_height, "jpg"), (second_chunk, "webp")])
 def test_what_readers_skip_is_found(redactor: Redactor, kind: str) -> None:
     "The covered pixels look the same, and the file knows what they were."
     rows = leaktest(redactor, PICTURE, [kind])
-    assert leaks_of(rows) == {"unseen bytes"} and verdicts(rows)["covered pixels"] == px.CLEAN, "\n".join(map(str, rows))
+    assert leaks_of(rows) == {"unseen bytes"} and verdicts(rows)["covered pixels"] == px.CLEAN, "\n".join(map(str,
+        rows))
 
 
 # photos: those that should not be accused
@@ -310,7 +328,8 @@ def test_a_clip_of_its_own_is_handed_in() -> None:
 
 def test_an_encoder_on_the_way_is_no_leak() -> None:
     "A bad JPEG in between changes every pixel of a PNG, and what is covered stays covered."
-    def redactor(source: Path, out: Path) -> None: Image.open(BytesIO(pillow("JPEG", quality=40)(np.asarray(covered(source))))).convert("RGB").save(out)
+    def redactor(source: Path, out: Path) -> None:
+        Image.open(BytesIO(pillow("JPEG", quality=40)(np.asarray(covered(source))))).convert("RGB").save(out)
     assert not leaks_of(leaktest(redactor, PICTURE, ["png"]))
 
 
@@ -324,14 +343,17 @@ def test_a_format_that_is_not_known() -> None:
     "Searched for secrets all the same."
     rows = leaktest(careful, PICTURE, ["png"], ".tiff")
     assert verdicts(rows)["parts not needed"] == px.UNSURE and not leaks_of(rows)
-    def tells(source: Path, out: Path) -> None: covered(source).save(out, description=Image.open(source).info.get("Description", ""))
+    def tells(source: Path, out: Path) -> None:
+        covered(source).save(out, description=Image.open(source).info.get("Description", ""))
     assert "comments" in leaks_of(leaktest(tells, PICTURE, ["png"], ".tiff"))
 
 
-def noise_over(picture: np.ndarray, matte: np.ndarray) -> np.ndarray: return px.scrambled(picture, matte, np.random.default_rng())
+def noise_over(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
+    return px.scrambled(picture, matte, np.random.default_rng())
 
 
-@pytest.mark.parametrize("how, why", [(lambda p, m: p, "nothing was covered"), (noise_over, "another one in every run"), (lambda p, m: redact(p, m)[::2, ::2].copy(), "went in")])
+@pytest.mark.parametrize("how, why", [(lambda p, m: p, "nothing was covered"), (noise_over, "another one in every run"),
+    (lambda p, m: redact(p, m)[::2, ::2].copy(), "went in")])
 def test_what_cannot_be_known_is_said_to_be_so(how: px.Redact, why: str) -> None:
     rows = leaktest(with_cover(how), PICTURE, ["png"])
     row = next(r for r in rows if r.check == "photo: covered pixels")
@@ -356,7 +378,9 @@ def test_a_pattern_that_moves_with_its_region_is_not_accused() -> None:
 def test_camredact_itself() -> None:
     segmenter = load()
     def ours(source: Path, out: Path) -> None: Image.fromarray(redact_still(source, segmenter=segmenter)[0]).save(out)
-    def holes(source: Path, out: Path) -> None: out.write_bytes(redacted_png(np.asarray(Image.open(source).convert("RGB")), redact_still(source, segmenter=segmenter)[1]))
+    def holes(source: Path, out: Path) -> None:
+        out.write_bytes(redacted_png(np.asarray(Image.open(source).convert("RGB")),
+            redact_still(source, segmenter=segmenter)[1]))
     for redactor, suffix in ((ours, None), (holes, ".png")):
         rows = leaktest(redactor, draw_street(2, 480, 640).picture, suffix=suffix)
         assert set(verdicts(rows).values()) == {px.CLEAN}, "\n".join(map(str, rows))
@@ -365,8 +389,10 @@ def test_camredact_itself() -> None:
 @pytest.mark.skipif(not models(), reason="no weights in camredact/weights")
 def test_the_runtime_writes_no_files_of_its_own(tmp_path: Path) -> None:
     "ONNX Runtime 1.29 and later keep a session's number in a file, and report their use, unless told not to before they are imported."
-    env = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")} | dict.fromkeys(("TMPDIR", "HOME", "XDG_CACHE_HOME"), str(tmp_path))
-    subprocess.run([sys.executable, "-c", "from camredact.core.models import load; load()"], env=env, check=True, timeout=120)
+    env = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")} | dict.fromkeys(("TMPDIR",
+        "HOME", "XDG_CACHE_HOME"), str(tmp_path))
+    subprocess.run([sys.executable, "-c", "from camredact.core.models import load; load()"], env=env, check=True,
+        timeout=120)
     assert [p.name for p in tmp_path.rglob("*")] == []
 
 
@@ -375,7 +401,8 @@ def test_the_runtime_writes_no_files_of_its_own(tmp_path: Path) -> None:
 CLIP = pl.still_clip(PICTURE)[:, :, ::2][:, ::2].copy()
 
 
-def recodes(notes: tuple[str, ...] = (), kinds: tuple[str, ...] = (), chapters: bool = False, raw: bool = False, handler: bool = False, how: px.Redact = redact) -> Redactor:
+def recodes(notes: tuple[str, ...] = (), kinds: tuple[str, ...] = (), chapters: bool = False, raw: bool = False,
+    handler: bool = False, how: px.Redact = redact) -> Redactor:
     "Covers the pictures, and copies of the rest what it is told; `raw` passes the pictures' stream on without decoding it."
     def redactor(source: Path, out: Path) -> None:
         pictures = px.frames(source)[..., :3]
@@ -476,7 +503,8 @@ def test_every_leak_of_clips_is_found_and_no_other(name: str) -> None:
 
 def test_every_check_of_clips_has_caught_something() -> None:
     caught = set().union(*(leaks for _, _, leaks in CLIP_DOUBLES.values()))
-    assert caught | {"file name"} == {*ck.CHECKS["clip"], "over an older file", "covered pixels"}  # the name is caught in photos, by the same function
+    assert caught | {"file name"} == {*ck.CHECKS["clip"], "over an older file",
+        "covered pixels"}  # the name is caught in photos, by the same function
 
 
 @pytest.mark.parametrize("suffix", [None, ".mp4", ".mkv", ".webm"])
@@ -507,9 +535,11 @@ VOID = b"\xec\x8b" + b"hello there"
 FREE = b"\0\0\0\x13free" + b"hello there"
 
 
-@pytest.mark.parametrize("name, redactor, suffix, check", [("void", appended(VOID), ".mkv", "parts not needed"), ("free", appended(FREE), ".mp4", "parts not needed"),
+@pytest.mark.parametrize("name, redactor, suffix, check",
+    [("void", appended(VOID), ".mkv", "parts not needed"), ("free", appended(FREE), ".mp4", "parts not needed"),
     ("camera", noted(camera="ACME 5"), ".mkv", "notes"), ("comment", noted(comment="a nice day"), ".mp4", "notes")])
-def test_foreign_notes_are_not_called_clean(name: str, redactor: Redactor, suffix: str, check: str, tmp_path: Path) -> None:
+def test_foreign_notes_are_not_called_clean(name: str, redactor: Redactor, suffix: str, check: str,
+    tmp_path: Path) -> None:
     "Nothing that was planted, and yet it may say something."
     trial = try_file(redactor, tmp_path, "mp4", CLIP[:4, ::2, ::2].copy(), suffix)
     assert ck.CHECKS["clip"][check](trial)[0] == px.UNSURE, ck.CHECKS["clip"][check](trial)
@@ -517,7 +547,8 @@ def test_foreign_notes_are_not_called_clean(name: str, redactor: Redactor, suffi
 
 def test_a_second_frame_is_not_called_clean(tmp_path: Path) -> None:
     "A WebP whose first frame is covered, and whose second is the source."
-    def animates(source: Path, out: Path) -> None: covered(source).save(out, format="WEBP", save_all=True, append_images=[Image.open(source).convert("RGB")])
+    def animates(source: Path, out: Path) -> None:
+        covered(source).save(out, format="WEBP", save_all=True, append_images=[Image.open(source).convert("RGB")])
     verdict, evidence = ck.check_parts(try_file(animates, tmp_path, "webp", PICTURE))
     assert verdict == px.LEAKS and "animation" in evidence
 
@@ -528,7 +559,8 @@ def test_silence_is_clean() -> None:
 
 def test_a_redactor_that_makes_no_clip_of_a_clip() -> None:
     "A picture where a clip was asked for: nothing can be told of its streams, but secrets are searched for."
-    def sheet(source: Path, out: Path) -> None: Image.fromarray(redact(PICTURE, box_matte(PICTURE.shape))).save(out, "PNG")
+    def sheet(source: Path, out: Path) -> None:
+        Image.fromarray(redact(PICTURE, box_matte(PICTURE.shape))).save(out, "PNG")
     rows = leaktest(sheet, PICTURE, ["mp4"])
     assert verdicts(rows)["covered pixels"] == px.UNSURE and not leaks_of(rows)
 
@@ -538,7 +570,8 @@ def test_a_redactor_that_makes_no_clip_of_a_clip() -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from([*ct.PARSERS]), st.data())
 def test_walks_end_whatever_the_bytes_say(kind: str, data: st.DataObject) -> None:
-    heads = {"png": b"\x89PNG\r\n\x1a\n", "jpg": b"\xff\xd8", "webp": b"RIFF\xff\xff\xff\xffWEBP", "mp4": b"\0\0\0\x08ftyp", "mkv": b"\x1aE\xdf\xa3\x80"}
+    heads = {"png": b"\x89PNG\r\n\x1a\n", "jpg": b"\xff\xd8", "webp": b"RIFF\xff\xff\xff\xffWEBP",
+        "mp4": b"\0\0\0\x08ftyp", "mkv": b"\x1aE\xdf\xa3\x80"}
     blob = heads[kind] + data.draw(st.binary(max_size=200))
     parts = list(ct.PARSERS[kind](blob))
     assert len(parts) <= len(blob) and sum(len(body) for _, body in parts) <= len(blob)
@@ -578,15 +611,19 @@ def test_a_command_and_its_temporary_files(tmp_path: Path) -> None:
     assert leaks_of(leaktest(command([*words, "keep"]), PICTURE, ["png"])) == {"left behind"}
 
 
-@pytest.mark.parametrize("words, why", [(["{in}"], "no {out}"), (["{out}"], "no {in}"), (["no-such-program", "{in}", "{out}"], "cannot be run"),
-    ([sys.executable, "-c", "raise SystemExit('no such picture')", "{in}", "{out}"], "status 1: no such picture"), ([sys.executable, "-c", "", "{in}{out}"], "wrote no redacted.jpg")])
+@pytest.mark.parametrize("words, why", [(["{in}"], "no {out}"), (["{out}"], "no {in}"), (["no-such-program", "{in}",
+    "{out}"], "cannot be run"),
+    ([sys.executable, "-c", "raise SystemExit('no such picture')", "{in}", "{out}"],
+        "status 1: no such picture"), ([sys.executable, "-c", "", "{in}{out}"], "wrote no redacted.jpg")])
 def test_commands_that_fail(words: list[str], why: str) -> None:
     with pytest.raises(Failed, match=re.escape(why)) as e: leaktest(command(words), PICTURE)
     assert "\n" not in str(e.value)
 
 
 def test_a_command_that_does_not_end() -> None:
-    with pytest.raises(Failed, match="longer than 1 second"): leaktest(command([sys.executable, "-c", "import time; time.sleep(60)", "{in}", "{out}"], limit=1), PICTURE, ["png"])
+    with pytest.raises(Failed, match="longer than 1 second"):
+        leaktest(command([sys.executable, "-c", "import time; time.sleep(60)", "{in}", "{out}"], limit=1), PICTURE,
+            ["png"])
 
 
 def test_an_unknown_kind_of_input() -> None:
@@ -597,7 +634,8 @@ BLACK = "import sys; from PIL import Image; im = Image.open(sys.argv[1]); Image.
 COPY = "import sys, shutil; shutil.copy(sys.argv[1], sys.argv[2])"
 
 
-def cli(*args: str) -> subprocess.CompletedProcess: return subprocess.run([COMMAND, "leaktest", *args], capture_output=True, text=True, timeout=300)
+def cli(*args: str) -> subprocess.CompletedProcess:
+    return subprocess.run([COMMAND, "leaktest", *args], capture_output=True, text=True, timeout=300)
 
 
 def test_the_command_line() -> None:
@@ -608,8 +646,11 @@ def test_the_command_line() -> None:
     assert done.returncode == 1 and rows["photo: EXIF"] == "leaks" and rows["photo: covered pixels"] == "cannot tell", done
 
 
-@pytest.mark.parametrize("args, why", [(["--inputs", "png"], "-- CMD {in} {out}"), (["--inputs", "gif", "--", "x", "{in}", "{out}"], "choose of jpg"), (["--picture", "none.png", "--", "x", "{in}", "{out}"], "none.png"),
-    (["--", "no-such-program", "{in}", "{out}"], "cannot be run"), (["--inputs", "png", "--", sys.executable, "-c", "", "{in}", "{out}"], "wrote no redacted.png")])
+@pytest.mark.parametrize("args, why", [(["--inputs", "png"], "-- CMD {in} {out}"), (["--inputs", "gif", "--", "x",
+    "{in}", "{out}"], "choose of jpg"), (["--picture", "none.png", "--", "x", "{in}", "{out}"], "none.png"),
+    (["--", "no-such-program", "{in}", "{out}"],
+        "cannot be run"), (["--inputs", "png", "--", sys.executable, "-c", "", "{in}",
+        "{out}"], "wrote no redacted.png")])
 def test_a_bad_command_line(args: list[str], why: str) -> None:
     done = cli(*args)
     assert done.returncode == 2 and why in done.stderr and done.stderr.count("\n") == 1, done

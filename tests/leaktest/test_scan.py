@@ -20,11 +20,13 @@ from camredact.leaktest.photographs import file_is_photograph
 
 COMMAND = str(Path(sys.executable).with_name("camredact"))
 ROOT = Path(__file__).parents[2]
-PHOTOS = [load_sample_images().images[0][180:420, 250:490], load_sample_images().images[1][100:340, 200:440]]  # CC BY, scikit-learn
+PHOTOS = [load_sample_images().images[0][180:420, 250:490],
+    load_sample_images().images[1][100:340, 200:440]]  # CC BY, scikit-learn
 
 
 def resized(photo: np.ndarray, n: int) -> np.ndarray: return cv2.resize(photo, (n, n), interpolation=cv2.INTER_AREA)
-def squares(photo: np.ndarray, side: int) -> np.ndarray: return cv2.resize(photo, (side, side), interpolation=cv2.INTER_NEAREST)
+def squares(photo: np.ndarray, side: int) -> np.ndarray:
+    return cv2.resize(photo, (side, side), interpolation=cv2.INTER_NEAREST)
 
 
 def on_white(*placed: tuple[int, int, np.ndarray]) -> np.ndarray:
@@ -36,7 +38,8 @@ def on_white(*placed: tuple[int, int, np.ndarray]) -> np.ndarray:
     return figure
 
 
-def few(photo: np.ndarray, n: int) -> np.ndarray: return np.asarray(Image.fromarray(photo).quantize(n, dither=Image.Dither.NONE).convert("RGB"))
+def few(photo: np.ndarray, n: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(photo).quantize(n, dither=Image.Dither.NONE).convert("RGB"))
 
 
 SHOWN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -56,7 +59,8 @@ def png(rgb: np.ndarray) -> bytes:
 
 @pytest.mark.parametrize("photo", PHOTOS, ids=["china", "flower"])
 @pytest.mark.parametrize("how", SHOWN)
-def test_a_photograph_in_a_figure_is_found(how: str, photo: np.ndarray) -> None: assert file_is_photograph(png(SHOWN[how](photo)))
+def test_a_photograph_in_a_figure_is_found(how: str, photo: np.ndarray) -> None:
+    assert file_is_photograph(png(SHOWN[how](photo)))
 
 
 RNG = np.random.default_rng(0)
@@ -81,7 +85,8 @@ def test_a_chart_is_not_held(chart: str) -> None:
 
 
 def notebook(path: Path, *outputs: dict) -> Path:
-    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": [], "outputs": [{"data": o} for o in outputs]}]}), encoding="utf-8")
+    path.write_text(json.dumps({"cells": [{"cell_type": "code", "source": [],
+        "outputs": [{"data": o} for o in outputs]}]}), encoding="utf-8")
     return path
 
 
@@ -89,10 +94,13 @@ PHOTO = {"image/png": base64.b64encode(png(PHOTOS[0])).decode()}
 
 
 def command(*args: str | Path, **env: str) -> subprocess.CompletedProcess:
-    return subprocess.run([COMMAND, "scan", *map(str, args)], capture_output=True, timeout=60, env={**os.environ, **env})
+    return subprocess.run([COMMAND, "scan", *map(str, args)], capture_output=True, timeout=60,
+        env={**os.environ, **env})
 
 
-@pytest.mark.parametrize("name, text, why", [("cut.ipynb", '{"cells": [', "not a notebook"), ("deep.ipynb", '{"cells": [{"a": ' + "["*100_000 + "]"*100_000 + "}]}", "nested too deep"),
+@pytest.mark.parametrize("name, text, why",
+    [("cut.ipynb", '{"cells": [', "not a notebook"),
+    ("deep.ipynb", '{"cells": [{"a": ' + "["*100_000 + "]"*100_000 + "}]}", "nested too deep"),
     ("list.ipynb", "[]", "not a notebook with cells")])
 def test_a_broken_notebook_does_not_hide_the_others(name: str, text: str, why: str, tmp_path: Path) -> None:
     (tmp_path/name).write_text(text)
@@ -112,7 +120,8 @@ def test_what_is_not_a_file_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path/"a.ipynb")
     (tmp_path/"b.ipynb").symlink_to("/dev/zero")
     notebook(tmp_path/"z.ipynb", PHOTO)
-    assert [(f.path.name, f.kind) for f in scan([tmp_path])] == [("a.ipynb", "not a file"), ("b.ipynb", "not a file"), ("z.ipynb", "PNG")]
+    assert [(f.path.name, f.kind) for f in scan([tmp_path])] == [("a.ipynb", "not a file"), ("b.ipynb", "not a file"),
+        ("z.ipynb", "PNG")]
 
 
 def test_a_huge_notebook_is_not_read(tmp_path: Path) -> None:
@@ -129,14 +138,16 @@ def test_every_encoding_of_json_is_read(encoding: str, tmp_path: Path) -> None:
 
 def test_strange_names_are_told_in_one_line(tmp_path: Path) -> None:
     "Bytes that are no UTF-8, a line end, capitals."
-    for name in (b"caf\xe9.ipynb", b"two\nlines.ipynb", b"LOUD.IPYNB"): notebook(Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)), PHOTO)
+    for name in (b"caf\xe9.ipynb", b"two\nlines.ipynb", b"LOUD.IPYNB"):
+        notebook(Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)), PHOTO)
     done = command(tmp_path, PYTHONIOENCODING="utf-8:strict")
     assert done.returncode == 1 and done.stdout.count(b"\n") == 3 and not done.stderr, done
 
 
 def test_a_picture_too_large_to_judge_is_held() -> None:
     "A small file of 400 million pixels: it is not opened."
-    assert file_is_photograph(png(np.zeros((10, 10, 3), np.uint8)).replace(b"\0\0\0\x0a\0\0\0\x0a", b"\0\0\x4e\x20\0\0\x4e\x20"))
+    assert file_is_photograph(png(np.zeros((10, 10, 3), np.uint8)).replace(b"\0\0\0\x0a\0\0\0\x0a",
+        b"\0\0\x4e\x20\0\0\x4e\x20"))
 
 
 def test_inflating_is_bounded() -> None:
@@ -145,13 +156,15 @@ def test_inflating_is_bounded() -> None:
     assert list(pictures_in_text(base64.b64encode(bomb).decode())) == []
 
 
-@pytest.mark.parametrize("text", ["1,"*40_000 + "x", "12 "*298 + "y", "a1"*50_000, "b'" + "\\"*50_001, "data:"*20_000, "/9j/"*20_000, "9"*100_000, "[" * 50_000])
+@pytest.mark.parametrize("text", ["1,"*40_000 + "x", "12 "*298 + "y", "a1"*50_000, "b'" + "\\"*50_001, "data:"*20_000,
+    "/9j/"*20_000, "9"*100_000, "[" * 50_000])
 def test_no_text_takes_long(text: str) -> None:
     code = "import sys; from camredact.leaktest.notebooks import pictures_in_text; list(pictures_in_text(sys.stdin.read()))"
     subprocess.run([sys.executable, "-c", code], input=text, text=True, timeout=30, check=True)
 
 
-def test_sounds_are_not_pictures() -> None: assert kind_of_data(b"RIFF\xff\0\0\0WAVEfmt ") == "" and kind_of_data(b"RIFF\xff\0\0\0WEBPVP8 ") == "WebP"
+def test_sounds_are_not_pictures() -> None:
+    assert kind_of_data(b"RIFF\xff\0\0\0WAVEfmt ") == "" and kind_of_data(b"RIFF\xff\0\0\0WEBPVP8 ") == "WebP"
 
 
 def test_own_notebooks_hold_no_photograph() -> None:

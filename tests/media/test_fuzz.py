@@ -9,7 +9,8 @@ def test_no_file_hurts() -> None:
     found = campaign(files=int(os.environ.get("CAMREDACT_FUZZ", 21*len(KINDS))))
     assert not found["failed"], found["failed"]
     assert {f"{name}, refused" for name in KINDS} <= set(found["became"]), "files of one kind were never damaged"
-    assert sum(n for name, n in found["became"].items() if name.endswith("frame")) > 20, "no file got through: the test would prove little"
+    assert sum(n for name, n in found["became"].items()
+        if name.endswith("frame")) > 20, "no file got through: the test would prove little"
 
 
 def test_a_seed_is_a_file() -> None:

@@ -219,7 +219,8 @@ def test_colours_are_srgb_and_what_is_clear_stays_unseen(tmp_path: Path) -> None
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     swapped = profile.replace(b"rXYZ", b"????", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"????", b"bXYZ", 1)
     blue = np.full((40, 40, 3), (20, 20, 220), np.uint8)
-    for given_, meant in ((swapped, (220, 20, 20)), (profile, (20, 20, 220)), (b"nonsense", (20, 20, 220)), (profile[:200], (20, 20, 220))):
+    for given_, meant in ((swapped, (220, 20, 20)), (profile, (20, 20, 220)), (b"nonsense", (20, 20, 220)),
+        (profile[:200], (20, 20, 220))):
         assert np.abs(core.picture.read_still(saved(blue, icc_profile=given_)).astype(int) - meant).max() < 14
     (tmp_path/"in.png").write_bytes(saved(blue, icc_profile=swapped))
     redact_photo(tmp_path/"in.png", tmp_path/"out.png", segmenter=Red())  # red only once the profile is applied
@@ -237,7 +238,8 @@ def test_colours_are_srgb_and_what_is_clear_stays_unseen(tmp_path: Path) -> None
 
 # ---- photos: sizes
 
-@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(64*64, 640*480), st.sampled_from([1., 1.5, 2., float("inf")]))
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(64*64, 640*480),
+    st.sampled_from([1., 1.5, 2., float("inf")]))
 def test_looks_cover_all_and_become_fine_enough(h: int, w: int, budget: int, detail: float) -> None:
     found = tiles(h, w, budget, detail)
     assert found[0] == (slice(0, h), slice(0, w))
@@ -296,7 +298,8 @@ def test_results_that_are_sources_of_the_same_run(tmp_path: Path) -> None:
     for name in ("a.png", "b.png"): (tmp_path/name).write_bytes(saved(picture()))
     (tmp_path/"photo-0001.png").write_bytes(saved(picture(seed=3)))
     before = (tmp_path/"photo-0001.png").read_bytes()
-    done = redact_photos([tmp_path/n for n in ("a.png", "b.png", "photo-0001.png")], tmp_path, segmenter=Red(), rename=True, overwrite=True, progress=False)
+    done = redact_photos([tmp_path/n for n in ("a.png", "b.png", "photo-0001.png")], tmp_path, segmenter=Red(),
+        rename=True, overwrite=True, progress=False)
     assert "is a source" in str(done) and (tmp_path/"photo-0001.png").read_bytes() == before
     assert len(done.written) == 2
 
@@ -305,12 +308,15 @@ def test_one_bad_photo_does_not_stop_the_others(tmp_path: Path) -> None:
     folder = tmp_path/"in"
     folder.mkdir()
     good = saved(picture(), "JPEG")
-    bad = {"cut.jpg": good[:len(good)//2], "empty.jpg": b"", "text.jpg": b"hello", "lie.png": b"\x89PNG\r\n\x1a\n" + bytes(50), "heic.heic": b"\0\0\0\x18ftypheic" + bytes(99)}
+    bad = {"cut.jpg": good[:len(good)//2], "empty.jpg": b"", "text.jpg": b"hello",
+        "lie.png": b"\x89PNG\r\n\x1a\n" + bytes(50), "heic.heic": b"\0\0\0\x18ftypheic" + bytes(99)}
     for name, data in {**bad, "a.jpg": good, "z.jpg": good}.items(): (folder/name).write_bytes(data)
     done = redact_photos([folder], tmp_path/"out", segmenter=Red(), progress=False)
-    assert sorted(p.name for p in done.written) == ["a.redacted.png", "z.redacted.png"] == sorted(p.name for p in (tmp_path/"out").iterdir())
+    assert sorted(p.name for p in done.written) == ["a.redacted.png",
+        "z.redacted.png"] == sorted(p.name for p in (tmp_path/"out").iterdir())
     assert {p.name for p in done.failed} == set(bad) and all(text and "\n" not in text for text in done.failed.values())
-    with pytest.raises(BadOutput, match="name a folder"): redact_photos([folder], folder/"a.jpg", segmenter=Red(), progress=False)
+    with pytest.raises(BadOutput, match="name a folder"):
+        redact_photos([folder], folder/"a.jpg", segmenter=Red(), progress=False)
     again = redact_photos([folder], tmp_path/"out", segmenter=Red(), progress=False)
     assert len(again.failed) == 7 and "exists already" in again.failed[folder/"a.jpg"]
 
@@ -326,7 +332,8 @@ def test_neutral_names_and_times(tmp_path: Path) -> None:
 def test_hostile_photos_are_cleaned_or_refused(tmp_path: Path, seed: int) -> None:
     "What the decoder of stills is fuzzed with: a file whose upper half is covered, or one line and no file."
     name, data = made(seed)
-    if name in ("bomb", "jpeg that claims more") and len(data) > 30_000: pytest.skip("as large as is just allowed: minutes of looking")
+    if name in ("bomb", "jpeg that claims more") and len(data) > 30_000:
+        pytest.skip("as large as is just allowed: minutes of looking")
     (tmp_path/"in").write_bytes(data)
     try: redact_photo(tmp_path/"in", tmp_path/"out.png", segmenter=Even())
     except BadPicture as e: assert str(e) and "\n" not in str(e)
@@ -338,7 +345,8 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     (tmp_path/"in.png").write_bytes(saved(picture()))
     def full(*_: object) -> None: raise OSError(28, "No space left on device")
     monkeypatch.setattr(media.clip.os, "replace", full)
-    with pytest.raises(BadOutput, match="No space left"): redact_photo(tmp_path/"in.png", tmp_path/"out.png", segmenter=Red())
+    with pytest.raises(BadOutput, match="No space left"):
+        redact_photo(tmp_path/"in.png", tmp_path/"out.png", segmenter=Red())
     assert [p.name for p in tmp_path.iterdir()] == ["in.png"]
 
 
@@ -355,10 +363,12 @@ def test_boxes_hide_at_least_the_matte_and_are_boxes(seed: int, shape: tuple[int
 
 # ---- the neighbours of a frame
 
-def random_steps(seed: int, n: int, shape: tuple[int, int] = (32, 64)) -> list[tuple[np.ndarray | None, np.ndarray | None]]:
+def random_steps(seed: int, n: int, shape: tuple[int, int] = (32, 64)) -> list[tuple[np.ndarray | None,
+    np.ndarray | None]]:
     "Pictures and mattes, some of them missing."
     rng = np.random.default_rng(seed)
-    mattes = [np.where(rng.random(shape) < rng.choice([0, .02, .5]), np.uint8(255), np.uint8(0)) if rng.random() < .8 else None for _ in range(n)]
+    mattes = [np.where(rng.random(shape) < rng.choice([0, .02, .5]), np.uint8(255), np.uint8(0)) if rng.random() < .8
+        else None for _ in range(n)]
     return [(noise(rng, (*shape, 3)) if rng.random() < .8 else None, m) for m in mattes]
 
 
@@ -381,7 +391,8 @@ def test_neighbours_only_add(seed: int, n: int, reach: int, way: str) -> None:
             assert np.array_equal(m, np.maximum.reduce(near))
 
 
-def walk(way: str, misses: set[int], speed: int = 10, n: int = 14, reach: int = 2, hint: set[int] | None = None) -> list[float]:
+def walk(way: str, misses: set[int], speed: int = 10, n: int = 14, reach: int = 2,
+    hint: set[int] | None = None) -> list[float]:
     "The share of a moving square that is covered in each frame; `hint` has the frames where it is suspected, None: everything is, always."
     rng, step, out = np.random.default_rng(0), Hysteresis(way, reach), []
     ground, face = cv2.resize(noise(rng, (16, 20, 3)), (320, 256))//2, noise(rng, (40, 24, 3))//2 + 120
@@ -389,7 +400,8 @@ def walk(way: str, misses: set[int], speed: int = 10, n: int = 14, reach: int = 
         rgb, truth = ground.copy(), np.zeros((256, 320), np.uint8)
         at = np.s_[100:140, 20 + speed*i:44 + speed*i]
         rgb[at], truth[at] = face, 255
-        out += step.push(truth, rgb, np.zeros_like(truth) if i in misses else truth, None if hint is None else truth*np.uint8(i in hint))
+        out += step.push(truth, rgb, np.zeros_like(truth) if i in misses else truth,
+            None if hint is None else truth*np.uint8(i in hint))
     return [float(m[truth > 0].mean()/255) for truth, m in [*out, *step.flush()]]
 
 
@@ -418,7 +430,9 @@ def test_what_stays_suspected_stays_covered() -> None:
 def test_what_is_not_suspected_does_not_last() -> None:
     "Certain in one frame and suspected in none: neighbours alone show it, and with no way further than they reach."
     assert not any(s for i, s in enumerate(walk("agree", {*range(14)} - {5}, reach=1, hint=set())) if i != 5)
-    for reach in (1, 2): assert not any(s > .1 for i, s in enumerate(walk("flow", {*range(14)} - {5}, reach=reach)) if abs(i - 5) > reach)
+    for reach in (1, 2):
+        assert not any(s > .1 for i, s in enumerate(walk("flow", {*range(14)} - {5}, reach=reach))
+            if abs(i - 5) > reach)
 
 
 def test_a_frame_without_a_matte_does_not_end_the_trace() -> None:
@@ -436,7 +450,8 @@ def test_ways_that_do_not_exist_are_refused() -> None:
 
 # ---- clips: writing some to read
 
-def moving(n: int = 12, h: int = 96, w: int = 128) -> list[np.ndarray]: return [np.roll(picture(h, w), 3*i, 1) for i in range(n)]
+def moving(n: int = 12, h: int = 96, w: int = 128) -> list[np.ndarray]:
+    return [np.roll(picture(h, w), 3*i, 1) for i in range(n)]
 
 
 def read(path: Path) -> list[media.reader.DecodedFrame]:
@@ -447,7 +462,8 @@ def read(path: Path) -> list[media.reader.DecodedFrame]:
 
 
 def test_frames_that_were_read_do_not_wait_for_the_collector(tmp_path: Path) -> None:
-    source = write(tmp_path/"long.mp4", [np.full((32, 48, 3), i % 255, np.uint8) for i in range(1600)], "libx264", "yuv420p")
+    source = write(tmp_path/"long.mp4", [np.full((32, 48, 3), i % 255, np.uint8) for i in range(1600)], "libx264",
+        "yuv420p")
     reader, alive = ClipReader(source), []
     gc.collect()
     before = sum(isinstance(o, av.VideoFrame) for o in gc.get_objects())
@@ -457,7 +473,8 @@ def test_frames_that_were_read_do_not_wait_for_the_collector(tmp_path: Path) -> 
     assert len(alive) == 32 and max(alive) < 60, f"{max(alive)} frames were alive at once"
 
 
-KINDS = {"h264.mp4": ("libx264", "yuv420p", {"g": "6"}), "vp8.webm": ("libvpx", "yuv420p", {}), "vp9.webm": ("libvpx-vp9", "yuv420p", {"deadline": "realtime"}), "mjpeg.avi": ("mjpeg", "yuvj420p", {}),
+KINDS = {"h264.mp4": ("libx264", "yuv420p", {"g": "6"}), "vp8.webm": ("libvpx", "yuv420p", {}),
+    "vp9.webm": ("libvpx-vp9", "yuv420p", {"deadline": "realtime"}), "mjpeg.avi": ("mjpeg", "yuvj420p", {}),
     "mpeg4.mkv": ("mpeg4", "yuv420p", {}), "mpeg2.ts": ("mpeg2video", "yuv420p", {}), "ffv1.mkv": ("ffv1", "bgr0", {}), "png.mov": ("png", "rgb24", {}), "h265.mp4": ("libx265", "yuv420p", {"x265-params": "log-level=none"}),
     "ten.mp4": ("libx264", "yuv420p10le", {}), "film.gif": ("gif", "bgr8", {})}
 
@@ -466,13 +483,15 @@ KINDS = {"h264.mp4": ("libx264", "yuv420p", {"g": "6"}), "vp8.webm": ("libvpx", 
 @pytest.mark.parametrize("suffix", [".mp4", ".webm"])
 def test_clips_of_all_kinds_become_clips_that_play(tmp_path: Path, name: str, suffix: str) -> None:
     codec, pix_fmt, options = KINDS[name]
-    source = write(tmp_path/name, moving(h=98, w=130) if codec != "ffv1" else moving(h=97, w=129), codec, pix_fmt, **options)
+    source = write(tmp_path/name, moving(h=98, w=130) if codec != "ffv1" else moving(h=97, w=129), codec, pix_fmt,
+        **options)
     done = clip(source, tmp_path/f"out{suffix}", segmenter=Even())
     assert (done.frames, done.unread, done.failed, done.cut) == (12, 0, 0, False)
     with av.open(str(done.path)) as box:
         assert [s.type for s in box.streams] == ["video"]
         context = box.streams.video[0].codec_context
-        assert (context.name, context.pix_fmt, context.height % 2, context.width % 2) == ("h264" if suffix == ".mp4" else "vp9", "yuv420p", 0, 0)
+        assert (context.name, context.pix_fmt, context.height % 2,
+            context.width % 2) == ("h264" if suffix == ".mp4" else "vp9", "yuv420p", 0, 0)
     for shot, rgb in zip(read(done.path), moving(h=97, w=129) if codec == "ffv1" else moving(h=98, w=130)):
         assert is_covered(upper(shot.rgb))
         assert np.abs(shot.rgb[56:96, :128].astype(int) - rgb[56:96, :128]).mean() < 25
@@ -488,7 +507,8 @@ def test_colours_come_through(tmp_path: Path) -> None:
     source = write(tmp_path/"in.mkv", [rgb]*3)
     for suffix in (".mp4", ".webm"):
         clip(source, tmp_path/f"out{suffix}", ["Sky"], segmenter=Red())
-        assert np.abs(read(tmp_path/f"out{suffix}")[1].rgb[48, [30, 100]].astype(int) - [(40, 160, 60), (70, 40, 180)]).max() < 6
+        assert np.abs(read(tmp_path/f"out{suffix}")[1].rgb[48, [30, 100]].astype(int) - [(40, 160, 60),
+            (70, 40, 180)]).max() < 6
 
 
 def test_times_are_kept(tmp_path: Path) -> None:
@@ -500,14 +520,16 @@ def test_times_are_kept(tmp_path: Path) -> None:
         assert [round(1000*s.at/TICKS) for s in read(tmp_path/f"out{suffix}")] == [t - 500 for t in times]
 
 
-@pytest.mark.parametrize("matrix", [(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)])
+@pytest.mark.parametrize("matrix", [(1, 0, 0, 1), (0, 1, -1, 0), (-1, 0, 0, -1), (0, -1, 1, 0), (-1, 0, 0, 1), (1, 0, 0,
+    -1), (0, 1, 1, 0), (0, -1, -1, 0)])
 def test_turned_clips_come_out_upright(tmp_path: Path, matrix: tuple[int, ...]) -> None:
     "The place of every corner, worked out from the matrix."
     a, b, c, d = matrix
     rgb = np.full((64, 96, 3), 128, np.uint8)
     rgb[:24, :24] = 240, 240, 240  # the mark at the upper left, as stored
     one = 1 << 16
-    source = write(tmp_path/"in.mp4", [rgb]*3, "libx264", "yuv420p", matrix=[a*one, b*one, 0, c*one, d*one, 0, 0, 0, 1 << 30])
+    source = write(tmp_path/"in.mp4", [rgb]*3, "libx264", "yuv420p",
+        matrix=[a*one, b*one, 0, c*one, d*one, 0, 0, 0, 1 << 30])
     clip(source, tmp_path/"out.mp4", ["Sky"], segmenter=Red())
     out = read(tmp_path/"out.mp4")[0].rgb
     assert out.shape[:2] == ((64, 96) if a else (96, 64))
@@ -530,14 +552,17 @@ def test_pixels_become_square(tmp_path: Path, ratio: Fraction, turn: bool) -> No
         box.mux(stream.encode())
     h, w = {Fraction(4, 3): (96, 171), Fraction(8, 9): (108, 128), Fraction(1, 1000): (96, 128)}[ratio]
     shots = read(clip(source, tmp_path/"out.webm", segmenter=Even()).path)
-    assert shots[0].rgb.shape[:2] == ((w + w % 2, h) if turn else (h, w + w % 2)) and all(is_covered(upper(s.rgb)) for s in shots)
+    assert shots[0].rgb.shape[:2] == ((w + w % 2, h) if turn else (h, w + w % 2)) and all(is_covered(upper(s.rgb))
+        for s in shots)
 
 
 def test_what_is_clear_in_a_clip_is_laid_on_white(tmp_path: Path) -> None:
     with av.open(str(tmp_path/"in.mov"), "w") as box:
         stream = box.add_stream("png", rate=15)
         stream.height, stream.width, stream.pix_fmt = 96, 128, "rgba"
-        for _ in range(3): box.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((96, 128, 4), (200, 20, 20, 0), np.uint8), "rgba")))
+        for _ in range(3):
+            box.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((96, 128, 4), (200, 20, 20, 0), np.uint8),
+                "rgba")))
         box.mux(stream.encode())
     assert (read(tmp_path/"in.mov")[1].rgb == 255).all()
 
@@ -550,7 +575,8 @@ def loud(path: Path, codec: str = "aac") -> Path:
         video.height, video.width, video.pix_fmt = 96, 128, "yuv420p"
         video.metadata["handler_name"] = audio.metadata["handler_name"] = audio.metadata["title"] = SECRET.decode()
         if path.suffix == ".mkv": box.add_attachment("cover.jpg", "image/jpeg", SECRET + saved(picture(), "JPEG"))
-        box.set_chapters([{"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000), "metadata": {"title": SECRET.decode()}}])
+        box.set_chapters([{"id": 1, "start": 0, "end": 500, "time_base": Fraction(1, 1000),
+            "metadata": {"title": SECRET.decode()}}])
         for rgb in moving(): box.mux(video.encode(av.VideoFrame.from_ndarray(rgb, "rgb24")))
         for i in range(40):
             sound = av.AudioFrame.from_ndarray((8000*np.sin(np.arange(1024)/9)).astype(np.int16)[None], "s16", "mono")
@@ -577,16 +603,19 @@ def test_nothing_but_frames_comes_out(tmp_path: Path, name: str, suffix: str) ->
 
 def test_sound_is_kept_only_where_asked_for_and_with_a_warning(tmp_path: Path) -> None:
     source = loud(tmp_path/"in.mkv")
-    with pytest.warns(UserWarning, match="voices identify"): done = clip(source, tmp_path/"out.mp4", segmenter=Even(), keep_audio=True)
+    with pytest.warns(UserWarning, match="voices identify"):
+        done = clip(source, tmp_path/"out.mp4", segmenter=Even(), keep_audio=True)
     assert done.audio and "SOUND" in str(done) and SECRET not in done.path.read_bytes()
     with av.open(str(done.path)) as box:
         assert sorted(s.type for s in box.streams) == ["audio", "video"]
         sound = list(box.decode(audio=0))
     assert 36 <= len(sound) <= 42 and abs(sound[0].time) < .05
-    with pytest.warns(UserWarning), pytest.raises(BadOutput, match="cannot hold this sound"): clip(source, tmp_path/"out.webm", segmenter=Even(), keep_audio=True)
+    with pytest.warns(UserWarning), pytest.raises(BadOutput, match="cannot hold this sound"):
+        clip(source, tmp_path/"out.webm", segmenter=Even(), keep_audio=True)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.mkv", "out.mp4"]
     write(tmp_path/"mute.mkv", moving())
-    with pytest.warns(UserWarning): assert not clip(tmp_path/"mute.mkv", tmp_path/"mute.mp4", segmenter=Even(), keep_audio=True).audio
+    with pytest.warns(UserWarning):
+        assert not clip(tmp_path/"mute.mkv", tmp_path/"mute.mp4", segmenter=Even(), keep_audio=True).audio
 
 
 @pytest.mark.parametrize("style", media.clip.STYLES)
@@ -597,9 +626,11 @@ def test_clips_do_not_depend_on_what_is_covered(tmp_path: Path, style: str, suff
         frames = moving(6)
         for i, rgb in enumerate(frames): rgb[:48] = noise(np.random.default_rng(10*n + i), (48, 128, 3))
         write(tmp_path/"in.mkv", frames)
-        clip(tmp_path/"in.mkv", tmp_path/f"out{n}{suffix}", segmenter=Even(), style=style, mode="union", preview=tmp_path/f"sheet{n}.png")
+        clip(tmp_path/"in.mkv", tmp_path/f"out{n}{suffix}", segmenter=Even(), style=style, mode="union",
+            preview=tmp_path/f"sheet{n}.png")
         (tmp_path/"in.mkv").unlink()
-    for name in (f"out0{suffix}", "sheet0.png"): assert (tmp_path/name).read_bytes() == (tmp_path/name.replace("0", "1")).read_bytes()
+    for name in (f"out0{suffix}", "sheet0.png"):
+        assert (tmp_path/name).read_bytes() == (tmp_path/name.replace("0", "1")).read_bytes()
 
 
 # ---- clips: every matte belongs to its frame
@@ -620,7 +651,8 @@ def test_every_frame_has_its_own_matte(tmp_path: Path, way: str, reach: int) -> 
             elif way == "none": assert shown, f"frame {i} hides stripe {k}"
 
 
-@pytest.mark.parametrize("fault, at", [*((fault, {5}) for fault in FAULTS), *((FAULTS[0], at) for at in ({0}, {11}, {4, 5, 6}, set(range(12))))], ids=str)
+@pytest.mark.parametrize("fault, at", [*((fault, {5}) for fault in FAULTS), *((FAULTS[0], at) for at in ({0}, {11}, {4,
+    5, 6}, set(range(12))))], ids=str)
 def test_frames_that_the_model_fails_at_are_covered(tmp_path: Path, fault: object, at: set[int]) -> None:
     source = write(tmp_path/"in.mkv", moving())
     way = "flow"
@@ -707,9 +739,13 @@ def test_a_length_that_is_no_number_is_none() -> None:
         assert said_length(SimpleNamespace(duration=None, metadata={"DURATION": said})) == 0
 
 
-@pytest.mark.parametrize("name, codec, options", [("a.mp4", "libx264", {"bf": "0"}), ("b.mp4", "libx264", {"bf": "3", "g": "12"}), ("b.mkv", "libx264", {"bf": "3"}), ("b.avi", "libx264", {"bf": "2"}),
-    ("c.avi", "mpeg4", {"bf": "2"}), ("d.webm", "libvpx", {"auto-alt-ref": "1", "lag-in-frames": "16"}), ("e.webm", "libvpx-vp9", {"auto-alt-ref": "1", "lag-in-frames": "16"}),
-    ("f.ts", "mpeg2video", {"bf": "2"}), ("g.ts", "libx264", {"x264-params": "interlaced=1"}), ("h.mp4", "libx265", {"x265-params": "log-level=none"})])
+@pytest.mark.parametrize("name, codec, options",
+    [("a.mp4", "libx264", {"bf": "0"}), ("b.mp4", "libx264", {"bf": "3", "g": "12"}), ("b.mkv", "libx264", {"bf": "3"}),
+    ("b.avi", "libx264", {"bf": "2"}),
+    ("c.avi", "mpeg4", {"bf": "2"}), ("d.webm", "libvpx", {"auto-alt-ref": "1", "lag-in-frames": "16"}), ("e.webm",
+        "libvpx-vp9", {"auto-alt-ref": "1", "lag-in-frames": "16"}),
+    ("f.ts", "mpeg2video", {"bf": "2"}), ("g.ts", "libx264", {"x264-params": "interlaced=1"}), ("h.mp4", "libx265",
+        {"x265-params": "log-level=none"})])
 def test_clean_clips_lose_no_frame(tmp_path: Path, name: str, codec: str, options: dict) -> None:
     "Frames that wait, frames that are never shown: none is taken for a lost one."
     try: source = write(tmp_path/name, moving(40), codec, "yuv420p", **options)
@@ -722,10 +758,12 @@ def test_clean_clips_lose_no_frame(tmp_path: Path, name: str, codec: str, option
 def test_a_packet_that_never_becomes_a_frame_is_a_hole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "A decoder that swallows the fifth packet, and says nothing."
     source, real = write(tmp_path/"in.mkv", moving(), "mjpeg", "yuvj420p"), ClipReader._decode
-    def swallow(self: ClipReader, packet: av.Packet | None) -> list: return real(self, packet)[:0 if self.number == 5 else None]
+    def swallow(self: ClipReader, packet: av.Packet | None) -> list:
+        return real(self, packet)[:0 if self.number == 5 else None]
     monkeypatch.setattr(ClipReader, "_decode", swallow)
     shots = read(source)
-    assert [i for i, s in enumerate(shots) if s.rgb is None] == [4] and [round(s.at/TICKS*15) for s in shots] == list(range(12))
+    assert [i for i, s in enumerate(shots) if s.rgb is None] == [4] and [round(s.at/TICKS*15)
+        for s in shots] == list(range(12))
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
@@ -734,7 +772,9 @@ def test_unequal_steps_and_long_sound_are_not_taken_for_a_cut(tmp_path: Path, su
     times = [0, 20, 40, 60, 80, 100, 120, 140, 160, 180, 3000, 9000]
     source = write(tmp_path/f"in{suffix}", moving(), codec, "yuv420p", times=times)
     assert not clip(source, tmp_path/"out.mp4", segmenter=Even()).cut
-    if suffix != ".webm": assert not clip(loud(tmp_path/f"loud{suffix}"), tmp_path/"loud-out.mp4", segmenter=Even()).cut  # 2.6 s of sound, .8 s of pictures
+    if suffix != ".webm":
+        assert not clip(loud(tmp_path/f"loud{suffix}"), tmp_path/"loud-out.mp4",
+            segmenter=Even()).cut  # 2.6 s of sound, .8 s of pictures
     write(source, moving(60), codec, "yuv420p", **({"movflags": "+faststart"} if suffix == ".mp4" else {}))
     whole = source.read_bytes()
     source.write_bytes(whole[:len(whole)*2//3])
@@ -804,7 +844,8 @@ def test_hostile_clips_are_cleaned_or_refused(tmp_path: Path, name: str, seed: i
     assert {p.name for p in tmp_path.iterdir()} <= {name, "out.mp4"}
 
 
-@pytest.mark.parametrize("data", [b"", b"hello\n"*99, saved(picture())[:60], bytes(5000), b"\0\0\0\x18ftypmp42" + bytes(50), b"RIFF\xff\xff\xff\xffAVI LIST" + bytes(90)], ids=range(6))
+@pytest.mark.parametrize("data", [b"", b"hello\n"*99, saved(picture())[:60], bytes(5000),
+    b"\0\0\0\x18ftypmp42" + bytes(50), b"RIFF\xff\xff\xff\xffAVI LIST" + bytes(90)], ids=range(6))
 def test_what_is_no_clip_is_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
     (tmp_path/"in.mp4").write_bytes(data)
     with pytest.raises(BadClip) as e: clip(tmp_path/"in.mp4", tmp_path/"out.mp4", segmenter=Even())
@@ -819,12 +860,14 @@ def test_sound_alone_is_no_clip(tmp_path: Path) -> None:
         sound = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), "s16", "mono")
         sound.sample_rate = 8000
         box.mux(stream.encode(sound))
-    with pytest.raises(BadClip, match="no moving pictures"): clip(tmp_path/"in.wav", tmp_path/"out.mp4", segmenter=Even())
+    with pytest.raises(BadClip, match="no moving pictures"):
+        clip(tmp_path/"in.wav", tmp_path/"out.mp4", segmenter=Even())
 
 
 def test_frames_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media.reader, "CLIP_PIXELS", 96*127)
-    with pytest.raises(BadClip, match="12,192 at most"): clip(write(tmp_path/"in.mkv", moving(2)), tmp_path/"out.mp4", segmenter=Even())
+    with pytest.raises(BadClip, match="12,192 at most"):
+        clip(write(tmp_path/"in.mkv", moving(2)), tmp_path/"out.mp4", segmenter=Even())
 
 
 def test_frames_are_measured_with_square_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -848,14 +891,16 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss//1024)"""
 @pytest.mark.parametrize("shape", [(65_535, 1), (1, 65_535), (65_535, 900), (900, 65_535)])
 def test_memory_is_bounded_for_every_shape(shape: tuple[int, int]) -> None:
     "In megabytes: the longest pictures of one pixel, and of as many as are accepted."
-    done = subprocess.run([sys.executable, "-c", SHAPES, *map(str, shape)], capture_output=True, text=True, timeout=300, check=True)
+    done = subprocess.run([sys.executable, "-c", SHAPES, *map(str, shape)], capture_output=True, text=True, timeout=300,
+        check=True)
     assert int(done.stdout) < 1000
 
 
 def test_a_playlist_brings_in_nothing(tmp_path: Path) -> None:
     write(tmp_path/"private.mkv", moving(3))
     (tmp_path/"in.mp4").write_text("ffconcat version 1.0\nfile private.mkv\n")
-    with pytest.raises(BadClip, match="list of other files"): clip(tmp_path/"in.mp4", tmp_path/"out.mp4", segmenter=Even())
+    with pytest.raises(BadClip, match="list of other files"):
+        clip(tmp_path/"in.mp4", tmp_path/"out.mp4", segmenter=Even())
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(.3)
         url = f"http://127.0.0.1:{server.getsockname()[1]}/x.ts"
@@ -876,7 +921,9 @@ def test_a_source_clip_is_never_written_over(tmp_path: Path) -> None:
     for out in (source, tmp_path/"hard.mp4", tmp_path/"soft.mp4"):
         with pytest.raises(BadOutput, match="is the source"): clip(source, out, segmenter=Even(), overwrite=True)
     (tmp_path/"other.mp4").write_bytes(b"of somebody else")
-    for more in ({"out": tmp_path/"other.mp4"}, {"out": tmp_path/"x.mp4", "preview": tmp_path/"other.mp4"}, {"out": tmp_path/"x.avi"}, {"out": tmp_path/"none"/"x.mp4"}, {"out": tmp_path/"x.mp4", "preview": tmp_path/"x.jpg"}):
+    for more in ({"out": tmp_path/"other.mp4"}, {"out": tmp_path/"x.mp4", "preview": tmp_path/"other.mp4"},
+        {"out": tmp_path/"x.avi"}, {"out": tmp_path/"none"/"x.mp4"}, {"out": tmp_path/"x.mp4",
+        "preview": tmp_path/"x.jpg"}):
         with pytest.raises(BadOutput): clip(source, segmenter=Even(), **more)
     assert source.read_bytes() == before and (tmp_path/"other.mp4").read_bytes() == b"of somebody else" and not (tmp_path/"x.mp4").exists()
 
@@ -885,7 +932,8 @@ def test_a_source_clip_is_never_written_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize("at", [0, 6, 11])
 def test_an_interruption_leaves_nothing(tmp_path: Path, fault: BaseException, at: int) -> None:
     source = write(tmp_path/"in.mkv", moving())
-    with pytest.raises(type(fault)): clip(source, tmp_path/"out.mp4", segmenter=Faulty({at: fault}), preview=tmp_path/"sheet.png")
+    with pytest.raises(type(fault)):
+        clip(source, tmp_path/"out.mp4", segmenter=Faulty({at: fault}), preview=tmp_path/"sheet.png")
     assert [p.name for p in tmp_path.iterdir()] == ["in.mkv"]
 
 
@@ -893,7 +941,8 @@ def test_an_interruption_leaves_nothing(tmp_path: Path, fault: BaseException, at
 def test_a_disk_that_is_full_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
     def full(*_: object) -> None: raise av.error.FFmpegError(28, "No space left on device")
     monkeypatch.setattr(media.writer.ClipWriter, where, full)
-    with pytest.raises(BadOutput, match="No space left"): clip(write(tmp_path/"in.mkv", moving()), tmp_path/"out.mp4", segmenter=Even())
+    with pytest.raises(BadOutput, match="No space left"):
+        clip(write(tmp_path/"in.mkv", moving()), tmp_path/"out.mp4", segmenter=Even())
     gc.collect()
     assert [p.name for p in tmp_path.iterdir()] == ["in.mkv"]
 
@@ -917,10 +966,13 @@ def test_memory_does_not_grow_with_the_clip(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_the_sheet_shows_redacted_frames(tmp_path: Path) -> None:
-    done = clip(write(tmp_path/"in.mkv", moving(30)), tmp_path/"out.mp4", segmenter=Even(), preview=tmp_path/"sheet.png")
+    done = clip(write(tmp_path/"in.mkv", moving(30)), tmp_path/"out.mp4", segmenter=Even(),
+        preview=tmp_path/"sheet.png")
     sheet = np.asarray(Image.open(tmp_path/"sheet.png"))
-    assert sheet.shape == (3*180, 4*240, 3) and np.array_equal(sheet, done.sheet) and parts_of((tmp_path/"sheet.png").read_bytes()) <= ALLOWED
-    assert all(not (sheet[180*y:180*y + 80, 240*x:240*x + 240, 0] > 225).any() for y in range(3) for x in range(4))  # the red of the source is nowhere
+    assert sheet.shape == (3*180, 4*240, 3) and np.array_equal(sheet,
+        done.sheet) and parts_of((tmp_path/"sheet.png").read_bytes()) <= ALLOWED
+    assert all(not (sheet[180*y:180*y + 80, 240*x:240*x + 240, 0] > 225).any() for y in range(3)
+        for x in range(4))  # the red of the source is nowhere
     assert "data:image/png;base64" in done._repr_html_() and "30 frames" in done._repr_html_()
     assert "<b>" not in ClipReport(Path("<b>.mp4"))._repr_html_()
 
@@ -931,7 +983,8 @@ def test_progress_is_told(tmp_path: Path) -> None:
     assert told == sorted(told) and len(told) == 12 and told[-1] == 11
 
 
-def test_progress_in_a_terminal_is_one_line_that_goes_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+def test_progress_in_a_terminal_is_one_line_that_goes_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture) -> None:
     monkeypatch.setattr(core.files.sys.stderr, "isatty", lambda: True, raising=False)
     redact_clip(write(tmp_path/"in.mkv", moving()), tmp_path/"out.mp4", segmenter=Even())
     said = capsys.readouterr().err
@@ -939,12 +992,15 @@ def test_progress_in_a_terminal_is_one_line_that_goes_away(tmp_path: Path, monke
 
 
 @pytest.mark.parametrize("suffix, codec", [(".mp4", "libvpx-vp9"), (".mp4", "mpeg4"), (".webm", "libvpx")])
-def test_other_encoders_do_where_the_best_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, codec: str) -> None:
+def test_other_encoders_do_where_the_best_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str,
+    codec: str) -> None:
     monkeypatch.setitem(media.writer.CODECS, suffix, ("nonesuch", codec))
     done = clip(write(tmp_path/"in.mkv", moving()), tmp_path/f"out{suffix}", segmenter=Even())
-    assert all(is_covered(upper(s.rgb)) and np.abs(s.rgb[56:].astype(int) - rgb[56:]).mean() < 12 for s, rgb in zip(read(done.path), moving()))
+    assert all(is_covered(upper(s.rgb)) and np.abs(s.rgb[56:].astype(int) - rgb[56:]).mean() < 12 for s,
+        rgb in zip(read(done.path), moving()))
     monkeypatch.setitem(media.writer.CODECS, suffix, ("nonesuch",))
-    with pytest.raises(BadOutput, match="cannot write"): clip(tmp_path/"in.mkv", tmp_path/f"x{suffix}", segmenter=Even())
+    with pytest.raises(BadOutput, match="cannot write"):
+        clip(tmp_path/"in.mkv", tmp_path/f"x{suffix}", segmenter=Even())
 
 
 # ---- with a model that is shipped
@@ -976,7 +1032,9 @@ def test_a_transparency_that_is_not_read_is_refused(tmp_path: Path) -> None:
     source = tmp_path/"cut.webm"
     with av.open(str(source), "w") as box:
         stream = box.add_stream("libvpx-vp9", rate=5, width=64, height=48, pix_fmt="yuva420p")
-        for _ in range(3): box.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 4), (200, 20, 20, 0), np.uint8), "rgba").reformat(format="yuva420p")))
+        for _ in range(3):
+            box.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((48, 64, 4), (200, 20, 20, 0), np.uint8),
+                "rgba").reformat(format="yuva420p")))
         box.mux(stream.encode())
     with pytest.raises(BadClip, match="transparency"): clip(source, tmp_path/"out.mp4", segmenter=Even())
     assert not (tmp_path/"out.mp4").exists()
@@ -990,5 +1048,6 @@ def test_vorbis_sound_is_not_kept_with_its_notes(tmp_path: Path) -> None:
         quiet = av.AudioFrame.from_ndarray(np.zeros((2, 44100), np.float32), "fltp", "stereo")
         quiet.sample_rate = 44100
         for s, frame in ((sound, quiet), (sound, None), (stream, None)): box.mux(s.encode(frame))
-    with pytest.warns(UserWarning), pytest.raises(BadOutput, match="Vorbis"): clip(tmp_path/"in.mkv", tmp_path/"out.webm", segmenter=Even(), keep_audio=True)
+    with pytest.warns(UserWarning), pytest.raises(BadOutput, match="Vorbis"):
+        clip(tmp_path/"in.mkv", tmp_path/"out.webm", segmenter=Even(), keep_audio=True)
     assert [p.name for p in tmp_path.iterdir()] == ["in.mkv"]

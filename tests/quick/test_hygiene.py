@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted(p for p in (ROOT/"nbs").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 MODULES = sorted(p for p in (ROOT/"camredact").glob("*/*.py") if not p.name.startswith("_"))
 # Which rooms a room may import, at the top of a file or inside a function. Nobody imports app.
-ROOMS = {"core": set(), "streets": {"core"}, "leaktest": set(), "live": {"core"}, "media": {"core"}, "train": {"core"}, "serve": {"core", "live"}}
+ROOMS = {"core": set(), "streets": {"core"}, "leaktest": set(), "live": {"core"}, "media": {"core"}, "train": {"core"},
+    "serve": {"core", "live"}}
 ROOMS["app"] = set(ROOMS)
 LARGEST = 400_000  # bytes of a notebook
 WEIGHTS = 40_000_000  # bytes of all weights together
@@ -44,7 +45,8 @@ def exports(path: Path) -> str | None:
 def tracked() -> list[Path]:
     "The text files that git has or would take; everything but ignored folders where there is no git."
     done = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True)
-    names = done.stdout.splitlines() if done.returncode == 0 else [str(p.relative_to(ROOT)) for p in ROOT.rglob("*") if p.is_file()
+    names = done.stdout.splitlines() if done.returncode == 0 else [str(p.relative_to(ROOT)) for p in ROOT.rglob("*")
+        if p.is_file()
         and not any(part[0] == "." and part != ".ci" or part in ("build", "_docs", "_proc", "runs", "__pycache__")
             for part in p.relative_to(ROOT).parts[:-1])]
     return [ROOT/name for name in names if (ROOT/name).is_file() and (ROOT/name).suffix in TEXT]
@@ -60,7 +62,8 @@ def test_one_notebook_one_module() -> None:
     modules = Counter(filter(None, map(exports, NOTEBOOKS)))
     assert max(modules.values()) == 1, modules
     assert set(modules) == {name_of(p) for p in MODULES}, "a module without a notebook, or one that was not exported"
-    for path in filter(exports, NOTEBOOKS): assert exports(path).replace(".", "/") == str(path.relative_to(ROOT/"nbs").with_suffix(""))
+    for path in filter(exports, NOTEBOOKS):
+        assert exports(path).replace(".", "/") == str(path.relative_to(ROOT/"nbs").with_suffix(""))
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -69,7 +72,8 @@ def imported(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
             base = ".".join([*package[:len(package) - node.level + 1], *([node.module] if node.module else [])])
-            yield from [base] if node.module and base.count(".") > 1 else [f"{base}.{alias.name}" for alias in node.names]
+            yield from [base] if node.module and base.count(".") > 1 else [f"{base}.{alias.name}"
+                for alias in node.names]
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "import_module":
             yield from re.findall(r"camredact[.\w]+", ast.unparse(node.args[0]))
 
@@ -101,7 +105,8 @@ HEAVY = ("torch", "torchvision", "fastai", "timm", "onnx", "openvino", "matplotl
 def test_the_runtime_imports_nothing_heavy() -> None:
     "A fresh process imports every module but those of training: all names in `__all__` are there, and no training framework comes along."
     names = [name_of(p) for p in MODULES if p.parent.name != "train"]
-    done = subprocess.run([sys.executable, "-c", IMPORT, " ".join(HEAVY), *names], capture_output=True, text=True, cwd="/", timeout=300)
+    done = subprocess.run([sys.executable, "-c", IMPORT, " ".join(HEAVY), *names], capture_output=True, text=True,
+        cwd="/", timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
 
 
@@ -109,8 +114,10 @@ def test_the_runtime_imports_nothing_heavy() -> None:
 def test_no_star_imports_and_no_file(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom): assert all(a.name != "*" for a in node.names), f"star import, line {node.lineno}"
-        assert not (isinstance(node, ast.Name) and node.id == "__file__"), f"__file__ in exported code, line {node.lineno}"
+        if isinstance(node, ast.ImportFrom):
+            assert all(a.name != "*" for a in node.names), f"star import, line {node.lineno}"
+        assert not (isinstance(node, ast.Name)
+            and node.id == "__file__"), f"__file__ in exported code, line {node.lineno}"
         assert not (isinstance(node, ast.ExceptHandler) and node.type is None), f"bare except, line {node.lineno}"
 
 
@@ -167,7 +174,8 @@ def test_readme_links_lead_somewhere() -> None:
 
 def said(cell: dict) -> str:
     "What a cell's saved outputs say: Markdown, and what it printed."
-    texts = [o.get("text", "") if o["output_type"] == "stream" else o.get("data", {}).get("text/markdown", "") for o in cell["outputs"] if o.get("name") != "stderr"]
+    texts = [o.get("text", "") if o["output_type"] == "stream" else o.get("data", {}).get("text/markdown", "")
+        for o in cell["outputs"] if o.get("name") != "stderr"]
     return "\n".join("".join(x).strip() for x in texts).strip()
 
 
@@ -175,7 +183,8 @@ def test_weights_are_small_and_whole() -> None:
     folder = ROOT/"camredact"/"weights"
     models = sorted(folder.glob("*.onnx"))
     assert sum(p.stat().st_size for p in folder.iterdir()) < WEIGHTS
-    assert {p.name for p in folder.iterdir()} == {"LICENSE", "data.md"} | {m.with_suffix(s).name for m in models for s in (".onnx", ".json", ".md")}
+    assert {p.name for p in folder.iterdir()} == {"LICENSE",
+        "data.md"} | {m.with_suffix(s).name for m in models for s in (".onnx", ".json", ".md")}
     for model in models:
         card = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))
         assert card["sha256"] == hashlib.sha256(model.read_bytes()).hexdigest(), model.name
@@ -186,7 +195,8 @@ def test_weights_are_small_and_whole() -> None:
 def test_outputs_are_of_the_weights_that_ship(name: str) -> None:
     "Where a notebook shows what the bundled model says, it names the weights that it asked."
     path = next(p for p in NOTEBOOKS if p.name == name)
-    asked = set(re.findall(r"^weights ([0-9a-f]{12})$", "\n".join(said(c) for c in cells(path) if c["cell_type"] == "code"), re.M))
+    asked = set(re.findall(r"^weights ([0-9a-f]{12})$",
+        "\n".join(said(c) for c in cells(path) if c["cell_type"] == "code"), re.M))
     assert asked == {json.loads((ROOT/"camredact"/"weights"/"fast.json").read_text(encoding="utf-8"))["sha256"][:12]}, f"run {name} again: it shows what other weights said"
 
 

@@ -67,7 +67,8 @@ def test_covered_stamps_are_not_other_numbers() -> None:
 
 def test_one_grey_cell_puts_all_in_doubt() -> None:
     "Even where the rest would be another number with its right checksum."
-    more = next(n for n in range(65535, 0, -1) if n & 2026 == 2026 != n and checksum(n) & checksum(2026) == checksum(2026))
+    more = next(n for n in range(65535, 0, -1) if n & 2026 == 2026 != n
+        and checksum(n) & checksum(2026) == checksum(2026))
     picture, less = stamp(STREETS[0], more), stamp(STREETS[0], 2026)
     assert read_stamp(picture) == more
     corner(picture)[corner(picture) != corner(less)] = 128

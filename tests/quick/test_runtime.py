@@ -35,7 +35,8 @@ sys.modules["torch"] = None
 try: s.load({str(tmp_path/'learner.pth')!r})
 except s.InputError as e: print(e)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True, cwd=ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True,
+        cwd=ROOT)
     assert done.stdout.strip() == "learner.pth needs torch: pip install 'camredact[train]'"
 
 
@@ -68,7 +69,8 @@ def random_picture(seed, h, w): return np.random.default_rng(seed).integers(0, 2
 def test_adding_categories_never_reveals(seed, shape, some, more, dial, margin, bar):
     p = random_probs(seed, *shape)
     confidence = p.max(0)
-    a, b = (decide(np.tensordot(hide_weights(names, dial), p, 1), confidence, margin, bar) for names in (some, some | more))
+    a, b = (decide(np.tensordot(hide_weights(names, dial), p, 1), confidence, margin, bar)
+        for names in (some, some | more))
     assert (b >= a).all()
 
 
@@ -107,7 +109,9 @@ def touched(m, h, w):
         for x in range(w):
             for r in range(rows):
                 for c in range(columns):
-                    if m[r, c] and r*h < (y + 1)*rows and (r + 1)*h > y*rows and c*w < (x + 1)*columns and (c + 1)*w > x*columns: out[y, x] = 255
+                    if m[r,
+                        c] and r*h < (y + 1)*rows and (r + 1)*h > y*rows and c*w < (x + 1)*columns and (c + 1)*w > x*columns:
+                        out[y, x] = 255
     return out
 
 
@@ -147,7 +151,8 @@ def test_a_redaction_that_cannot_be_done_returns_nothing(seed, shape, fault):
 def test_png_files_say_what_the_matte_says(seed, shape):
     m, picture = random_matte(seed, *shape), random_picture(seed, *shape)
     back = cv2.imdecode(np.frombuffer(redacted_png(picture, m), np.uint8), cv2.IMREAD_UNCHANGED)
-    assert np.array_equal(back[..., 3], 255 - m) and not back[m == 255].any() and np.array_equal(back[m == 0][:, 2::-1], picture[m == 0])
+    assert np.array_equal(back[..., 3], 255 - m) and not back[m == 255].any() and np.array_equal(back[m == 0][:, 2::-1],
+        picture[m == 0])
     wire = cv2.imdecode(np.frombuffer(visible_png(m), np.uint8), cv2.IMREAD_UNCHANGED)
     assert np.array_equal(wire, 255 - m)
 
@@ -163,11 +168,14 @@ def jpeg(h=64, w=96, seed=0):
 def test_damaged_files_are_read_or_refused(data, kind, still):
     good = jpeg() if kind == ".jpg" else cv2.imencode(kind, random_picture(0, 32, 32))[1].tobytes()
     spoilt = bytearray(good)
-    for at in data.draw(st.lists(st.integers(0, len(good) - 1), max_size=8)): spoilt[at] = data.draw(st.integers(0, 255))
+    for at in data.draw(st.lists(st.integers(0, len(good) - 1), max_size=8)):
+        spoilt[at] = data.draw(st.integers(0, 255))
     spoilt = bytes(spoilt[:data.draw(st.integers(0, len(good)))])
     try: rgb = read_still(spoilt) if still else decode(spoilt)
     except BadPicture as e: assert str(e) and "\n" not in str(e)
-    else: assert rgb.dtype == np.uint8 and rgb.ndim == 3 and rgb.shape[2] == 3 and rgb.size <= 3*(STILL_PIXELS if still else FRAME_PIXELS)
+    else:
+        assert rgb.dtype == np.uint8 and rgb.ndim == 3 and rgb.shape[2] == 3 and rgb.size <= 3*(STILL_PIXELS if still
+            else FRAME_PIXELS)
 
 
 @given(st.binary(max_size=200))
@@ -206,7 +214,8 @@ class Faulty:
 
 def frame_message(rng, page, n):
     "A frame, or something that only looks like one."
-    m = {"kind": "frame", "protocol": PROTOCOL, "page": page, "id": n, "hidden": ["Car"], "bar": 0, "dial": "cautious", "model": ["a", "b", "gone"][rng.integers(3)]}
+    m = {"kind": "frame", "protocol": PROTOCOL, "page": page, "id": n, "hidden": ["Car"], "bar": 0, "dial": "cautious",
+        "model": ["a", "b", "gone"][rng.integers(3)]}
     match rng.integers(12):
         case 0: m.pop(list(m)[rng.integers(len(m))])
         case 1: m["hidden"] = [["Carr"], [{}], "Car", {"Car": 1}, None, [None]][rng.integers(6)]
@@ -241,7 +250,9 @@ def test_every_message_gets_exactly_one_answer(seed, stop_early):
     def submit(start, messages):
         for i, (m, data, refuse) in enumerate(messages): session.submit(m, [data], replier(start + i, refuse))
 
-    def messages(k): return [(frame_message(rng, f"page {rng.integers(3)}", i), picture if rng.integers(6) else picture[:99], rng.integers(5) == 0) for i in range(k)]
+    def messages(k):
+        return [(frame_message(rng, f"page {rng.integers(3)}", i), picture if rng.integers(6) else picture[:99],
+            rng.integers(5) == 0) for i in range(k)]
 
     senders = [threading.Thread(target=submit, args=(at, messages(total//3))) for at in range(0, total, total//3)]
     for t in senders: t.start()
@@ -256,7 +267,8 @@ def test_every_message_gets_exactly_one_answer(seed, stop_early):
     assert answers == Counter(range(total))
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.sampled_from([(4, 5), (5, 4)]), st.floats(0, .7), st.booleans()), max_size=30), st.integers(0, 3))
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2), st.sampled_from([(4, 5), (5, 4)]), st.floats(0, .7),
+    st.booleans()), max_size=30), st.integers(0, 3))
 def test_hold_unites_with_its_own_past_only(steps, k):
     "Against a plain history: newest and at most k before it, unbroken in page, choice, size and time."
     hold, now, history = Hold(), 0., []

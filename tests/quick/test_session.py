@@ -41,7 +41,8 @@ class Page:
         self.came = threading.Semaphore(0)
 
     def send(self, n: int = 0, model: str = "a", dial: str = "precise", bar: float = 0) -> None:
-        message = {"kind": "frame", "protocol": PROTOCOL, "page": self.name, "id": n, "hidden": ["Car"], "bar": bar, "dial": dial, "model": model}
+        message = {"kind": "frame", "protocol": PROTOCOL, "page": self.name, "id": n, "hidden": ["Car"], "bar": bar,
+            "dial": dial, "model": model}
         self.session.submit(message, [FRAME], self.take)
 
     def take(self, answer: dict, buffers: list[bytes]) -> None:
@@ -53,7 +54,8 @@ class Page:
         self.send(**kw)
         assert self.came.acquire(timeout=20), "no answer"
         answer, buffers = self.answers[-1]
-        covered = cv2.imdecode(np.frombuffer(buffers[0], np.uint8), cv2.IMREAD_UNCHANGED) == 0 if buffers else np.ones(1)
+        covered = cv2.imdecode(np.frombuffer(buffers[0], np.uint8),
+            cv2.IMREAD_UNCHANGED) == 0 if buffers else np.ones(1)
         return answer, float(covered.mean())
 
 
@@ -70,7 +72,8 @@ def session(square: Square) -> Iterator[Session]:
 
 def test_dial_and_bar_cover_more() -> None:
     with Session(lambda name: Square(.4), models=["a"]) as session:
-        precise, cautious, barred = (Page(session, str(kw)).ask(**kw)[1] for kw in ({"dial": "precise"}, {"dial": "cautious"}, {"bar": .5}))
+        precise, cautious, barred = (Page(session, str(kw)).ask(**kw)[1]
+            for kw in ({"dial": "precise"}, {"dial": "cautious"}, {"bar": .5}))
     assert 0 < precise < cautious < barred == 1
 
 

@@ -66,7 +66,8 @@ class Page:
     def ask(self, **changes: Any) -> tuple[dict, list[bytes], Any]:
         "The answer to one frame of 64 x 64 pixels."
         jpeg = cv2.imencode(".jpg", np.full((64, 64, 3), 128, np.uint8))[1].tobytes()
-        message = {"kind": "frame", "protocol": PROTOCOL, "page": "p", "id": 1, "hidden": ["Car"], "bar": 0, "dial": "precise", "model": "flat"}
+        message = {"kind": "frame", "protocol": PROTOCOL, "page": "p", "id": 1, "hidden": ["Car"], "bar": 0,
+            "dial": "precise", "model": "flat"}
         self.frames._handle_custom_msg({**message, **changes}, [memoryview(jpeg)])
         assert self.came.acquire(timeout=20), "no answer"
         return self.answers[-1]
@@ -79,12 +80,14 @@ def test_a_frame_is_answered_in_the_context_it_came_in(camera: Camera) -> None:
     page = Page(camera)
     where.set("here")
     answer, (png,), context = page.ask()
-    assert (answer["kind"], answer["page"], answer["id"], answer["width"], answer["height"]) == ("matte", "p", 1, 64, 64)
+    assert (answer["kind"], answer["page"], answer["id"], answer["width"], answer["height"]) == ("matte", "p", 1, 64,
+        64)
     assert not cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED).any()
     assert context == "here"
 
 
-@pytest.mark.parametrize("changes", [{"model": "/etc/passwd"}, {"hidden": ["Carr"]}, {"hidden": "Car"}, {"weights": [1]}, {"protocol": 1}, {"dial": "x"}, {"bar": -1}, {"kind": "toggle"}])
+@pytest.mark.parametrize("changes", [{"model": "/etc/passwd"}, {"hidden": ["Carr"]}, {"hidden": "Car"},
+    {"weights": [1]}, {"protocol": 1}, {"dial": "x"}, {"bar": -1}, {"kind": "toggle"}])
 def test_a_frame_that_makes_no_sense_is_answered_with_an_error(camera: Camera, changes: dict) -> None:
     answer, buffers, _ = Page(camera).ask(**changes)
     assert answer["error"] and not buffers
@@ -97,7 +100,8 @@ def test_no_trait_can_hold_a_picture(camera: Camera) -> None:
     assert set(camera.frames.get_state()) == {key for key in camera.frames.get_state() if key.startswith("_")}
 
 
-@pytest.mark.parametrize("source", ["camera", "https://example.org/a.mp4", CameraStream(), CameraStream.facing_environment()], ids=str)
+@pytest.mark.parametrize("source", ["camera", "https://example.org/a.mp4", CameraStream(),
+    CameraStream.facing_environment()], ids=str)
 def test_no_source_asks_for_sound(session: Session, source: Any) -> None:
     camera = Camera(source, session=session)
     assert camera.stream.constraints["audio"] is False
@@ -106,7 +110,8 @@ def test_no_source_asks_for_sound(session: Session, source: Any) -> None:
 
 def test_a_source_is_a_camera_a_clip_or_a_stream(session: Session) -> None:
     picture = ImageStream.from_url("x.png")
-    for source, chosen, clip in (("camera", "default", None), ("/files/a.webm", "clip", "VideoStream"), (picture, "clip", "ImageStream")):
+    for source, chosen, clip in (("camera", "default", None), ("/files/a.webm", "clip", "VideoStream"),
+        (picture, "clip", "ImageStream")):
         camera = Camera(source, session=session)
         assert (camera.camera, camera.clip and type(camera.clip).__name__) == (chosen, clip)
         camera.close()
@@ -127,15 +132,18 @@ def test_presets_follow_sets_and_sets_follow_presets(camera: Camera) -> None:
 
 def test_what_the_page_sends_is_checked_like_what_python_sets(camera: Camera) -> None:
     before = (camera.hidden, camera.preset, camera.dial, camera.model, camera.bar, camera.state)
-    for state, error in (({"hidden": ["Carr"]}, InputError), ({"dial": "none"}, InputError), ({"model": "/etc/passwd"}, InputError),
-        ({"preset": "all"}, InputError), ({"bar": 2}, TraitError), ({"bar": float("nan")}, TraitError), ({"state": "fine"}, TraitError), ({"hidden": 5}, TraitError)):
+    for state, error in (({"hidden": ["Carr"]}, InputError), ({"dial": "none"}, InputError),
+        ({"model": "/etc/passwd"}, InputError),
+        ({"preset": "all"}, InputError), ({"bar": 2}, TraitError), ({"bar": float("nan")},
+            TraitError), ({"state": "fine"}, TraitError), ({"hidden": 5}, TraitError)):
         with pytest.raises(error): camera.set_state(state)
         assert (camera.hidden, camera.preset, camera.dial, camera.model, camera.bar, camera.state) == before
     camera.set_state({"hidden": ["Sky"], "preset": "custom", "bar": 0})
     assert camera.hidden == ("Sky",)
 
 
-TABLES = {"codes": list(CODES)[::-1], "dials": {"cautious": {"tau": [1e9]*32, "margin": 0, "hold": 0}}, "presets": {"no people": {"hidden": ["Sky"], "bar": 0}},
+TABLES = {"codes": list(CODES)[::-1], "dials": {"cautious": {"tau": [1e9]*32, "margin": 0, "hold": 0}},
+    "presets": {"no people": {"hidden": ["Sky"], "bar": 0}},
     "colours": {}, "groups": [], "models": ["/etc/passwd"], "budgets": {"flat": 1}}
 
 
@@ -154,7 +162,8 @@ def test_the_kernel_knows_what_the_names_mean(camera: Camera) -> None:
     page = Page(camera)
     for dial in DIALS:
         answer, (png,), _ = page.ask(dial=dial, hidden=["Sky", "Car", "Sky"])
-        assert answer["hidden"] == ["Car", "Sky"] and not cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED).any()
+        assert answer["hidden"] == ["Car", "Sky"] and not cv2.imdecode(np.frombuffer(png, np.uint8),
+            cv2.IMREAD_UNCHANGED).any()
         for more in ({"weights": [0.]*32}, {"margin": 0}, {"hold": 0}, {"tau": [1e9]*32}, {"codes": list(CODES)[::-1]}):
             answer, buffers, _ = page.ask(dial=dial, **more)
             assert next(iter(more)) in answer["error"] and not buffers
@@ -175,15 +184,19 @@ def test_the_kernel_keeps_no_raw_frame_after_its_answer(camera: Camera) -> None:
     before = [o for o in gc.get_objects() if type(o) is Frame]  # of other tests
     Page(camera).ask()
     until = time.monotonic() + 5
-    while (kept := [o for o in gc.get_objects() if type(o) is Frame and o.data and not any(o is b for b in before)]) and time.monotonic() < until: time.sleep(.02)
+    while (kept := [o for o in gc.get_objects() if type(o) is Frame and o.data
+        and not any(o is b for b in before)]) and time.monotonic() < until:
+        time.sleep(.02)
     assert not kept, "a raw frame is kept"
 
 
 def test_unknown_arguments_are_refused_with_near_misses(session: Session) -> None:
-    with pytest.raises(TypeError, match="unknown argument 'pre_set': did you mean preset"): Camera(session=session, pre_set="no cars")
+    with pytest.raises(TypeError, match="unknown argument 'pre_set': did you mean preset"):
+        Camera(session=session, pre_set="no cars")
     with pytest.raises(InputError, match="did you mean no cars"): Camera(session=session, preset="nocars")
     with pytest.raises(InputError, match="did you mean Car"): Camera(session=session, hidden=["Carr"])
-    with pytest.raises(InputError, match="unknown model 'quick': choose .*flat, other"): Camera(session=session, model="quick")
+    with pytest.raises(InputError, match="unknown model 'quick': choose .*flat, other"):
+        Camera(session=session, model="quick")
 
 
 def test_without_weights_there_is_no_camera() -> None:
@@ -195,7 +208,8 @@ def test_a_model_of_ones_own_is_offered(tmp_path: Path) -> None:
     mine = str(tmp_path/"mine.onnx")
     camera = Camera(model=mine, models=[tmp_path/"second.pth"])
     assert (camera.model, camera.models[-2:]) == ("mine", ["second", "mine"])
-    assert camera.session.models["mine"] == mine and tmp_path.name not in json.dumps(camera.get_state(), default=str), "the path of a model is in a trait"
+    assert camera.session.models["mine"] == mine and tmp_path.name not in json.dumps(camera.get_state(),
+        default=str), "the path of a model is in a trait"
     camera.close()
     assert camera.session.stopped
 
@@ -212,11 +226,13 @@ def node(code: str, *arguments: str) -> str:
     "What Node prints."
     found = shutil.which("node") or next(Path(playwright.__file__).parent.glob("driver/node"), None)
     if not found: pytest.skip("Node is not installed")
-    return subprocess.run([found, "--no-warnings", "--input-type=module", "-e", code, *arguments], capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run([found, "--no-warnings", "--input-type=module", "-e", code, *arguments], capture_output=True,
+        text=True, timeout=60, check=True).stdout
 
 
 def test_the_parts_of_the_page_depend_on_nothing_but_parts_before_them() -> None:
-    assert {f"{part}.js" for part in PARTS} == {file.name for file in STATIC.iterdir() if file.name.endswith(".js")} - {"host.js"}
+    assert {f"{part}.js" for part in PARTS} == {file.name for file in STATIC.iterdir()
+        if file.name.endswith(".js")} - {"host.js"}
     for n, part in enumerate(PARTS):
         text = (STATIC/f"{part}.js").read_text(encoding="utf-8")
         assert not re.search(r"\bimport\(|\brequire\(|https?://(?!127)", text)
@@ -241,11 +257,13 @@ def test_the_checkerboard_is_the_same_on_both_sides() -> None:
         checkerboard({ width: 24, height: 16, getContext: () => context });
         console.log(JSON.stringify(on));""" % (STATIC/"pixels.js").as_uri()
     squares = json.loads(node(code))
-    assert squares == [[x, y, "#" + bytes(checkerboard(16, 24)[y, x]).hex()] for x, y, _ in squares] and len(squares) == 6
+    assert squares == [[x, y, "#" + bytes(checkerboard(16, 24)[y, x]).hex()] for x, y,
+        _ in squares] and len(squares) == 6
 
 
 @pytest.mark.parametrize("source, camera", [(None, "default"), ("camera", "default"), ("/files/street.webm", "clip")])
-def test_the_live_notebook_takes_what_the_command_chose(monkeypatch: pytest.MonkeyPatch, session: Session, source: str | None, camera: str) -> None:
+def test_the_live_notebook_takes_what_the_command_chose(monkeypatch: pytest.MonkeyPatch, session: Session,
+    source: str | None, camera: str) -> None:
     cells = json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
     assert not any(cell.get("outputs") for cell in cells)
     monkeypatch.setattr(widget, "Session", lambda load, models: session)
@@ -259,12 +277,14 @@ def test_the_live_notebook_takes_what_the_command_chose(monkeypatch: pytest.Monk
     names["camera"].close()
 
 
-def test_only_the_message_that_opens_the_comm_says_that_a_cell_was_run(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_message_that_opens_the_comm_says_that_a_cell_was_run(session: Session,
+    monkeypatch: pytest.MonkeyPatch) -> None:
     states = []
     monkeypatch.setattr(Camera, "get_state", lambda self, *a, **kw: states.append(real(self, *a, **kw)) or states[-1])
     camera = Camera(session=session)
     assert [s["just_run"] for s in states if "just_run" in s] == [True]
-    for state in (camera.get_state(), camera.get_state(drop_defaults=True), camera.get_state("running")): assert not state.get("just_run"), "just_run"
+    for state in (camera.get_state(), camera.get_state(drop_defaults=True), camera.get_state("running")):
+        assert not state.get("just_run"), "just_run"
     camera.close()
 
 

@@ -71,9 +71,11 @@ def rgba(png: bytes) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(png)))
 
 
-def post(client: TestClient, query: str = "categories=5", to: str = "/redact", data: bytes | None = None, **kw: Any) -> Any:
+def post(client: TestClient, query: str = "categories=5", to: str = "/redact", data: bytes | None = None,
+    **kw: Any) -> Any:
     "The answer to a picture in a form."
-    return client.post(f"{to}?{query}", files={"image": ("blob", jpeg(STREET) if data is None else data, "image/jpeg")}, **kw)
+    return client.post(f"{to}?{query}", files={"image": ("blob", jpeg(STREET) if data is None else data, "image/jpeg")},
+        **kw)
 
 
 @pytest.fixture(scope="module")
@@ -85,7 +87,8 @@ def client() -> Iterator[TestClient]:
 # The faults of 2020
 
 NO_CHOICE = ["", "categories=", "categories=,", "categories=%20", "bar=0.5", "dial=precise"]
-BAD_CHOICE = ["categories=32", "categories=99", "categories=5,99", "categories=-1", "categories=1e1", "categories=5.0", "categories=0x5", "categories=%D9%A3", "categories=Carr", "categories=car",
+BAD_CHOICE = ["categories=32", "categories=99", "categories=5,99", "categories=-1", "categories=1e1", "categories=5.0",
+    "categories=0x5", "categories=%D9%A3", "categories=Carr", "categories=car",
     "categories=5;6", "categories=none,99", "preset=everything", "preset=", "categories=5&dial=bold", "categories=5&bar=2", "categories=5&bar=nan", "categories=5&bar=", "categories=5&model=/etc/passwd",
     "categories=5&model=", "categories=5&dail=precise", "categories=5&dial=precise&dial=cautious", "categories=%00", "categories=%ff"]
 
@@ -106,7 +109,8 @@ def test_the_whole_picture_only_on_purpose_and_said(client: TestClient, query: s
         assert post(other, "categories=5", data=jpeg(stamp(STREET.copy(), 3))).headers["camredact-hidden"] == "Car"
 
 
-@pytest.mark.parametrize("data, status", [(b"", 422), (b"GIF89a" + bytes(99), 422), (b"<svg/>", 422), (jpeg(STREET)[:-400], 422), (jpeg(STREET)[:30], 422), (bytes(13 << 20), 413)])
+@pytest.mark.parametrize("data, status", [(b"", 422), (b"GIF89a" + bytes(99), 422), (b"<svg/>", 422),
+    (jpeg(STREET)[:-400], 422), (jpeg(STREET)[:30], 422), (bytes(13 << 20), 413)])
 def test_what_is_no_picture_gives_none(client: TestClient, data: bytes, status: int) -> None:
     assert post(client, data=data).status_code == status
 
@@ -125,11 +129,13 @@ def test_forms_that_are_none(client: TestClient) -> None:
     assert client.post(url, data={"image": "text"}, files={"other": b"x"}).status_code == 422
     assert client.post(url, files=[("image", jpeg(STREET)), ("image", jpeg(STREET))]).status_code == 400
     for content in (b"", b"--x", b"--x\r\n\r\n", b"\xff"*99):
-        assert client.post(url, content=content, headers={"content-type": "multipart/form-data; boundary=x"}).status_code in (400, 422)
+        assert client.post(url, content=content,
+            headers={"content-type": "multipart/form-data; boundary=x"}).status_code in (400, 422)
     assert client.post(url, content=b"--x", headers={"content-type": "multipart/form-data"}).status_code == 400
 
 
-@pytest.mark.parametrize("how", ["raise", "memory", "nan", SystemExit("bye"), KeyboardInterrupt(), "small", "empty"], ids=str)
+@pytest.mark.parametrize("how", ["raise", "memory", "nan", SystemExit("bye"), KeyboardInterrupt(), "small", "empty"],
+    ids=str)
 @pytest.mark.parametrize("path", ["/redact", "/mask"])
 def test_a_model_that_fails_shows_nothing(how: str | BaseException, path: str) -> None:
     class Broken(Stripes):
@@ -143,7 +149,9 @@ def test_a_model_that_fails_shows_nothing(how: str | BaseException, path: str) -
     with TestClient(make_app(lambda name: double, ["broken"], WILD)) as other:
         said = post(other, to=path, data=jpeg(stamp(STREET.copy(), 3)))
         if said.status_code == 200: assert how == "nan" and not rgba(said.content).any()
-        else: assert (said.status_code, said.headers["content-type"], said.headers["retry-after"]) == (503, "application/json", "1")
+        else:
+            assert (said.status_code, said.headers["content-type"], said.headers["retry-after"]) == (503,
+                "application/json", "1")
         assert other.get("/health").status_code == 200
 
 
@@ -173,7 +181,8 @@ def test_a_camera_that_is_answered_makes_the_service_ready() -> None:
         assert exchange(wire, frame(model="even"), jpeg(SMALL))[1] and other.get("/ready").status_code == 200
 
 
-@pytest.mark.parametrize("wrap, most", [(serve.service.OneAtATime, 1), (lambda model: model, 2)], ids=["in turn", "at once"])
+@pytest.mark.parametrize("wrap, most", [(serve.service.OneAtATime, 1), (lambda model: model, 2)],
+    ids=["in turn", "at once"])
 def test_how_many_callers_are_inside_the_model_is_for_its_wrapper_to_say(wrap: Callable, most: int) -> None:
     class Counting(Even):
         met = threading.Barrier(2)
@@ -204,7 +213,8 @@ def test_waiting_for_the_model_is_not_counted_as_predicting() -> None:
 def test_what_a_model_said_when_it_failed_to_load_stays_inside(caplog: pytest.LogCaptureFixture) -> None:
     def load(name: str) -> Even: raise OSError(f"no such file: somebody/{name}.onnx")
     with TestClient(make_app(load, ["even"], WILD)) as other, other.websocket_connect("/live") as wire:
-        said = [post(other).json()["error"], exchange(wire, frame(model="even"), jpeg(SMALL))[0]["error"], other.get("/ready").text]
+        said = [post(other).json()["error"], exchange(wire, frame(model="even"), jpeg(SMALL))[0]["error"],
+            other.get("/ready").text]
     assert "OSError" in said[1] and not any("somebody" in words for words in said), said
     assert "somebody" in caplog.text, "whoever runs the service is to know"
 
@@ -212,7 +222,8 @@ def test_what_a_model_said_when_it_failed_to_load_stays_inside(caplog: pytest.Lo
 # What is in the answer
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(hidden=st.sets(st.sampled_from(CODES), min_size=1), dial=st.sampled_from(["precise", "balanced", "cautious"]), number=st.integers(0, 7), words=st.sampled_from(["id", "name", "pieces"]))
+@given(hidden=st.sets(st.sampled_from(CODES), min_size=1), dial=st.sampled_from(["precise", "balanced", "cautious"]),
+    number=st.integers(0, 7), words=st.sampled_from(["id", "name", "pieces"]))
 def test_only_what_may_be_seen_is_in_the_file(hidden: set[str], dial: str, number: int, words: str) -> None:
     with TestClient(make_app(lambda name: Stripes(), ["stripes"], WILD)) as other:
         data = jpeg(stamp(STREET.copy(), number))
@@ -236,9 +247,11 @@ def test_presets_are_hidden(client: TestClient, preset: str) -> None:
 
 def test_the_bar_covers_what_is_unsure() -> None:
     class Unsure(Even):
-        def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]: return np.zeros(rgb.shape[:2], np.float32), np.full(rgb.shape[:2], .4, np.float32)
+        def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            return np.zeros(rgb.shape[:2], np.float32), np.full(rgb.shape[:2], .4, np.float32)
     with TestClient(make_app(lambda name: Unsure(), ["even"], WILD)) as other:
-        for query, covered in (("categories=Car", False), ("categories=Car&bar=.5", True), ("preset=nothing uncertain", True), ("preset=nothing uncertain&bar=0", True)):
+        for query, covered in (("categories=Car", False), ("categories=Car&bar=.5", True),
+            ("preset=nothing uncertain", True), ("preset=nothing uncertain&bar=0", True)):
             said = post(other, query)
             assert (not rgba(said.content).any()) == covered == ("unsure<" in said.headers["camredact-hidden"]), query
         assert post(other, "categories=none&bar=.5").headers["camredact-hidden"] == "unsure<0.5", "this is not nothing"
@@ -248,7 +261,8 @@ def test_the_bar_covers_what_is_unsure() -> None:
 
 def test_an_upload_never_touches_the_disk(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     rolled: list[int] = []
-    for name in ("_TemporaryFileWrapper", "NamedTemporaryFile", "TemporaryFile"): monkeypatch.setattr(tempfile, name, lambda *a, **k: rolled.append(1) or io.BytesIO())
+    for name in ("_TemporaryFileWrapper", "NamedTemporaryFile", "TemporaryFile"):
+        monkeypatch.setattr(tempfile, name, lambda *a, **k: rolled.append(1) or io.BytesIO())
     noise = np.random.default_rng(0).integers(0, 256, (1200, 1600, 3), dtype=np.uint8)
     data = jpeg(noise)
     assert len(data) > 2 << 20 and post(client, data=data).status_code == 200
@@ -264,7 +278,8 @@ def test_no_pixels_in_logs(caplog: pytest.LogCaptureFixture, capfd: pytest.Captu
     caplog.set_level(logging.DEBUG)
     with TestClient(make_app(lambda name: Talker(), ["even"], WILD)) as other:
         for data in (jpeg(marked), jpeg(marked)[:-99], marked.tobytes()): post(other, data=data)
-        other.post("/redact?categories=5", content=b"--x\r\n" + marked.tobytes(), headers={"content-type": "multipart/form-data; boundary=x"})
+        other.post("/redact?categories=5", content=b"--x\r\n" + marked.tobytes(),
+            headers={"content-type": "multipart/form-data; boundary=x"})
         with other.websocket_connect("/live") as wire:
             for data in (jpeg(marked[:96, :96]), b"x"): said, _ = exchange(wire, frame(model="even"), data)
     text = caplog.text + "".join(capfd.readouterr())
@@ -277,7 +292,8 @@ def test_no_pixels_in_logs(caplog: pytest.LogCaptureFixture, capfd: pytest.Captu
 
 def frame(**changes: Any) -> dict:
     "A frame message as the page makes it."
-    return {"kind": "frame", "protocol": ANSWER["protocol"], "page": "p", "id": 1, "hidden": ["Car"], "bar": 0, "dial": "precise", "model": "stripes", **changes}
+    return {"kind": "frame", "protocol": ANSWER["protocol"], "page": "p", "id": 1, "hidden": ["Car"], "bar": 0,
+        "dial": "precise", "model": "stripes", **changes}
 
 
 def exchange(wire: Any, message: Any, data: bytes) -> tuple[dict, list[bytes]]:
@@ -305,7 +321,8 @@ def by_widget() -> Iterator[Callable]:
 
 def by_socket() -> Iterator[Callable]:
     "The way of the page."
-    with TestClient(make_app(lambda name: Stripes(), ["stripes"], WILD)) as client, client.websocket_connect("/live") as wire:
+    with TestClient(make_app(lambda name: Stripes(), ["stripes"],
+        WILD)) as client, client.websocket_connect("/live") as wire:
         def ask(message: Any, buffers: list[bytes]) -> tuple[dict, list[bytes]]:
             wire.send_bytes(pack(message, buffers))
             return unpack(wire.receive_bytes())
@@ -316,8 +333,10 @@ SMALL = np.ascontiguousarray(STREET[:224, :320])
 SCRIPT: list[tuple[Any, list[bytes]]] = [
     *((frame(id=n), [jpeg(stamp(SMALL.copy(), n))]) for n in range(10)),
     *((frame(id=n, dial="cautious", hidden=["Car", "Sky"]), [jpeg(stamp(SMALL.copy(), n))]) for n in range(10, 14)),
-    (frame(id=20, bar=.5), [jpeg(stamp(SMALL.copy(), 4))]), (frame(id=21), [jpeg(SMALL)]), (frame(id=22), [b"no picture"]), (frame(id=23), [jpeg(SMALL[:100])]), (frame(id=24), []),
-    (frame(model="../x"), [b"x"]), (frame(hidden=["Carr"]), [b"x"]), (frame(weights=[0]*32), [b"x"]), (frame(protocol=1), [b"x"]), (frame(dial="brave"), [b"x"]), (frame(bar=-1), [b"x"]), (frame(kind="toggle"), [b"x"]), (frame(id=-1), [b"x"]), (frame(page=""), [b"x"]),
+    (frame(id=20, bar=.5), [jpeg(stamp(SMALL.copy(), 4))]), (frame(id=21), [jpeg(SMALL)]), (frame(id=22),
+        [b"no picture"]), (frame(id=23), [jpeg(SMALL[:100])]), (frame(id=24), []),
+    (frame(model="../x"), [b"x"]), (frame(hidden=["Carr"]), [b"x"]), (frame(weights=[0]*32),
+        [b"x"]), (frame(protocol=1), [b"x"]), (frame(dial="brave"), [b"x"]), (frame(bar=-1), [b"x"]), (frame(kind="toggle"), [b"x"]), (frame(id=-1), [b"x"]), (frame(page=""), [b"x"]),
     (frame(page="x"*65), [b"x"]), ({}, []), (frame(id=30), [jpeg(stamp(SMALL.copy(), 5))])]
 
 
@@ -325,7 +344,8 @@ def test_widget_and_socket_answer_one_script_alike() -> None:
     told = []
     for way in (by_widget(), by_socket()):
         ask = next(way)
-        told.append([({k: v for k, v in message.items() if k != "ms"}, pngs) for message, pngs in (ask(m, b) for m, b in SCRIPT)])
+        told.append([({k: v for k, v in message.items() if k != "ms"}, pngs) for message,
+            pngs in (ask(m, b) for m, b in SCRIPT)])
         way.close()
     for (message, _), a, b in zip(SCRIPT, *told): assert a == b, message
     shown = [png for _, pngs in told[1] for png in pngs]
@@ -333,7 +353,8 @@ def test_widget_and_socket_answer_one_script_alike() -> None:
     assert rgba(shown[0]).any() and not rgba(shown[0]).all(), "nothing is covered, or everything: the test would prove little"
 
 
-@pytest.mark.parametrize("data", [b"", b"\0", b"\0\0\0\x02[", b"\xff\xff\xff\xff", b"\0\0\x40\0" + b"["*(1 << 14), b"\0\0\0\x04null", b"\0\0\0\x02[]jpeg", b"\0\0\0\x09{\"page\":1", "text", '{"kind": "frame"}'], ids=repr)
+@pytest.mark.parametrize("data", [b"", b"\0", b"\0\0\0\x02[", b"\xff\xff\xff\xff", b"\0\0\x40\0" + b"["*(1 << 14),
+    b"\0\0\0\x04null", b"\0\0\0\x02[]jpeg", b"\0\0\0\x09{\"page\":1", "text", '{"kind": "frame"}'], ids=repr)
 def test_whatever_comes_on_the_socket_gets_one_answer_and_no_matte(client: TestClient, data: bytes | str) -> None:
     with client.websocket_connect("/live") as wire:
         if isinstance(data, str): wire.send_text(data)
@@ -347,7 +368,8 @@ def test_whatever_comes_on_the_socket_gets_one_answer_and_no_matte(client: TestC
 def test_pages_of_one_name_do_not_meet() -> None:
     "Two sockets with the same page: neither drops the other's frame, nor holds the other's matte."
     double = Stripes()
-    with TestClient(make_app(lambda name: double, ["stripes"], WILD)) as client, client.websocket_connect("/live") as one, client.websocket_connect("/live") as two:
+    with TestClient(make_app(lambda name: double, ["stripes"],
+        WILD)) as client, client.websocket_connect("/live") as one, client.websocket_connect("/live") as two:
         cautious = {"dial": "cautious"}
         exchange(one, frame(**cautious), jpeg(stamp(SMALL.copy(), 0)))
         _, (png,) = exchange(two, frame(**cautious), jpeg(stamp(SMALL.copy(), 4)))
@@ -428,7 +450,8 @@ def test_a_message_gets_its_answer_however_deep_it_is_nested() -> None:
             said.append(unpack(client.outbox.get_nowait())[0]["error"])
         inside.stop()
         return said
-    assert set(alone(run())) <= {"id must be a number from 0 upwards", "the dictionary of a message is nested too deeply", "the dictionary of a message is JSON"}
+    assert set(alone(run())) <= {"id must be a number from 0 upwards",
+        "the dictionary of a message is nested too deeply", "the dictionary of a message is JSON"}
 
 
 def test_who_has_gone_waits_no_more() -> None:
@@ -467,7 +490,8 @@ def test_frames_are_no_larger_than_a_model_wants(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("camredact.core.models.card", lambda name: {"budget": {"fast": 300*200, "fine": 320*256}[name]})
     with TestClient(make_app(lambda name: Even(), (), WILD)) as client, client.websocket_connect("/live") as wire:
         assert exchange(wire, frame(model="fast"), jpeg(SMALL))[1]
-        assert "make it smaller" in exchange(wire, frame(model="fast"), jpeg(np.zeros((416, 320, 3), np.uint8)))[0]["error"]
+        assert "make it smaller" in exchange(wire, frame(model="fast"),
+            jpeg(np.zeros((416, 320, 3), np.uint8)))[0]["error"]
     assert serve.service.frame_pixels(["fast", "mine.onnx"]) == serve.service.FRAME_PIXELS
 
 
@@ -487,7 +511,8 @@ async def at_once(port: int, many: list[bytes]) -> list[int]:
     return list(await asyncio.gather(*map(status, many)))
 
 
-def said_by(who: str) -> bytes: return request("/health", method="GET").replace(b"\r\n\r\n", f"\r\nX-Forwarded-For: {who}\r\n\r\n".encode())
+def said_by(who: str) -> bytes:
+    return request("/health", method="GET").replace(b"\r\n\r\n", f"\r\nX-Forwarded-For: {who}\r\n\r\n".encode())
 
 
 def test_whoever_asks_for_many_at_once_is_refused_whatever_address_it_claims() -> None:
@@ -500,8 +525,11 @@ def test_whoever_asks_for_many_at_once_is_refused_whatever_address_it_claims() -
         assert 429 in alone(at_once(server.port, [said_by(f"{n} is no address") for n in range(40)]))
 
 
-@pytest.mark.parametrize("origin, token, warned", [("https://cam.example.org", None, True), ("https://cam.example.org", "a-token-of-sixteen", False), ("http://localhost:3000", None, False)])
-def test_whoever_opens_the_service_to_the_world_is_told_so(origin: str, token: str | None, warned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("origin, token, warned",
+    [("https://cam.example.org", None, True), ("https://cam.example.org", "a-token-of-sixteen", False),
+    ("http://localhost:3000", None, False)])
+def test_whoever_opens_the_service_to_the_world_is_told_so(origin: str, token: str | None, warned: bool,
+    monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(serve.server.Server, "run", lambda server, sockets: said.append(server.ready))
     app = make_app(lambda name: Even(), ["even"], token=token, cors=[origin], hosts=serve.guard.LOCAL)
@@ -515,7 +543,8 @@ def test_a_balancer_may_ask_for_the_head_alone(client: TestClient) -> None:
 
 def test_a_foreign_page_can_read_when_to_come_back() -> None:
     with TestClient(make_app(lambda name: Even(), ["even"], cors=["https://old.org"])) as other:
-        said = post(other, headers={"origin": "https://old.org"}).headers["access-control-expose-headers"].lower().split(", ")
+        said = post(other,
+            headers={"origin": "https://old.org"}).headers["access-control-expose-headers"].lower().split(", ")
     assert {"retry-after", "camredact-hidden"} <= set(said)
 
 def test_one_address_does_not_take_all_seats() -> None:
@@ -523,13 +552,16 @@ def test_one_address_does_not_take_all_seats() -> None:
     with TestClient(app) as one, one.websocket_connect("/live"):
         with pytest.raises(WebSocketDenialResponse) as e, one.websocket_connect("/live"): pass
         assert e.value.status_code == 429 and "close one" in e.value.json()["error"]
-        with TestClient(app, client=("10.0.0.2", 5)).websocket_connect("/live"): assert one.get("/ready").json()["live"] == 2
+        with TestClient(app, client=("10.0.0.2", 5)).websocket_connect("/live"):
+            assert one.get("/ready").json()["live"] == 2
     assert not app.state.service.seated
 
 
 def test_who_is_too_many_is_told_so_in_a_way_that_pages_can_read() -> None:
-    said = post(TestClient(make_app(lambda name: Even(), ["even"], Limits(requests=0), cors=["https://old.org"])), headers={"origin": "https://old.org"})
-    assert (said.status_code, said.headers["retry-after"], said.headers["access-control-allow-origin"]) == (503, "1", "https://old.org")
+    said = post(TestClient(make_app(lambda name: Even(), ["even"], Limits(requests=0), cors=["https://old.org"])),
+        headers={"origin": "https://old.org"})
+    assert (said.status_code, said.headers["retry-after"], said.headers["access-control-allow-origin"]) == (503, "1",
+        "https://old.org")
     assert "too many" in said.json()["error"]
 
 
@@ -538,18 +570,26 @@ def test_without_a_token_only_the_page_is_reached() -> None:
     assert {r.path for r in serve.http.router.routes} >= set(PUBLIC) - {"/openapi.json"}
     with TestClient(app) as other:
         assert [other.get(path).status_code for path in PUBLIC] == [200]*len(PUBLIC)
-        for path in ("/redact?categories=5", "/mask?categories=5"): assert other.post(path, files={"image": jpeg(STREET)}).status_code == 401
+        for path in ("/redact?categories=5", "/mask?categories=5"):
+            assert other.post(path, files={"image": jpeg(STREET)}).status_code == 401
         assert other.get("/categories").status_code == 401
-        for words in ("", "Bearer ", "Bearer a-token-of-sixtee", "Basic a-token-of-sixteen", "Bearer a-token-of-sixteen "):
-            assert other.get("/categories", headers={"authorization": words}).status_code in ((200, 401) if words.endswith(" ") and len(words) > 10 else (401,))
+        for words in ("", "Bearer ", "Bearer a-token-of-sixtee", "Basic a-token-of-sixteen",
+            "Bearer a-token-of-sixteen "):
+            assert other.get("/categories",
+                headers={"authorization": words}).status_code in ((200,
+                401) if words.endswith(" ") and len(words) > 10 else (401,))
         for protocols in ([], [PROTOCOL], [PROTOCOL, "token.wrong"]):
-            with pytest.raises(WebSocketDenialResponse) as e, other.websocket_connect("/live", subprotocols=protocols): pass
+            with pytest.raises(WebSocketDenialResponse) as e, other.websocket_connect("/live", subprotocols=protocols):
+                pass
             assert e.value.status_code == 401
         assert other.get("/categories?token=a-token-of-sixteen").status_code == 401, "a token in an address is in every log"
 
 
-@pytest.mark.parametrize("origin, cors, allowed", [("https://evil.org", (), False), ("null", (), False), ("http://testserver", (), True), ("https://old.org", ("https://old.org",), True), ("https://old.org", ("https://Old.org/",), True),
-    ("https://old.org.evil.org", ("https://old.org",), False), ("http://testserver.evil.org", (), False), ("file://", (), False)])
+@pytest.mark.parametrize("origin, cors, allowed",
+    [("https://evil.org", (), False), ("null", (), False), ("http://testserver", (), True),
+    ("https://old.org", ("https://old.org",), True), ("https://old.org", ("https://Old.org/",), True),
+    ("https://old.org.evil.org", ("https://old.org",), False), ("http://testserver.evil.org", (), False), ("file://",
+        (), False)])
 def test_pages_of_other_sites_stay_out(origin: str, cors: tuple[str, ...], allowed: bool) -> None:
     with TestClient(make_app(lambda name: Even(), ["even"], WILD, cors=cors)) as other:
         said = post(other, headers={"origin": origin})
@@ -573,7 +613,8 @@ def test_the_page_and_its_papers_need_nobody_else(client: TestClient) -> None:
     for path in set(PUBLIC) - {"/openapi.json"}:
         text = client.get(path).text
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), path
-        assert not re.search(r"<script(?! type=\"module\" src=\"host\.js\"><)|\son\w+=|style=|javascript:", text) or path.endswith(".js"), path
+        assert not re.search(r"<script(?! type=\"module\" src=\"host\.js\"><)|\son\w+=|style=|javascript:",
+            text) or path.endswith(".js"), path
     assert "<script" not in client.get("/docs").text and "POST /redact" in client.get("/docs").text
 
 
@@ -611,19 +652,26 @@ def test_the_service_is_as_its_description_says() -> None:
         def check(case: Any, real: bool) -> None:
             if real and case.body: case.body = {"image": jpeg(STREET)}
             response = case.call()
-            case.validate_response(response, checks=checks + ([not_a_server_error] if response.status_code != 503 else []))
-            if response.status_code == 200 and "image" in response.headers["content-type"][0]: assert not rgba(response.content)[:len(rgba(response.content))//2 - 2].any()
+            case.validate_response(response,
+                checks=checks + ([not_a_server_error] if response.status_code != 503 else []))
+            if response.status_code == 200 and "image" in response.headers["content-type"][0]:
+                assert not rgba(response.content)[:len(rgba(response.content))//2 - 2].any()
             met.append((case.operation.path, response.status_code))
         check()
-    assert {path for path, _ in met} == {"/redact", "/mask", "/health", "/ready", "/categories"} and {422} <= {status for _, status in met}
+    assert {path for path, _ in met} == {"/redact", "/mask", "/health", "/ready",
+        "/categories"} and {422} <= {status for _, status in met}
     assert {("/redact", 200), ("/mask", 200)} <= set(met), "no picture came back: its pixels were not looked at"
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
-@given(query=st.text(max_size=60), data=st.binary(max_size=300), kind=st.sampled_from(["multipart/form-data; boundary=x", "multipart/form-data", "text/plain", ""]), path=st.sampled_from(["/redact", "/mask"]))
-def test_whatever_is_sent_gets_a_line_and_no_picture(client: TestClient, query: str, data: bytes, kind: str, path: str) -> None:
+@given(query=st.text(max_size=60), data=st.binary(max_size=300),
+    kind=st.sampled_from(["multipart/form-data; boundary=x", "multipart/form-data", "text/plain",
+    ""]), path=st.sampled_from(["/redact", "/mask"]))
+def test_whatever_is_sent_gets_a_line_and_no_picture(client: TestClient, query: str, data: bytes, kind: str,
+    path: str) -> None:
     from urllib.parse import quote
-    said = client.post(f"{path}?{quote(query, safe='=&,')}", content=b"--x\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a\"\r\n\r\n" + data + b"\r\n--x--\r\n", headers={"content-type": kind} if kind else {})
+    said = client.post(f"{path}?{quote(query, safe='=&,')}",
+        content=b"--x\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a\"\r\n\r\n" + data + b"\r\n--x--\r\n", headers={"content-type": kind} if kind else {})
     assert said.status_code in (400, 415, 422) and said.json()["error"]
 
 
@@ -651,7 +699,9 @@ def status_of(said: bytes) -> int: return int(said.split(b" ", 2)[1])
 @pytest.fixture(scope="module")
 def running() -> Iterator[Running]:
     "A server with short patience."
-    with Running("lambda name: Stripes()", "['stripes']", "upload=300_000, upload_s=1, send_s=1, rate=1e9, burst=1e9", "from kit.fakes import Stripes") as running: yield running
+    with Running("lambda name: Stripes()", "['stripes']", "upload=300_000, upload_s=1, send_s=1, rate=1e9, burst=1e9",
+        "from kit.fakes import Stripes") as running:
+        yield running
 
 
 def test_a_slow_upload_and_a_large_one_are_refused_while_they_come(running: Running) -> None:
@@ -691,7 +741,8 @@ def test_who_floods_and_does_not_read_is_cut_off(running: Running) -> None:
         with pytest.raises((TimeoutError, ConnectionError)):  # nobody takes any more
             while True: sock.sendall(one)
         until = time.monotonic() + 20
-        while json.load(urllib.request.urlopen(f"{running.url}/ready"))["live"]: assert time.monotonic() < until, "its seat is not given back while it is there"
+        while json.load(urllib.request.urlopen(f"{running.url}/ready"))["live"]:
+            assert time.monotonic() < until, "its seat is not given back while it is there"
         sock.settimeout(30)
         with pytest.raises(ConnectionError):
             while True: sock.sendall(one)
@@ -736,7 +787,8 @@ def test_a_request_whose_head_does_not_come_to_an_end_is_cut_off() -> None:
                     time.sleep(every)
             return time.monotonic() - began
         with dial_up(server) as sock: assert .5 < cut_off(sock, b"x", .1) < 5
-        with dial_up(server) as sock: assert cut_off(sock, b"x"*4096, .01) < .9, "some seconds are enough for a gigabyte"
+        with dial_up(server) as sock:
+            assert cut_off(sock, b"x"*4096, .01) < .9, "some seconds are enough for a gigabyte"
         with dial_up(server) as sock:  # a request itself may take its time, and one more follow on the same connection
             for _ in range(2):
                 sock.sendall(request("/redact?categories=5", *form(jpeg(stamp(STREET.copy(), 2)))))
@@ -746,7 +798,8 @@ def test_a_request_whose_head_does_not_come_to_an_end_is_cut_off() -> None:
                 while len(said.partition(b"\r\n\r\n")[2]) < want: said += sock.recv(65536)
         many = [dial_up(server) for _ in range(6)]
         for sock in many[4:]:
-            with pytest.raises(ConnectionError): sock.sendall(request("/health", method="GET")), sock.recv(1), sock.sendall(b"x"), sock.sendall(b"x")
+            with pytest.raises(ConnectionError):
+                sock.sendall(request("/health", method="GET")), sock.recv(1), sock.sendall(b"x"), sock.sendall(b"x")
         for sock in many: sock.close()
 
 
@@ -764,7 +817,8 @@ def test_prediction_holds_nobody_up() -> None:
 
 
 def test_stopping_covers_and_finishes_what_is_worked_on() -> None:
-    with Running("lambda name: Stripes(delay=.8)", "['stripes']", "", "from kit.fakes import Stripes") as server, dial_up(server) as sock, \
+    with Running("lambda name: Stripes(delay=.8)", "['stripes']", "",
+        "from kit.fakes import Stripes") as server, dial_up(server) as sock, \
             ws.connect(f"ws://127.0.0.1:{server.port}/live", compression=None) as wire:
         sock.sendall(request("/redact?categories=5", *form(jpeg(stamp(STREET.copy(), 2)))))
         wire.send(pack(frame(), [jpeg(stamp(SMALL.copy(), 1))]))
@@ -782,7 +836,8 @@ def test_stopping_covers_and_finishes_what_is_worked_on() -> None:
 
 
 def test_stopping_tells_whoever_waits_longer_than_it_does() -> None:
-    with Running("lambda name: Stripes(delay=9)", "['stripes']", "", "from kit.fakes import Stripes") as server, dial_up(server) as sock:
+    with Running("lambda name: Stripes(delay=9)", "['stripes']", "",
+        "from kit.fakes import Stripes") as server, dial_up(server) as sock:
         sock.sendall(request("/redact?categories=5", *form(jpeg(stamp(STREET.copy(), 2)))))
         time.sleep(.3)
         server.process.send_signal(signal.SIGTERM)
@@ -830,23 +885,29 @@ def test_the_image_is_slim_and_runs_as_nobody_in_particular() -> None:
 def test_what_the_image_is_built_from_holds_no_pictures() -> None:
     ignored = (ROOT/".dockerignore").read_text().split()
     assert ignored[0] == "*", "all is left out but what is named"
-    assert {line for line in ignored if line.startswith("!")} == {"!camredact", "!settings.ini", "!setup.py", "!pyproject.toml", "!README.md", "!LICENSE", "!NOTICE", "!nbs/live.ipynb"}
+    assert {line for line in ignored if line.startswith("!")} == {"!camredact", "!settings.ini", "!setup.py",
+        "!pyproject.toml", "!README.md", "!LICENSE", "!NOTICE", "!nbs/live.ipynb"}
 
 
 @pytest.mark.parametrize("tls", [False, True])
 def test_the_image_knows_whether_it_is_well(tls: bool, tmp_path: Path) -> None:
     found = dict(instructions(DOCKERFILE.read_text()))
-    assert json.loads(found["ENTRYPOINT"])[:2] == ["camredact", "serve"] and "CMD" not in found, "options at the end would replace the program"
+    assert json.loads(found["ENTRYPOINT"])[:2] == ["camredact",
+        "serve"] and "CMD" not in found, "options at the end would replace the program"
     program, *check = json.loads(found["HEALTHCHECK"].partition("CMD ")[2])
     files = [str(tmp_path/name) for name in ("cert.pem", "key.pem")]
     if tls and not which("openssl"): pytest.skip("no openssl to make a certificate with")
-    if tls: subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=camera", "-out", files[0], "-keyout", files[1]], check=True, capture_output=True)
-    well = lambda port: subprocess.run([sys.executable, *(c.replace(":8000/", f":{port}/") for c in check)], capture_output=True, timeout=60).returncode == 0
+    if tls:
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=camera", "-out",
+            files[0], "-keyout", files[1]], check=True, capture_output=True)
+    well = lambda port: subprocess.run([sys.executable, *(c.replace(":8000/", f":{port}/") for c in check)],
+        capture_output=True, timeout=60).returncode == 0
     with Running(tls=tuple(files)*tls) as server: assert program == "python" and well(server.port)
     assert not well(server.port)
 
 
-@pytest.mark.parametrize("good, bad", [("FROM", "FORM"), ("--from=build", "--from=built"), ("COPY camredact", "COPY camera"), ("-r needed.txt", "-r 'needed.txt"), ('ENTRYPOINT ["camredact",', "ENTRYPOINT [camredact,")])
+@pytest.mark.parametrize("good, bad", [("FROM", "FORM"), ("--from=build", "--from=built"), ("COPY camredact",
+    "COPY camera"), ("-r needed.txt", "-r 'needed.txt"), ('ENTRYPOINT ["camredact",', "ENTRYPOINT [camredact,")])
 def test_the_dockerfile_is_linted(good: str, bad: str) -> None:
     text = DOCKERFILE.read_text()
     assert good in text and not lint(text) and lint(text.replace(good, bad))
@@ -874,17 +935,20 @@ def site_of(lines: list[str], folder: Path) -> Path:
     "A folder with those, this package, and nothing else."
     own = metadata.distribution("camredact")
     items = {Path(str(files("camredact"))), Path(own._path)}
-    for found in with_dependencies(lines): items |= {Path(found.locate_file(f.parts[0])) for f in found.files if not f.parts[0].startswith("..")}
+    for found in with_dependencies(lines):
+        items |= {Path(found.locate_file(f.parts[0])) for f in found.files if not f.parts[0].startswith("..")}
     for item in items:
         if item.is_file(): linked(item, folder/item.name)
-        elif item.is_dir() and item.name != "__pycache__": shutil.copytree(item, folder/item.name, ignore=shutil.ignore_patterns("__pycache__"), copy_function=linked)
+        elif item.is_dir() and item.name != "__pycache__":
+            shutil.copytree(item, folder/item.name, ignore=shutil.ignore_patterns("__pycache__"), copy_function=linked)
     return folder
 
 
 @pytest.mark.parametrize("left_out", ["", "httptools", "python-multipart"])
 def test_what_the_image_installs_is_enough(left_out: str, tmp_path: Path) -> None:
     lines = needed()
-    assert {re.match("[a-z-]+", line)[0] for line in lines} == {"numpy", "opencv-python-headless", "pillow", "onnxruntime", "fastapi", "uvicorn", "websockets", "httptools", "python-multipart"}
+    assert {re.match("[a-z-]+", line)[0] for line in lines} == {"numpy", "opencv-python-headless", "pillow",
+        "onnxruntime", "fastapi", "uvicorn", "websockets", "httptools", "python-multipart"}
     site = site_of([line for line in lines if not left_out or not line.startswith(left_out)], tmp_path)
     assert not any((site/name).exists() for name in ("torch", "jupyterlab", "av", "ipywidgets", "pytest"))
     if not left_out: assert picture_from(site)

@@ -78,7 +78,8 @@ def refused(capsys: pytest.CaptureFixture, words: str, *argv: object) -> None:
 
 @pytest.mark.parametrize("labels", [(64, 96), (98, 64), (48, 30)])
 def test_labels_of_another_aspect_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture, labels: tuple) -> None:
-    refused(capsys, f"has {labels[0]}x{labels[1]} pixels, its picture 96x64", "--data", camvid(tmp_path/"c", labels=labels))
+    refused(capsys, f"has {labels[0]}x{labels[1]} pixels, its picture 96x64", "--data",
+        camvid(tmp_path/"c", labels=labels))
 
 
 @pytest.mark.parametrize("labels", [(48, 32), (192, 128), (96, 64)])
@@ -135,7 +136,8 @@ def test_the_model_is_asked_once_a_frame(tmp_path: Path) -> None:
     assert net.asked == ["probs"]*len(frames)
 
 
-@pytest.mark.parametrize("hidden", [PRESETS["no people"], PEOPLE, frozenset({"Animal"}), PRESETS["no cars"], frozenset(CODES)])
+@pytest.mark.parametrize("hidden", [PRESETS["no people"], PEOPLE, frozenset({"Animal"}), PRESETS["no cars"],
+    frozenset(CODES)])
 @pytest.mark.parametrize("dial", DIALS)
 def test_one_look_gives_the_scores_of_the_graph(hidden: frozenset, dial: str) -> None:
     net, rgb = Fixed(), np.zeros((64, 96, 3), np.uint8)
@@ -152,7 +154,8 @@ def test_small_copies_are_judged_as_their_frames_are(tmp_path: Path) -> None:
     frames = find_frames(data)
     copies = shrink(frames, tmp_path/"small", side=96, workers=0)
     a, b = (judge(Sure(), which) for which in (frames, copies))
-    assert [f.dataset for f in copies] == ["camvid32", "camvid11"] and a["miou11"] == b["miou11"] and a["acc32"] == b["acc32"]
+    assert [f.dataset for f in copies] == ["camvid32",
+        "camvid11"] and a["miou11"] == b["miou11"] and a["acc32"] == b["acc32"]
     assert a["people"] == b["people"]
 
 
@@ -165,7 +168,8 @@ sys.exit(main(sys.argv[1:]))"""
 def test_an_onnx_file_is_judged_without_torch(tmp_path: Path) -> None:
     "A fresh process in which nothing of the training packages can be imported; a .pth says what it needs."
     data = camvid(tmp_path/"c")
-    slim = lambda *argv: subprocess.run([sys.executable, "-c", SLIM, "eval", "--data", str(data), *argv], capture_output=True, text=True, timeout=300)
+    slim = lambda *argv: subprocess.run([sys.executable, "-c", SLIM, "eval", "--data", str(data), *argv],
+        capture_output=True, text=True, timeout=300)
     done = slim("--json", "--out", str(tmp_path/"out"))
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frames"] == 2 and (tmp_path/"out"/"scores.json").is_file()
@@ -194,7 +198,8 @@ def evaluate_bundled(data: Path, split: Path) -> dict:
 class Sure(Fixed):
     "Says that all is road."
     def _maps(self, h: int, w: int) -> np.ndarray:
-        return np.eye(len(CODES), dtype=np.float32)[CODES.index("Road")].reshape(-1, 1, 1)*np.ones((1, h, w), np.float32)
+        return np.eye(len(CODES), dtype=np.float32)[CODES.index("Road")].reshape(-1, 1, 1)*np.ones((1, h, w),
+            np.float32)
 
 
 def test_the_json_has_what_was_promised(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
@@ -204,7 +209,8 @@ def test_the_json_has_what_was_promised(tmp_path: Path, capsys: pytest.CaptureFi
     assert {"frames", "miou11", "iou11", "acc32", "miou32_present", "iou32", "people", "predict_ms_p50"} <= set(found)
     assert len(found["iou11"]) == 11 and set(CODES) - {"Void"} <= set(found["iou32"])
     for dial in DIALS:
-        assert {"recall", "over_cover", "missed"} <= set(found["people"][dial]) and set(found["people"][dial]["missed"]) == {"20", "40", "80"}
+        assert {"recall", "over_cover",
+            "missed"} <= set(found["people"][dial]) and set(found["people"][dial]["missed"]) == {"20", "40", "80"}
 
 
 def test_eleven_classes_are_those_of_the_eleven_labels(tmp_path: Path) -> None:
@@ -212,7 +218,8 @@ def test_eleven_classes_are_those_of_the_eleven_labels(tmp_path: Path) -> None:
     data = camvid(tmp_path/"c")
     without = evaluate(Sure(), data)
     (data/"labels11").mkdir()
-    for name in ("A_1", "A_2"): Image.fromarray(np.full((64, 96), CODES11.index("sky"), np.uint8)).save(data/"labels11"/f"{name}.png")
+    for name in ("A_1", "A_2"):
+        Image.fromarray(np.full((64, 96), CODES11.index("sky"), np.uint8)).save(data/"labels11"/f"{name}.png")
     both = evaluate(Sure(), data)
     assert without["miou11"] > .3 and both["miou11"] == 0 and list(both["iou11"].values()).count(0) == 1
     assert both["acc32"] == without["acc32"] == pytest.approx(2/3, abs=1e-5)

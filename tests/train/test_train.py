@@ -27,7 +27,8 @@ def train(data: Path, out: Path, *argv: object) -> int:
     return main(["train", "--data", str(data), "--people", str(data/"none"), "--out", str(out), *map(str, argv)])
 
 
-def test_a_training_is_saved_judged_and_taken_by_the_camera(streets: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_training_is_saved_judged_and_taken_by_the_camera(streets: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture) -> None:
     assert train(streets, tmp_path/"run", "--holdout", "0006R0", *TINY) == 0
     said = capsys.readouterr().out
     assert "left-out drive, " in said and f"camredact live --model {tmp_path/'run'/'fast.pth'}" in said
@@ -56,21 +57,26 @@ def test_without_options_it_is_the_measured_recipe(monkeypatch: pytest.MonkeyPat
     "Its figures stand in the cards: twelve epochs on copies of 960 pixels, people weighing thirty."
     recipe, *rest = asked(monkeypatch, "--out", str(tmp_path))
     assert recipe == recipes.RECIPES["fast"] == recipes.Recipe()
-    assert (recipe.epochs, recipe.side, recipe.zoom, recipe.size, recipe.people_weight) == (12, 960, (.8, 3.), (288, 384), 30)
+    assert (recipe.epochs, recipe.side, recipe.zoom, recipe.size, recipe.people_weight) == (12, 960, (.8, 3.),
+        (288, 384), 30)
     assert (recipe.batch, recipe.lr, recipe.seed, recipe.jitter, recipe.widths) == (9, 2e-3, 42, .45, (96, 64, 48))
     assert recipe.shares["camvid"] == .6 and (recipe.people_share, recipe.smoothing, recipe.mean_decay) == (0, 0, 0)
     assert rest == [tmp_path, None, None, None, None, False, 0, None]
 
 
 def test_every_option_reaches_the_recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    options = dict(arch="accurate", epochs=3, size=[64, 96], side=320, zoom=[.5, 2.], widths=[64, 48, 32], batch=4, lr=.1, seed=1, jitter=.2)
+    options = dict(arch="accurate", epochs=3, size=[64, 96], side=320, zoom=[.5, 2.], widths=[64, 48, 32], batch=4,
+        lr=.1, seed=1, jitter=.2)
     spelled = {"jitter": "light"}
-    argv = [word for k, v in options.items() for word in (f"--{spelled.get(k, k)}", *map(str, v if isinstance(v, list) else [v]))]
-    argv += ["--weight", "2", "--street", ".75", "--holdout", "0006R0", "--workers", "3", "--resume", "--max-batches", "5"]
+    argv = [word for k, v in options.items() for word in (f"--{spelled.get(k, k)}", *map(str, v if isinstance(v, list)
+        else [v]))]
+    argv += ["--weight", "2", "--street", ".75", "--holdout", "0006R0", "--workers", "3", "--resume", "--max-batches",
+        "5"]
     recipe, out, holdout, data, people, start, go_on, workers, most = asked(monkeypatch, "--out", str(tmp_path), *argv)
     base = replace(recipes.RECIPES["accurate"], **options, people_weight=2.).with_street(.75)
     assert recipe == base and recipe.shares["camvid"] == .75
-    assert (out, holdout, data, people, start, go_on, workers, most) == (tmp_path, "0006R0", None, None, None, True, 3, 5)
+    assert (out, holdout, data, people, start, go_on, workers, most) == (tmp_path, "0006R0", None, None, None, True, 3,
+        5)
     for flag, pretrained in (("--from-scratch", False), ("--pretrained", True)):
         assert asked(monkeypatch, "--out", str(tmp_path), flag)[0].pretrained is pretrained
 
@@ -79,14 +85,16 @@ def test_every_option_reaches_the_recipe(monkeypatch: pytest.MonkeyPatch, tmp_pa
     (["--holdout", "0099XX"], "the drives are"), (["--epochs", "many"], "see camredact train --help"),
     (["--arch", "resnet1800"], "did you mean resnet18"), (["--start", "none.pth"], "none.pth"),
     (["--pretrained", "--from-scratch"], "not allowed with"), (["--data", "nowhere"], "no folder 'images'")])
-def test_wrong_input_is_one_line(streets: Path, tmp_path: Path, capsys: pytest.CaptureFixture, argv: list, words: str) -> None:
+def test_wrong_input_is_one_line(streets: Path, tmp_path: Path, capsys: pytest.CaptureFixture, argv: list,
+    words: str) -> None:
     assert train(streets, tmp_path/"run", *TINY[:-1], *argv) == 2
     said = capsys.readouterr().err
     lines = [line for line in said.splitlines() if line.startswith("camredact:")]
     assert len(lines) == 1 and words in lines[0] and "Traceback" not in said, said
 
 
-def test_a_checkpoint_of_somebody_else_runs_nothing(streets: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+def test_a_checkpoint_of_somebody_else_runs_nothing(streets: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture) -> None:
     "A training that is gone on with reads tensors and plain values only."
     import torch
 
