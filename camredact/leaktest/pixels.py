@@ -193,7 +193,8 @@ def check_covered(
     follow = (np.abs(returned).max(-1) > loose) & inside
     n = int(inside.sum())
     m = int(follow.sum())
-    if m <= (0 if pair.exact else max(LEAST, n//100)):
+    most = 0 if pair.exact else min(max(LEAST, n//100), n//10)  # that an encoder may have changed
+    if m <= most:
         changed = f", but for {m:,} that an encoder changed"*bool(m)
         return CLEAN, f"{n:,} covered pixels are the same, whatever was there{changed}"
     through, alike = _shines(change[follow], returned[follow])

@@ -39,7 +39,7 @@ from camredact.streets.street import draw_clip, draw_street
 
 COMMAND = str(Path(sys.executable).with_name("camredact"))
 BOX = (60, 100, 180, 220)  # top, left, bottom, right: what the doubles cover
-PICTURE = draw_street(2, 240, 320).picture
+PICTURE = draw_street(3, 240, 320).picture
 
 
 def styled(style: str) -> px.Redact: return lambda picture, matte: redact(picture, matte, style)
@@ -222,7 +222,7 @@ DOUBLES: dict[str, tuple[Redactor, str, set[str]]] = {  # a redactor, what it re
     "xmp": (keeps("xmp"), "jpg", {"XMP", "parts not needed"}), "profile": (keeps("icc_profile"), "png", {"colour profile", "parts not needed"}),
     "comment": (keeps("comment"), "jpg", {"comments", "parts not needed"}), "iptc": (segments("APP13"), "jpg", {"IPTC", "parts not needed"}),
     "private": (segments("APP11"), "jpg", {"parts not needed"}), "every segment": (segments("APP1", "APP2", "APP11", "APP13", "COM"), "jpg", EXIF | {"XMP", "IPTC", "comments", "colour profile"}),
-    "coordinates": (coordinates, "jpg", {"GPS"}), "thumbnail": (thumbnail, "jpg", {"thumbnail"}), "tail": (tail, "jpg", {"after the end"}), "tail of a png": (tail, "png", {"after the end"}),
+    "coordinates": (coordinates, "jpg", {"GPS"}), "thumbnail": (thumbnail, "jpg", {"thumbnail", "unseen bytes"}), "tail": (tail, "jpg", {"after the end"}), "tail of a png": (tail, "png", {"after the end"}),
     "tail of a webp": (tail, "webp", {"after the end"}), "time": (copies_time, "jpg", {"file time"}), "day": (writes_day, "jpg", {"file time"}),
     "name": (writes_name, "jpg", {"file name", "parts not needed"}), "copy": (leaves_copy, "jpg", {"left behind"}), "sidecar": (leaves_name, "jpg", {"left behind"}),
     "over": (writes_over, "png", {"over an older file", "after the end"}), "mosaic": (with_cover(mosaic), "png", {"covered pixels"}), "blur": (with_cover(blurred), "png", {"covered pixels"}),
@@ -248,7 +248,7 @@ def test_every_leak_is_found_and_no_other(name: str) -> None:
 
 def test_every_check_of_photos_has_caught_something() -> None:
     caught = set().union(*(leaks for _, _, leaks in DOUBLES.values()))
-    assert caught == {*ck.CHECKS["photo"], *ck.PIXEL_CHECKS, "over an older file"}
+    assert caught == {*ck.CHECKS["photo"], *ck.PIXEL_CHECKS, "over an older file", "unseen bytes"}
 
 
 # what readers skip
