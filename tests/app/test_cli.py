@@ -172,7 +172,11 @@ def check_token(live: Live) -> None:
 def taken(port: int) -> Iterator[None]:
     "While a port is in use, by this test or by somebody else."
     with ExitStack() as stack:
-        with suppress(OSError): stack.enter_context(socket.create_server(("127.0.0.1", port)))
+        for _ in range(40):  # a server that has just ended may hold it a little longer
+            with suppress(OSError):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+                break
+            time.sleep(.25)
         yield
 
 
