@@ -229,7 +229,6 @@ def hidden_words(
     hide: str,  # as --hide has it: a preset, or names
 ) -> str:
     "What was hidden, for the closing line."
-    from camredact.core.categories import PRESETS
     return hide if hide in PRESETS else ", ".join(sorted(n.strip() for n in hide.split(",") if n.strip()))
 
 def chosen(

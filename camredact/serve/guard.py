@@ -338,7 +338,7 @@ def token_for(
     host: str,                  # where to listen
     token: str | None = None,   # the one that is wanted
     insecure: bool = False,     # whether to do without one
-) -> str | None:                # None: nobody is parse_query for one
+) -> str | None:                # None: nobody is asked for one
     "The token to ask for; raises `ValueError` for one that can be guessed, or not be sent."
     if token and not TOKEN.fullmatch(token):
         raise ValueError("a token has 16 or more letters, digits, - and _: give a longer one, or none and one is made")

@@ -226,7 +226,7 @@ def docs_html(
 async def docs(
     request: Request,
 ) -> Response:
-    "What the service can be parse_query for."
+    "What the service can be asked for."
     return HTMLResponse(docs_html(request.app.openapi()))
 
 # %% ../../nbs/serve/http.ipynb #e12170e0

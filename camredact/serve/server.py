@@ -19,7 +19,7 @@ from .guard import LOCAL
 def directions(
     host: str,          # where it listens
     port: int,          # on which port
-    token: str | None,  # what is parse_query for
+    token: str | None,  # what is asked for
     tls: bool = False,  # whether with a certificate
 ) -> str:
     "What to do next, in words; and what is dangerous about it."

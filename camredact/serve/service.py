@@ -86,7 +86,7 @@ class OneAtATime:
         return self._take(self.segmenter.probs, rgb)
 
     def waited(self) -> float:
-        "Seconds that this thread has waited for its turn since it was last parse_query."
+        "Seconds that this thread has waited for its turn since it was last asked."
         return vars(self.kept).pop("seconds", 0.)
 
     def _take(self, f: Callable[..., Any], *args: np.ndarray) -> Any:
@@ -145,7 +145,7 @@ class Service:
 
     def offered(
         self,
-        model: str | None,  # as parse_query for; None: the default
+        model: str | None,  # as asked for; None: the default
     ) -> str:               # the same name
         "Raises `Refused` unless the model is on offer."
         if model is None: return self.default
@@ -155,7 +155,7 @@ class Service:
     def segmenter(
         self,
         name: str,     # one on offer
-    ) -> Segmenter:    # loaded when it is first parse_query for
+    ) -> Segmenter:    # loaded when it is first asked for
         "The model of that name; raises `NoWeights`, without a path in its words."
         with self._loading:
             try:
