@@ -303,9 +303,10 @@ def test_a_busy_kernel_without_subshells_covers(playwright: Any, film: dict, res
         tab.wait_state("live")
         tab.wait_shown(5)
         tab.record((WIDE, HIGH))
-        tab.begin("import time; time.sleep(4)")
+        tab.begin("import time; time.sleep(120)")  # interrupted below, however slow the machine is
         since = tab.js("() => performance.now()")
         found = covered(tab, Row("busy", lambda tab: None, states=("late",), words="take longer"), since)
+        tab.js(INTERRUPT)
         tab.wait_state("live")
         assert len(own_frames(record_until(tab, 10))) >= 5
         results["kernel busy, comms not over subshells"] = {**found, "back": "live"}
