@@ -16,8 +16,9 @@ from importlib.resources import files
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 from .categories import InputError, choose
-from .segment import NoWeights, OnnxSegmenter, Segmenter
+from .segment import MODEL_BYTES, NoWeights, OnnxSegmenter, Segmenter
 
 # %% ../../nbs/core/models.ipynb #4691ddd5
 def weights_folder() -> Path:
@@ -68,11 +69,21 @@ def bundled(
 # %% ../../nbs/core/models.ipynb #6de42b20
 SUFFIXES = (".onnx", ".pth")  # of a model of one's own
 
+def _unpacked(
+    path: Path,  # a file
+) -> int:
+    "Its bytes, and those of its members where it is a zip file, as PyTorch's are."
+    try:
+        with ZipFile(path) as box: members = sum(member.file_size for member in box.infolist())
+    except BadZipFile: members = 0
+    return max(members, path.stat().st_size)
+
 def _engine(
     path: Path,  # a model that is not ONNX
 ) -> Segmenter:
     "A model opened by the entry point of its suffix; raises `NoWeights` where its packages are missing."
     needs = "pip install 'camredact[train]'"
+    if _unpacked(path) > MODEL_BYTES: raise NoWeights(f"{path} is too large: {MODEL_BYTES:,} bytes at most, unpacked")
     points = entry_points(group="camredact.engines", name=path.suffix[1:])
     if not points: raise NoWeights(f"nothing here opens {path.name}: {needs}")
     try:

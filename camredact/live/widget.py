@@ -18,7 +18,7 @@ from anywidget import AnyWidget
 from ipywebrtc import CameraStream, VideoStream
 from ipywebrtc.webrtc import MediaStream
 from ipywidgets import Widget, widget_serialization
-from traitlets import Bool, Dict, Enum, Float, Instance, List, TraitError, TraitType, Unicode, default, observe
+from traitlets import Bool, Enum, Float, Instance, List, TraitError, TraitType, Unicode, default, observe
 from ..core.categories import BARS, CODES, COLOURS, GROUPS, PRESETS, InputError, check_names, choose
 from ..core.models import SUFFIXES, card, load
 from ..core.models import models as bundled_models
@@ -34,7 +34,13 @@ class FrameChannel(Widget):
         session: Session,  # what answers
     ):
         super().__init__()
-        self.on_msg(lambda _, message, buffers: session.submit(message, list(buffers), self.send))
+        self.session = session
+        self.on_msg(self._receive)
+
+    def _receive(self, _: Any, message: dict[str, Any], buffers: list[Any]) -> None:
+        "Hand a frame on; ipykernel would keep its picture until the next message."
+        self.session.submit(message, list(buffers), self.send)
+        buffers.clear()
 
 # %% ../../nbs/live/widget.ipynb #b861f633
 class HideSet(List):
@@ -167,7 +173,6 @@ class Camera(AnyWidget):
 
     state = Enum(("idle", "live", "late", "failed", "stopped"), "idle").tag(sync=True, echo_update=False)
     words = Unicode().tag(sync=True, echo_update=False)
-    stats = Dict().tag(sync=True, echo_update=False)
 
     models = Table().tag(sync=True)
     budgets = Table().tag(sync=True)

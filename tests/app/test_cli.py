@@ -4,6 +4,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from kit.command import COMMAND, Live, needs_weights, refused, run, write_clip
+from kit.models import endless_model
 from PIL import Image
 
 from camredact.app import cli
@@ -232,7 +234,6 @@ def test_a_model_that_fails_at_the_only_photo_is_one_line(tmp_path: Path, monkey
     capsys: pytest.CaptureFixture, fault: Exception) -> None:
     def fails(*_: object, **__: object) -> None: raise fault
     monkeypatch.setattr("camredact.media.photo.redact_photo", fails)
-    monkeypatch.setattr(cli, "end_tidily", lambda: None)
     assert cli.main(["photo", "in.png", "-o", str(tmp_path/"out.png")]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "in.png failed: " + type(fault).__name__ in said
@@ -256,6 +257,35 @@ def test_a_clip_that_is_ended_leaves_nothing(tmp_path: Path, how: str) -> None:
     child.send_signal(getattr(signal, how))
     assert child.wait(60) == 128 + getattr(signal, how)
     assert [p.name for p in tmp_path.iterdir()] == ["in.mp4"]
+
+
+ENDLESS = """
+import sys
+from camredact.app import cli
+from camredact.core.segment import OnnxSegmenter
+score = OnnxSegmenter.score
+OnnxSegmenter.score = lambda *args: print("in the model", flush=True) or score(*args)
+sys.exit(cli.main(["photo", "in.png", "-o", "out.png", "--model", "endless.onnx"]))"""
+
+
+@pytest.mark.parametrize("signals, status", [(["SIGTERM"], 143), (["SIGINT", "SIGINT"], 130)], ids=lambda s: str(s))
+def test_model_without_end_is_ended(tmp_path: Path, signals: list[str], status: int) -> None:
+    "Python sees no signal while a model runs."
+    endless_model(tmp_path/"endless.onnx")
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(tmp_path/"in.png")
+    child = subprocess.Popen([sys.executable, "-c", ENDLESS], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        assert child.stdout.readline() == "in the model\n"
+        began = sum(psutil.Process(child.pid).cpu_times()[:2])
+        while sum(psutil.Process(child.pid).cpu_times()[:2]) < began + .3: time.sleep(.05)
+        for name in signals:
+            child.send_signal(getattr(signal, name))
+            time.sleep(.2)  # or the two become one
+        assert child.wait(30) == status
+    finally:
+        child.kill()
+        child.stdout.close()
+    assert not (tmp_path/"out.png").exists()
 
 
 @needs_weights

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Source } from "../../camredact/live/static/browser.js";
 import { Control } from "../../camredact/live/static/control.js";
 import { jupyterStreams } from "../../camredact/live/static/jupyter.js";
-import { Loop, WORDS } from "../../camredact/live/static/loop.js";
+import { Loop, SILENCE, WORDS } from "../../camredact/live/static/loop.js";
 import { TRAITS, Model, Platform, seen, settle, stream, widget } from "./doubles.mjs";
 
 test("a view starts the camera, and the first matte shows", async () => {
@@ -192,6 +192,46 @@ test("the last view goes: the camera goes off; a view that only moves does not m
   assert.ok(w.loop.video);
 });
 
+test("a picture that is in no view is covered and nothing is sent, until one of its views is seen again", async () => {
+  const w = await widget(), other = () => {}, sent = () => w.kernel.sent.length;
+  await w.round();
+  w.control.attach(other);
+  w.control.see(w.view, false);
+  await w.round();
+  assert.equal(w.loop.state, "live");
+  const before = sent();
+  w.control.see(other, false);
+  assert.deepEqual([seen(w.loop.screen), w.loop.state, w.loop.words], [[], "late", WORDS.hidden]);
+  for (let i = 0; i < 20; i++) { w.loop.video.tick(); await w.platform.pass(100); }
+  assert.deepEqual([sent(), w.loop.words], [before, WORDS.hidden]);
+  w.control.see(w.view, true);
+  await w.round();
+  assert.deepEqual([w.loop.state, sent()], ["live", before + 1]);
+});
+
+test("a recording goes on while the picture is scrolled away, and no longer", async () => {
+  const w = await widget();
+  await w.round();
+  w.control.record();
+  w.control.see(w.view, false);
+  await w.round();
+  assert.equal(w.loop.state, "live");
+  await w.control.finish();
+  assert.deepEqual([seen(w.loop.screen), w.loop.words], [[], WORDS.hidden]);
+});
+
+test("a kernel that falls silent: the camera goes off, and Start asks for it again", async () => {
+  const w = await widget();
+  await w.round();
+  for (let t = 0; t < SILENCE + 500; t += 100) { w.loop.video?.tick(); await w.platform.pass(100); }
+  assert.deepEqual([w.streams.last.track.stopped, w.loop.video, w.loop.state, w.loop.words], [true, null, "failed", WORDS.silent]);
+  assert.deepEqual([w.loop.sender.width, w.control.busy], [1, false], "something raw is left");
+  w.control.press(true);
+  await settle();
+  await w.round();
+  assert.deepEqual([w.streams.asked.length, w.loop.state], [2, "live"]);
+});
+
 test("the kernel goes: the camera goes off, and nothing can be started", async () => {
   const w = await widget();
   await w.round();
@@ -244,13 +284,11 @@ test("the raw view that was switched off stays off", async () => {
   assert.equal((await widget({ memory })).model.get("show_raw"), false);
 });
 
-test("Python hears the state at once, and the figures about once a second", async () => {
+test("Python hears the state at once, and nothing else", async () => {
   const w = await widget(), before = w.model.saved;
   for (let i = 0; i < 60; i++) { await w.round(); await w.platform.pass(50); }
-  assert.ok(w.model.saved - before <= 6, `${w.model.saved - before} in three seconds`);
+  assert.ok(w.model.saved - before <= 2, `${w.model.saved - before} in three seconds`);
   assert.equal(w.model.get("state"), "live");
-  assert.ok(w.loop.counts.shown - w.model.get("stats").shown <= 20);
-  assert.doesNotThrow(() => JSON.stringify(w.model.get("stats")));
   w.control.press(false);
   await w.platform.pass(150);
   assert.equal(w.model.get("state"), "stopped");

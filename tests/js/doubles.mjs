@@ -112,6 +112,7 @@ export class Platform {
   nonce = () => `page ${++this.pages}`;
   hidden = () => this.unseen;
   onVisibility = f => { this.watchers.add(f); return () => this.watchers.delete(f); };
+  onView = () => () => {};
   canvas = () => new Canvas(16, 16);
   encodesFaithfully = async () => this.fault !== "encodesFaithfully";
   bitmap = async video => { this.raise("bitmap"); return this.keep(picture(video.videoWidth, video.videoHeight, video.number)); };

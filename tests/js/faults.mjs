@@ -189,7 +189,7 @@ export const FAULTS = {
   "another page": w => spoil(w, { page: w.pick(["page 2", "", undefined, null]) }),
   "an unknown id": w => spoil(w, { id: w.pick([-1, 1e9, "1", undefined, NaN, {}]) }),
   "another thing hidden": w => spoil(w, { hidden: w.pick([[], ["Tree"], ["Carr"], ["Car", "Car"], undefined, "Car", null, [null]].filter(h => JSON.stringify(h) !== JSON.stringify(w.loop.choice.hidden))) }),
-  "another version": w => spoil(w, { protocol: w.pick([1, 3, "2", undefined, null, NaN]) }),
+  "another version": w => spoil(w, { protocol: w.pick([1, 2, "3", undefined, null, NaN]) }),
   "another dial": w => spoil(w, { dial: w.pick(["precise", "", undefined]) }),
   "another model": w => spoil(w, { model: w.pick(["accurate", "", undefined]) }),
   "another bar": w => spoil(w, { bar: w.pick([.5, NaN, "0", undefined]) }),
@@ -233,7 +233,7 @@ export const FAULTS = {
     if (w.control.film) w.control.film.getContext().drawImage = () => { throw new Error("no more memory"); };
     await w.reply(f);
   },
-  "a view that breaks": async w => { w.control.views = new Set([() => { throw new Error("a broken view"); }, ...w.control.views]); await w.reply(await w.shoot()); },
+  "a view that breaks": async w => { w.loop.listeners = new Set([() => { throw new Error("a broken view"); }, ...w.loop.listeners]); await w.reply(await w.shoot()); },
   "the clock jumps ahead": async w => { const f = await w.shoot(); w.platform.offset += 1000 * (1 + w.roll(7200)); await w.reply(f); },
   "the clock jumps back": async w => { const f = await w.shoot(); w.platform.offset -= 1000 * (1 + w.roll(7200)); const before = w.loop.counts.shown; await w.reply(f); if (w.loop.counts.shown > before) throw new Error("a frame from the future is shown"); },
   "a choice made meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.control.hide(["Sky"], true)); await w.reply(f); },
@@ -243,6 +243,21 @@ export const FAULTS = {
   "the camera is switched": async w => { const f = await w.shoot(); w.size = w.pick(SIZES); await w.void(() => w.model.set("camera", "user")); await w.reply(f); },
   "the camera ends": async w => { const f = await w.shoot(); await w.void(() => w.streams.last?.track.dispatchEvent(new Event("ended"))); await w.reply(f); },
   "the page goes out of view": async w => { const f = await w.shoot(); await w.void(() => w.platform.look(!w.platform.unseen)); await w.reply(f); },
+  "the picture is scrolled out of view": async w => {
+    const f = await w.shoot(), views = [w.view, w.mirror];
+    await w.control.finish();  // a recording is seen later
+    await w.void(() => { for (const view of views) w.control.see(view, false); });
+    await w.reply(f);
+    if (await w.shoot()) throw new Error("a frame is sent that nobody can see");
+    for (const view of views) w.control.see(view, true);
+  },
+  "a clock that is none": async w => {
+    const frame = await w.shoot();
+    if (!frame) return;
+    const { message, buffers, number, own } = w.honest(frame);
+    w.ledger.set(number, own);
+    await w.deliver({ ...message, at: w.pick([NaN, "1", null, -1e18, 1e308, {}]) }, buffers);
+  },
   "Stop, meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.control.press(false)); await w.reply(f); },
   "Stop and Start": async w => { const f = await w.shoot(); await w.void(() => w.control.press(false)); await w.void(() => w.control.press(true)); await w.reply(f); },
   "the view leaves": async w => { const f = await w.shoot(); for (const v of [w.view, w.mirror]) w.control.detach(v); blit(w.canvas, w.loop.checker); await w.pass(900); await w.void(() => w.platform.pass(200)); await w.reply(f); for (const v of [w.view, w.mirror]) w.control.attach(v); await settle(); blit(w.canvas, w.loop.screen); },

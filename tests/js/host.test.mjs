@@ -47,7 +47,7 @@ async function live(more = {}) {
   /** What an honest service answers to a frame. */
   const honest = ([{ kind, ...echo }, [jpeg]]) => { const [w, h] = [...new Uint8Array(jpeg)].map(n => 32 * n); return [{ kind: "matte", ...echo, width: w, height: h, ms: { predict: 8 } }, [png(w, h)]]; };
   const round = async () => { const frame = await shoot(); net.last.answer(honest(frame)); await settle(); return frame; };
-  return { net, platform, loop, transport, shoot, honest, round, pixels: () => seen(loop.screen) };
+  return { net, platform, loop, video, transport, shoot, honest, round, pixels: () => seen(loop.screen) };
 }
 
 test("frames go out and mattes come in over a socket", async () => {
@@ -95,14 +95,15 @@ test("attempts come at longer and longer intervals, and none after the end", asy
   assert.equal(s.net.made.length, times.length + 1);
 });
 
-test("a socket that has fallen silent is replaced, and its late answers reveal nothing", async () => {
+test("a socket that has fallen silent is closed, its late answers reveal nothing, and Start opens another", async () => {
   const s = await live();
   await s.round();
   const dead = s.net.last, late = await s.shoot();
   for (let t = 0; t < SILENCE + 1000; t += 500) { await s.platform.pass(500); await s.shoot(); }
-  assert.equal(s.net.made.length, 2);
-  assert.equal(dead.readyState, 3, "the old one is closed");
-  assert.deepEqual([s.pixels(), s.loop.state], [[], "failed"]);
+  assert.deepEqual([s.net.made.length, dead.readyState, s.loop.video], [1, 3, null]);
+  assert.deepEqual([s.pixels(), s.loop.state, s.loop.words], [[], "failed", WORDS.silent]);
+  s.loop.play(s.video);
+  await s.shoot();
   s.net.last.open();
   dead.answer(s.honest(late));
   await s.platform.pass(600);

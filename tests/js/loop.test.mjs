@@ -34,8 +34,17 @@ test("a frame's own matte for the choice of now reveals that frame", async () =>
 
 test("what is sent says page, id and choice", async () => {
   const s = stage(), { message, buffers } = await s.shoot();
-  assert.deepEqual(message, { kind: "frame", protocol: PROTOCOL, page: "page 1", id: 1, ...CHOICE });
+  assert.deepEqual(message, { kind: "frame", protocol: PROTOCOL, page: "page 1", id: 1, at: null, ...CHOICE });
   assert.equal(buffers.length, 1);
+});
+
+test("a frame says when it was sent, by the clock that the last answer told", async () => {
+  const s = stage();
+  await s.kernel.reply(await s.shoot(), { at: 70000.4 });
+  await s.platform.pass(250);
+  assert.equal((await s.shoot()).message.at, 70250);
+  await s.kernel.reply(undefined, { at: "late" });
+  assert.equal((await s.shoot()).message.at, null);
 });
 
 test("of a matte, only white is shown", async () => {
@@ -162,7 +171,7 @@ test("a click while the matte is being decoded", async () => {
 });
 
 test("a kernel of another version is refused in words, whatever it says", async () => {
-  for (const protocol of [undefined, 1, 3, "2"]) for (const more of [{}, { dropped: true }, { error: "weights must be a list of 32 numbers" }]) {
+  for (const protocol of [undefined, 1, PROTOCOL - 1, String(PROTOCOL)]) for (const more of [{}, { dropped: true }, { error: "weights must be a list of 32 numbers" }]) {
     const s = stage();
     await s.kernel.reply(await s.shoot(), { protocol, ...more });
     covered(s, "failed", WORDS.version);
@@ -222,7 +231,7 @@ test("each picture of the camera is sent at most once", async () => {
   assert.equal(new Set(numbers).size, numbers.length);
 });
 
-test("a kernel that falls silent: late, then failed, and live again when it answers", async () => {
+test("a kernel that falls silent: late, then failed, and live again once Start is pressed", async () => {
   const s = stage();
   for (let i = 0; i < 5; i++) await s.round();
   const states = new Set();
@@ -231,18 +240,20 @@ test("a kernel that falls silent: late, then failed, and live again when it answ
   covered(s, "failed", WORDS.silent);
   await s.kernel.reply();  // to what it was sent long ago
   covered(s, "failed", WORDS.silent);
+  assert.deepEqual([s.loop.video, s.kernel.dropped], [null, 1]);
+  s.loop.play(s.video);
   await s.round();
   assert.equal(s.loop.state, "live");
 });
 
-test("a kernel that never answers is sent less and less, whatever is clicked, and Start begins anew", async () => {
+test("a kernel that never answers is sent less and less, then nothing, whatever is clicked, and Start begins anew", async () => {
   const s = stage();
   for (let t = 0; t < 48 * 30; t++) {
     await s.shoot();
     await s.platform.pass(1000 / 30);
     if (t % 7 === 0) s.loop.choose(t % 2 ? CHOICE : OTHER, "Live.");
   }
-  assert.ok(s.kernel.sent.length <= 8, `${s.kernel.sent.length} raw frames on their way`);
+  assert.ok(s.kernel.sent.length <= 5, `${s.kernel.sent.length} raw frames on their way`);
   const { length } = s.kernel.sent;
   s.loop.play(s.video);
   await s.shoot();

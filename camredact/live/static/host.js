@@ -5,11 +5,11 @@
 
 import { browserPlatform, constraintsFor } from "./browser.js";
 import { Control, label } from "./control.js";
-import { BUDGET, Loop, SILENCE, WORDS } from "./loop.js";
+import { BUDGET, Loop, WORDS } from "./loop.js";
 import { view } from "./panel.js";
 
 Object.assign(WORDS, {
-  silent: "No answer from the service. Start tries again.",
+  silent: "No answer from the service for 10 seconds. The camera is off. Press Start to try again.",
   closed: "The service is gone: load this page again.",
   connecting: "connecting to the service.",
   lost: "the connection to the service was lost.",
@@ -44,16 +44,14 @@ const AGAIN = 500, AGAIN_MOST = 8000, OPEN = 1;  // ms before another attempt, d
     waits there cannot be called back. Whatever breaks calls `lost`, which covers; the next frame tries to
     connect again. `why` is asked for words where a socket was never opened: browsers do not tell. */
 export function socketTransport(url, { protocols = ["camredact"], Socket = globalThis.WebSocket, now = () => performance.now(), lost = () => {}, why = async () => "" } = {}) {
-  let socket = null, callback = () => {}, attempts = 0, next = 0, closed = false, asked, reason = "";
+  let socket = null, callback = () => {}, attempts = 0, next = 0, closed = false, reason = "";
   const connect = () => {
     const mine = socket = new Socket(url, protocols);
     let opened = false;
-    asked = undefined;
     mine.binaryType = "arraybuffer";
     mine.onopen = () => { opened = true; attempts = 0; reason = ""; };
     mine.onmessage = event => {
       if (mine !== socket) return;
-      asked = undefined;
       try { callback(...unpack(event.data)); } catch (error) { lost(error); }
     };
     mine.onclose = () => {
@@ -64,24 +62,13 @@ export function socketTransport(url, { protocols = ["camredact"], Socket = globa
       if (!closed && !opened) why().then(words => { reason = words; }, () => { reason = ""; });
     };
   };
-  /** Another socket in place of one that is half dead, whose end may be noticed by nobody for minutes. */
-  const replace = () => {
-    const old = socket;
-    connect();
-    old.close();
-    lost(new Error(WORDS.lost));
-  };
   return {
     ready() {
       if (!socket && !closed && now() >= next) connect();
-      if (socket?.readyState === OPEN && now() - asked > SILENCE) replace();
       if (socket?.readyState !== OPEN) throw new Error(reason || WORDS.connecting);
       return !socket.bufferedAmount;
     },
-    send(message, buffers) {
-      asked ??= now();
-      socket.send(pack(message, buffers));
-    },
+    send: (message, buffers) => socket.send(pack(message, buffers)),
     onMessage: f => { callback = f; },
     drop() { const old = socket; socket = null; old?.close(); },
     close() { closed = true; socket?.close(); },
@@ -108,7 +95,7 @@ export class State {
 export function beginning(tables, handheld) {
   const preset = Object.keys(tables.presets)[0];
   return new State({ ...tables, preset, ...tables.presets[preset], camera: handheld ? "environment" : "default",
-    running: false, show_raw: false, look_ahead: false, clip: null, state: "idle", words: "", stats: {} });
+    running: false, show_raw: false, look_ahead: false, clip: null, state: "idle", words: "" });
 }
 
 // ---------------------------------------------------------------------------------------------------- 4 The camera
