@@ -2,7 +2,10 @@
 import zipfile
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto
 from kit.models import constant, write_model
 
 from camredact.core import models, segment
@@ -13,6 +16,21 @@ from camredact.core.segment import MAX_BUDGET, NoWeights
 def test_model_of_a_stranger_is_loaded(tmp_path: Path) -> None:
     "Without what the tests below add, it is in order."
     assert load(write_model(tmp_path/"plain.onnx", [constant("number", [0.])], budget=str(MAX_BUDGET))).name == "plain"
+
+
+@pytest.mark.parametrize("place", ["{there}", "../there/weights.bin", "link.bin"])
+def test_model_with_weights_in_another_file_is_refused(tmp_path: Path, place: str) -> None:
+    there, here = tmp_path/"there"/"weights.bin", tmp_path/"here"
+    for folder in (here, there.parent): folder.mkdir()
+    there.write_bytes(np.float32([8]).tobytes())
+    (here/"link.bin").symlink_to(there)
+    path = write_model(here/"reads.onnx", [constant("number", [0.])])
+    model = onnx.load(path)
+    number = model.graph.node[1].attribute[0].t
+    number.CopyFrom(TensorProto(name="number", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL))
+    number.external_data.add(key="location", value=place.format(there=there))
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(NoWeights, match="keeps weights in another file"): load(path)
 
 
 def test_learner_that_unpacks_without_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
