@@ -136,7 +136,7 @@ def _providers() -> list[str]:
 def _read(
     path: Path,  # the .onnx file
 ) -> bytes:
-    "The file; raises `NoWeights` where it is too large, or has weights in other files, which could be any of the user's."
+    "The file; raises `NoWeights` where it is too large, or names other files, which could be any of the user's."
     if path.stat().st_size > MODEL_BYTES: raise NoWeights(f"{path} is too large: {MODEL_BYTES:,} bytes at most")
     data = path.read_bytes()
     if b"location" in data:  # ONNX's key for the name of another file

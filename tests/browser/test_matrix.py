@@ -4,7 +4,7 @@ In each row the picture is live and a film of it is being recorded; then somethi
 (and 100 ms) all must be checkerboard, and stay so; the state must say why; and once it is mended the picture must come
 back, by itself or by what the words ask for. At no time, neither on the canvas (by a grid of 16 x 20) nor in the film,
 may a car be seen that the frame's own matte covered. CAMREDACT_SHOTS=FOLDER keeps a picture of each covered
-state. `make measure WHAT=matrix` records the results, with those of two rows that are tests of their own in test_browser.py.
+state. `make measure WHAT=matrix` records the results, with those of two rows that are tests in test_browser.py.
 """
 import os
 import re
@@ -33,7 +33,8 @@ from camredact.live.session import Session
 from camredact.live.widget import Camera
 from kit.fakes import Stripes, spoil
 double, other = Stripes(), Stripes(shift=4)
-cam = Camera(session=Session(load=lambda name: other if name == "other" else double, models=["double", "other"]), model="double", hidden=["Car"], dial="precise")
+session = Session(load=lambda name: other if name == "other" else double, models=["double", "other"])
+cam = Camera(session=session, model="double", hidden=["Car"], dial="precise")
 """
 Act = Callable[[Tab], Any]
 
@@ -47,7 +48,10 @@ def page(code: str) -> Act: return lambda tab: tab.js(code)
 def denied(name: str) -> Act:
     "The browser refuses the camera with that error, and Start is pressed again."
     def act(tab: Tab) -> None:
-        tab.js(f"() => {{ const m = navigator.mediaDevices; m.kept ??= m.getUserMedia; m.getUserMedia = () => Promise.reject(new DOMException('', '{name}')) }}")
+        tab.js("""(name) => {
+            const m = navigator.mediaDevices;
+            m.kept ??= m.getUserMedia;
+            m.getUserMedia = () => Promise.reject(new DOMException('', name)); }""", name)
         tab.press("stop")
         tab.press("start")
     return act
@@ -59,8 +63,10 @@ def allowed(tab: Tab) -> None:
 
 
 def look_away(hidden: bool) -> Act:
-    return page(f"() => {{ Object.defineProperty(document, 'hidden', {{ get: () => {str(hidden).lower()}, configurable: true }});"
-        " document.dispatchEvent(new Event('visibilitychange')) }")
+    value = str(hidden).lower()
+    return page(f"""() => {{
+        Object.defineProperty(document, 'hidden', {{ get: () => {value}, configurable: true }});
+        document.dispatchEvent(new Event('visibilitychange')); }}""")
 
 
 def kill(tab: Tab) -> None: os.kill(int(tab.execute("import os; print(os.getpid())")), signal.SIGKILL)
@@ -86,7 +92,11 @@ class Row:
 
 
 ENDED = "() => window.__streams.at(-1).getTracks().forEach(t => { t.stop(); t.dispatchEvent(new Event('ended')) })"
-INTERRUPT = "async () => await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.interrupt()"
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+INTERRUPT = f"async () => await {KERNEL}.interrupt()"
+CUT = f"() => Object.defineProperty({KERNEL}, 'connectionStatus', {{ get: () => 'connecting', configurable: true }})"
+RECONNECT = f"async () => {{ delete {KERNEL}.connectionStatus; await {KERNEL}.reconnect() }}"
+CONTEXT = "document.querySelector('.camredact-redacted').getContext('2d')"
 LATE = "take longer|No answer"
 WAITS = {"late": LATE, "missing": LATE, "for an unknown id": LATE, "for an unknown page": LATE,
     "of the wrong size": "wrong size", "truncated": "Covered", "not a PNG": "Covered"}
@@ -106,13 +116,10 @@ ROWS = [
     Row("camera absent", denied("NotFoundError"), allowed, ("failed",), "No camera"),
     Row("camera ended", page(ENDED), lambda tab: tab.press("start"), ("failed",), "The camera ended"),
     Row("camera switched", lambda tab: tab.choose("camera", "user")),
-    Row("connection lost",
-        page("() => Object.defineProperty(window.jupyterapp.shell.currentWidget.sessionContext.session.kernel, 'connectionStatus', { get: () => 'connecting', configurable: true })"),
-        page("async () => { const { kernel } = window.jupyterapp.shell.currentWidget.sessionContext.session; delete kernel.connectionStatus; await kernel.reconnect() }"), ("failed",), "lost its connection"),
+    Row("connection lost", page(CUT), page(RECONNECT), ("failed",), "lost its connection"),
     Row("page hidden", look_away(True), look_away(False), ("late",), "not in view"),
-    Row("no memory to paint",
-        page("() => { document.querySelector('.camredact-redacted').getContext('2d').drawImage = () => { throw new Error('no memory') } }"),
-        page("() => { delete document.querySelector('.camredact-redacted').getContext('2d').drawImage }"), ("failed",), "cannot be painted"),
+    Row("no memory to paint", page(f"() => {{ {CONTEXT}.drawImage = () => {{ throw new Error('no memory') }} }}"),
+        page(f"() => {{ delete {CONTEXT}.drawImage }}"), ("failed",), "cannot be painted"),
     Row("stopped", lambda tab: tab.press("stop"), lambda tab: tab.press("start"), ("stopped",), "Stopped"),
     Row("kernel restarted", restart, run_again, ("failed",), "run the notebook again"),
     Row("kernel killed", kill, run_again, ("failed", "late"), "run the notebook again|take longer"),
@@ -123,7 +130,7 @@ assert set(SPOIL) == {r.name.split(" ", 1)[1] for r in ROWS if r.name.split()[0]
 
 
 def all_covered(frame: np.ndarray) -> bool:
-    "Whether every block of 16 pixels of a film's frame is checkerboard, but for what compression makes of it. No flat colour comes nearer than 55."
+    "Whether each block of 16 pixels is checkerboard, but for compression: no flat colour comes nearer than 55."
     import cv2
     h, w = frame.shape[:2]
     off = np.abs(frame.astype(np.float32) - checkerboard(h, w)).mean(-1)
@@ -202,7 +209,7 @@ def kept(server: Server, browser: Any) -> Iterator[Kept]:
 
 
 def back(tab: Tab) -> None:
-    "Waits until the camera is live again; presses Start where a slow machine was silent for so long that it was let go."
+    "Waits until the camera is live again; presses Start where a slow machine was silent until it was let go."
     tab.wait("""() => {
         const r = document.querySelector('.camredact'), start = r?.querySelector('[name=start]');
         return r?.dataset.state === 'live' && r.dataset.shown > 0 || r?.dataset.state === 'failed' && !start.disabled
@@ -216,7 +223,9 @@ def test_two_views_of_one_widget_show_the_same(lab: Studio, results: dict) -> No
     tab.run_all()
     tab.wait_state("live")
     tab.wait("() => document.querySelectorAll('.camredact').length === 2")
-    same = """() => { const [a, b] = [...document.querySelectorAll('.camredact-redacted')].map(c => c.toDataURL()); return a === b }"""
+    same = """() => {
+        const [a, b] = [...document.querySelectorAll('.camredact-redacted')].map(c => c.toDataURL());
+        return a === b; }"""
     for step in ("double.fault = 'raise'", "double.fault = None"):
         for _ in range(5): assert tab.js(same), "two views of one camera differ"
         tab.execute(step)
@@ -225,7 +234,7 @@ def test_two_views_of_one_widget_show_the_same(lab: Studio, results: dict) -> No
     results["two views of one widget"] = {"back": "live"}
 
 
-def test_another_model_while_it_runs(lab: Studio, results: dict) -> None:
+def test_another_model_chosen_while_live_makes_the_next_mattes(lab: Studio, results: dict) -> None:
     tab = lab.open("models.ipynb", [SETUP, "cam"])
     tab.run_all()
     tab.wait_state("live")
@@ -241,7 +250,7 @@ def test_another_model_while_it_runs(lab: Studio, results: dict) -> None:
     results["model switched"] = {"back": "live"}
 
 
-def test_a_notebook_opened_again(lab: Studio, results: dict) -> None:
+def test_notebook_opened_again_waits_for_start(lab: Studio, results: dict) -> None:
     tab = lab.open("again.ipynb", [SETUP, "cam"])
     tab.run_all()
     tab.wait_shown(5)
@@ -335,7 +344,7 @@ double.score = double_score""")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda r: r.name)
-def test_matrix(kept: Kept, row: Row, results: dict, tmp_path: Path) -> None:
+def test_fault_covers_and_the_picture_comes_back(kept: Kept, row: Row, results: dict, tmp_path: Path) -> None:
     tab = kept.take()
     films: list[Any] = []
     keep = films.append

@@ -56,8 +56,10 @@ CAMERAS = """(() => {  // keeps every stream that the page gets, so that a test 
     const stream = await ask(wanted); window.__streams.push(stream); return stream; };
 })()"""
 
-EXECUTE = """async (code) => {  // runs code in the kernel of the notebook in front, as a cell would
-  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+EXECUTE = """async (code) => {  // runs code in the kernel of the notebook in front, or of the first, as a cell would
+  const { shell } = window.jupyterapp, all = [shell.currentWidget, ...shell.widgets('main')];
+  const notebook = all.find((w) => w?.sessionContext?.session);
+  const kernel = notebook.sessionContext.session.kernel;
   const future = kernel.requestExecute({code, silent: false, store_history: false, stop_on_error: false});
   const texts = [], errors = [];
   future.onIOPub = (m) => {
@@ -84,7 +86,7 @@ RECORD = """([wide, high, cut, rawToo]) => {
   document.addEventListener('click', mark, true); document.addEventListener('change', mark, true);
   const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
   const corner = (canvas, ctx) => {
-    const [x, y, w, h] = [cut[0]*canvas.width, cut[1]*canvas.height, cut[2]*canvas.width, cut[3]*canvas.height].map(Math.round);
+    const [x, y, w, h] = cut.map((share, i) => Math.round(share*(i % 2 ? canvas.height : canvas.width)));
     const d = ctx.getImageData(x, y, w, h).data, g = new Uint8Array(w*h);
     for (let i = 0; i < g.length; i++) g[i] = (d[4*i] + d[4*i+1] + d[4*i+2]) / 3;
     return {w, h, grey: base64(g)}; };
@@ -102,7 +104,7 @@ RECORD = """([wide, high, cut, rawToo]) => {
     s.stamp = corner(canvas, ctx);
     return s; };
   const tick = (t) => {
-    if (!rec.on) { document.removeEventListener('click', mark, true); document.removeEventListener('change', mark, true); return; }
+    if (!rec.on) return ['click', 'change'].forEach((name) => document.removeEventListener(name, mark, true));
     const root = document.querySelector('.camredact'), canvas = root?.querySelector('.camredact-redacted');
     if (canvas) {
       const s = {t: performance.now(), ...root.dataset, ...look(canvas)};
@@ -183,7 +185,8 @@ class Server:
         root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         return [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", "--ip=127.0.0.1",
             f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
-            f"--ServerApp.root_dir={self.root}", "--ServerApp.kernel_websocket_connection_class=camredact.app.lab.PromptConnection", *root, *self.more]
+            f"--ServerApp.root_dir={self.root}", *root, *self.more,
+            "--ServerApp.kernel_websocket_connection_class=camredact.app.lab.PromptConnection"]
 
     def _env(self, build: Path | None, more: dict[str, str]) -> dict[str, str]:
         own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
@@ -272,7 +275,7 @@ class Tab:
 
     def outputs(self) -> str:
         "The text of all cell outputs, where a Python error shows."
-        return self.js("() => [...document.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText).join('\\n')")
+        return "\n".join(self.js("() => [...document.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText)"))
 
     def text(self) -> str:
         "The words of the widget, or the outputs where there is none."

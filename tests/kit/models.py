@@ -41,9 +41,9 @@ def endless_model(
     path: Path,  # where to
 ) -> Path:
     "A model that never ends."
-    value = helper.make_tensor_value_info
-    body = helper.make_graph([helper.make_node("Identity", ["go"], ["go_on"]), helper.make_node("Sin", ["x"], ["y"])],
-        "body", [value("i", TensorProto.INT64, []), value("go", TensorProto.BOOL, []), value("x", TensorProto.FLOAT, [1])],
-        [value("go_on", TensorProto.BOOL, []), value("y", TensorProto.FLOAT, [1])])
+    value, node = helper.make_tensor_value_info, helper.make_node
+    takes = [value("i", TensorProto.INT64, []), value("go", TensorProto.BOOL, []), value("x", TensorProto.FLOAT, [1])]
+    gives = [value("go_on", TensorProto.BOOL, []), value("y", TensorProto.FLOAT, [1])]
+    body = helper.make_graph([node("Identity", ["go"], ["go_on"]), node("Sin", ["x"], ["y"])], "body", takes, gives)
     return write_model(path, [constant("times", 1 << 62, TensorProto.INT64), constant("true", True, TensorProto.BOOL),
-        constant("zero", [0.]), helper.make_node("Loop", ["times", "true", "zero"], ["number"], body=body)])
+        constant("zero", [0.]), node("Loop", ["times", "true", "zero"], ["number"], body=body)])

@@ -27,7 +27,8 @@ def test_model_with_weights_in_another_file_is_refused(tmp_path: Path, place: st
     path = write_model(here/"reads.onnx", [constant("number", [0.])])
     model = onnx.load(path)
     number = model.graph.node[1].attribute[0].t
-    number.CopyFrom(TensorProto(name="number", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL))
+    for name in ("float_data", "raw_data"): number.ClearField(name)
+    number.data_location = TensorProto.EXTERNAL
     number.external_data.add(key="location", value=place.format(there=there))
     path.write_bytes(model.SerializeToString())
     with pytest.raises(NoWeights, match="keeps weights in another file"): load(path)

@@ -30,7 +30,8 @@ export function liveWords(hidden, bar, presets, total) {
   return `Live. Hidden${preset === "custom" ? "" : ` (${preset})`}: ${names}${unsure}.`;
 }
 
-/** Ties the widget's traits to the loop and the source; knows which views are seen. `model` has get, set, on, save_changes. */
+/** Ties the widget's traits to the loop and the source; knows which views are seen.
+    `model` has get, set, on, save_changes. */
 export class Control {
   constructor({ model, loop, streams, platform }) {
     Object.assign(this, { model, loop, platform, recorder: null, opening: false });
