@@ -347,7 +347,7 @@ double.score = double_score""")
 def test_fault_covers_and_the_picture_comes_back(kept: Kept, row: Row, results: dict, tmp_path: Path) -> None:
     tab = kept.take()
     films: list[Any] = []
-    keep = films.append
+    def keep(download: Any) -> None: films.append(download)
     tab.page.on("download", keep)
     tab.press("record")
     tab.wait_shown(5)
