@@ -549,8 +549,8 @@ def _add_eval(
         "The folder has images/ and labels. Either these are labels/ID_P.png and labels11/ID.png, as in CamVid, or\n"
         "labels/ID.png and a classes.txt with lines such as '15 person' or '7 cyclist = Bicyclist'.\n\n"
         "CamVid's labels may have another size than the picture, of the same aspect. Labels of 32 codes are brought\n"
-        "to the picture's size by nearest neighbour. For labels of 11 classes the answer is brought to their size, and\n"
-        "mattes as well: a pixel is covered if anything that it overlaps is. Plain labels have their picture's size.")
+        "to the picture's size by nearest neighbour. For labels of 11 classes the answer is brought to their size,\n"
+        "and mattes as well: a pixel is covered if anything that it overlaps is. Plain labels have the picture's size.")
     p.add_argument("--data", type=Path, required=True, help="the folder")
     p.add_argument("--split", type=Path, help="a file that names the frames, one a line (default: all)")
     _add_model(p)

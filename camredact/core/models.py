@@ -48,7 +48,7 @@ def card(
 def _read_card(
     path: Path,  # a .json file
 ) -> dict[str, Any]:
-    "The card; raises `NoWeights` when it is none."
+    "A model's card; raises `NoWeights` when it cannot be read."
     try: about = json.loads(path.read_text(encoding="utf8"))
     except ValueError: about = None
     if not isinstance(about, dict) or "sha256" not in about:
@@ -56,9 +56,9 @@ def _read_card(
     return about
 
 def bundled(
-    name: str,                    # a name out of `models()`
-    folder: Path | None = None,   # None: the package's own
-) -> tuple[Path, dict[str, Any]]:           # the file and its card
+    name: str,                     # a name out of `models()`
+    folder: Path | None = None,    # None: the package's own
+) -> tuple[Path, dict[str, Any]]:  # the file and its card
     "A bundled model, checked against its card; raises `NoWeights` when missing or changed."
     about = card(name, folder)
     path = (folder or weights_folder())/f"{name}.onnx"
@@ -107,7 +107,7 @@ def load(
 # %% ../../nbs/core/models.ipynb #5b1c7a91
 def offers(
     models: Iterable[str | os.PathLike[str]],  # bundled names, and paths of others
-) -> dict[str, str]:                      # names, each with the model that it stands for
+) -> dict[str, str]:                           # names, each with the model that it stands for
     "What pages call each model: a path's stem, with a number where that is taken."
     names: dict[str, str] = {}
     for model in dict.fromkeys(map(str, models)):

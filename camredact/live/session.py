@@ -129,7 +129,7 @@ class Hold:
         self,
         page: str,  # whose
     ) -> None:
-        "Begin anew."
+        "Forget the mattes of a page."
         self.kept.pop(page, None)
 
     def add(
@@ -161,9 +161,9 @@ class Mailbox:
 
     def put(
         self,
-        frame: Frame,      # checked
-    ) -> Frame | None:     # the frame that it replaces
-        "Give a frame its page's place; raises `InputError` when there is none."
+        frame: Frame,   # checked
+    ) -> Frame | None:  # the frame that it replaces
+        "Put a frame in its page's place; raises `InputError` where no place is free."
         page = frame.message["page"]
         with self.change:
             if self.closed: raise InputError(STOPPED)
@@ -182,13 +182,13 @@ class Mailbox:
 
     def leave(
         self,
-        page: str,         # who has gone
-    ) -> Frame | None:     # its frame, if one waited
-        "Give the place of a page free."
+        page: str,      # who has gone
+    ) -> Frame | None:  # its frame, if one waited
+        "Take a page's waiting frame out, so that others have its place."
         with self.change: return self.frames.pop(page, None)
 
     def close(self) -> list[Frame]:  # those that were still waiting
-        "Let nobody in any more."
+        "Refuse frames from now on."
         with self.change:
             self.closed = True
             left = list(self.frames.values())
@@ -272,13 +272,13 @@ class Session:
         self,
         page: str,  # whose tab or socket has gone
     ) -> None:
-        "Nobody of that name waits any more, and nothing is held for it: others need the place."
+        "Drop the frame and the mattes of a page that has gone, since others need the place."
         frame = self._mailbox.leave(page)
         self._gone.append(page)
         if frame: frame.answer({"dropped": True})
 
     def _work(self) -> None:
-        "The worker thread: nothing that a frame does can end it."
+        "The worker thread: no frame can end it."
         while self._one(): pass  # while it waits, nothing here holds a frame
 
     def _one(self) -> bool:  # False: the mailbox is closed

@@ -167,14 +167,15 @@ class Server:
         self.token, self.port = secrets.token_hex(16), free_port()
         self.log = self.home / "server.log"
         self.root.mkdir(parents=True, exist_ok=True)
-        self._write_settings({**SETTINGS, **(settings or {})})
+        self.write_settings({**SETTINGS, **(settings or {})})
         self.process = subprocess.Popen(self._command(), cwd=self.root, env=self._env(build, env or {}),
             stdout=self.log.open("wb"), stderr=subprocess.STDOUT, start_new_session=True)
 
     @property
     def url(self) -> str: return f"http://127.0.0.1:{self.port}"
 
-    def _write_settings(self, settings: dict[str, dict]) -> None:
+    def write_settings(self, settings: dict[str, dict]) -> None:
+        "Settings for pages that are opened from now on, by plugin."
         for plugin, values in settings.items():
             package, name = plugin.split(":")
             path = self.home / "settings" / package / f"{name}.jupyterlab-settings"
