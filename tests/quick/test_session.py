@@ -131,7 +131,7 @@ def test_frame_that_was_held_up_on_its_way_is_dropped_unread(session: Session, s
     page = Page(session)
     now = page.ask()[0]["at"]
     assert now >= 60_000 and square.entered.acquire(timeout=1)
-    answer, covered = page.ask(at=now - STALE)
+    answer, covered = page.ask(at=now - STALE - 1)
     assert answer["dropped"] and covered == 1 and not square.entered.acquire(blocking=False)
     for at in (answer["at"], answer["at"] + 10**9, None): assert "dropped" not in page.ask(at=at)[0]
     for at in ("now", -1, True, float("nan")): assert "at must be a time" in page.ask(at=at)[0]["error"]
