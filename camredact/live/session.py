@@ -113,7 +113,7 @@ class Frame:
         "Send the one answer; a reply that fails is logged, since nobody is left to tell."
         message = self.message if isinstance(self.message, dict) else {}
         echo = {k: message[k] for k in ECHO if k in message}
-        said = {**ANSWER, "at": clock_ms(), **echo, **result}
+        said = {**ANSWER, **echo, "at": clock_ms(), **result}
         try: self.context.run(self.reply, said, list(buffers))
         except BaseException: log.warning("an answer could not be sent", exc_info=True)  # the worker lives on
 
