@@ -208,16 +208,6 @@ def kept(server: Server, browser: Any) -> Iterator[Kept]:
     kept.studio.close()
 
 
-def back(tab: Tab) -> None:
-    "Waits until the camera is live again; presses Start where a slow machine was silent until it was let go."
-    tab.wait("""() => {
-        const r = document.querySelector('.camredact'), start = r?.querySelector('[name=start]');
-        return r?.dataset.state === 'live' && r.dataset.shown > 0 || r?.dataset.state === 'failed' && !start.disabled
-            && r.innerText.includes('No answer'); }""", why="live again")
-    if tab.hooks()["state"] == "failed": tab.press("start")
-    tab.wait_state("live")
-
-
 def test_two_views_of_one_widget_show_the_same(lab: Studio, results: dict) -> None:
     tab = lab.open("views.ipynb", [SETUP, "cam", "cam"])
     tab.run_all()
@@ -293,7 +283,7 @@ def test_busy_kernel_without_subshells_covers(lab: Studio, results: dict) -> Non
     since = tab.js("() => performance.now()")
     found = covered(tab, Row("busy", lambda tab: None, states=("late", "failed"), words=LATE), since)
     tab.js(INTERRUPT)
-    back(tab)
+    tab.wait_state("live")
     assert len(own_frames(record_until(tab, 10))) >= 5
     results["kernel busy, comms not over subshells"] = {**found, "back": "live"}
 
@@ -359,7 +349,7 @@ def test_fault_covers_and_the_picture_comes_back(kept: Kept, row: Row, results: 
         tab.screenshot(Path(os.environ["CAMREDACT_SHOTS"]) / f"{row.name}.png".replace(" ", "-"), widget=True)
     if row.mends:
         row.mends(tab)
-        back(tab)
+        tab.wait_state("live")
     frames = own_frames(record_until(tab, 10) if row.mends else ended(tab))
     assert len(frames) >= 5
     if tab.js("() => document.querySelector('.camredact button[name=record]').textContent") == "End recording":

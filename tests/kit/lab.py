@@ -78,6 +78,15 @@ READY = """() => {  // is the notebook in front, with its outputs restored and i
   return !!window.__restored && !!session?.isReady && session.session?.kernel?.status === 'idle'
     && app.commands.hasCommand('notebook:run-all-cells') && app.commands.isEnabled('notebook:run-all-cells'); }"""
 
+# A machine with other things to do may be silent for so long that the page lets the camera go: Start is pressed again.
+AGAIN = """const root = document.querySelector('.camredact'), start = root?.querySelector('[name=start]');
+  if (start && !start.disabled && root.innerText.includes('No answer')) start.click();"""
+STATE = f"""(states) => {{
+  const now = document.querySelector('.camredact')?.dataset.state;
+  if (states.includes(now)) return true;
+  if (states.includes('live')) {{ {AGAIN} }} }}"""
+SHOWN = f"(n) => {{ {AGAIN} return Number(root?.dataset.shown) >= n; }}"
+
 # Samples the redacted canvas at every animation frame. `cells` holds, for a grid of WIDE x HIGH cells, the share of
 # pixels (0..255) that are one of the checkerboard's two greys; `stamp` and `raw` hold the corner with the frame number.
 RECORD = """([wide, high, cut, rawToo]) => {
@@ -288,15 +297,13 @@ class Tab:
 
     def wait_state(self, *states: str, seconds: float = FAR) -> str:
         "Waits until the widget is in one of `states`, and says which."
-        self.wait("(states) => states.includes(document.querySelector('.camredact')?.dataset.state)", list(states),
-            seconds, f"state {' or '.join(states)}")
+        self.wait(STATE, list(states), seconds, f"state {' or '.join(states)}")
         return self.hooks()["state"]
 
     def wait_shown(self, more: int = 3, seconds: float = FAR) -> None:
         "Waits until `more` further redacted frames were shown."
         shown = int(self.hooks().get("shown") or 0)
-        self.wait("(n) => Number(document.querySelector('.camredact')?.dataset.shown) >= n", shown + more, seconds,
-            f"{more} more frames")
+        self.wait(SHOWN, shown + more, seconds, f"{more} more frames")
 
     def picture(self, which: str = "redacted") -> np.ndarray | None:
         "What a canvas (`redacted` or `raw`) shows now: uint8[H,W,3] RGB; None where there is no canvas yet."
