@@ -1,4 +1,4 @@
-"""Segmenters whose matte tells which frame it was made for, and sessions that spoil answers. Kernels under test import this module."""
+"""Segmenters whose matte tells which frame it was made for, and sessions that spoil answers: for kernels under test."""
 import time
 from collections.abc import Callable
 from contextvars import copy_context
@@ -73,7 +73,7 @@ class Film(Double):
 
 
 def with_strangers(session: Session) -> Session:
-    "Before each answer, one of the same id goes out to a page that does not exist, and shows everything: ids of tabs collide."
+    "Before each answer, one of the same id that shows everything goes out to another page: ids of tabs collide."
     submit = session.submit
 
     def both(message: dict, buffers: list, reply: Reply) -> None:

@@ -50,11 +50,14 @@ def needed() -> list[str]:
         if re.search(pattern, line)]
 
 
-ISOLATED = "import sys; sys.path.insert(0, sys.argv.pop(1)); from camredact.app.cli import main; sys.exit(main(['serve', '--port', '0']))"
+ISOLATED = """import sys
+sys.path.insert(0, sys.argv.pop(1))
+from camredact.app.cli import main
+sys.exit(main(['serve', '--port', '0']))"""
 
 
 def picture_from(folder: Path) -> float:
-    "Seconds until the service has redacted a picture, started where nothing can be imported but what lies in a folder; raises RuntimeError with its words."
+    "Seconds until the service has redacted a picture with what a folder holds alone; raises RuntimeError."
     began = time.perf_counter()
     with tempfile.TemporaryFile() as log, subprocess.Popen([sys.executable, "-I", "-S", "-u", "-c", ISOLATED,
         str(folder)], stdout=subprocess.PIPE, stderr=log, cwd=folder) as process:

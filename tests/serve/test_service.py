@@ -444,7 +444,7 @@ def test_a_message_gets_its_answer_however_deep_it_is_nested() -> None:
         inside, said = Service(lambda name: Even(), ["even"], WILD), []
         client = Client(inside, Stuck(0))
         for depth in range(800, 1010):
-            head = b'{"kind": "frame", "protocol": 2, "page": "p", "hidden": ' + b"["*depth + b"]"*depth + b"}"
+            head = b'{"kind": "frame", "protocol": 3, "page": "p", "hidden": ' + b"["*depth + b"]"*depth + b"}"
             client.take(len(head).to_bytes(4, "big") + head)
             await asyncio.sleep(0)
             said.append(unpack(client.outbox.get_nowait())[0]["error"])
