@@ -24,7 +24,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from ..core.categories import BARS, PRESETS, InputError, check_names, choose, error_line
+from ..core.categories import BARS, PRESETS, InputError, check_names, choose, error_line, printable
 from ..core.models import check_model, load
 from typing import TYPE_CHECKING
 if TYPE_CHECKING: import numpy as np
@@ -131,7 +131,7 @@ def scan(
     worst = 0
     try:
         for f in import_module("camredact.leaktest.notebooks").scan(args.paths, args.every):
-            print(f if f.where else f"camredact: {f}", file=sys.stdout if f.where else sys.stderr)
+            print(printable(f if f.where else f"camredact: {f}"), file=sys.stdout if f.where else sys.stderr)
             worst = max(worst, 1 if f.where else 2)
     except OSError as e: raise InputError(str(e)) from None
     return worst
@@ -240,7 +240,7 @@ def chosen(
     try: hidden = PRESETS.get(args.hide) or check_names(names)
     except ValueError as e: raise InputError(str(e)) from e
     return dict(hidden=hidden, dial=args.dial, segmenter=load(args.model), style=args.style, overwrite=args.overwrite,
-        bar=BARS.get(args.hide, 0.))
+        scrub=args.scrub, bar=BARS.get(args.hide, 0.))
 
 # %% ../../nbs/app/cli.ipynb #fa8521fc
 def photo(
@@ -267,8 +267,9 @@ def photo(
     for source in args.sources:
         kinds = import_module("camredact.media.sources").left_out(source, args.out)
         if kinds:
-            print(f"camredact: {source}: {sum(kinds.values())} files that are not photos were left out ({', '.join(f'{n} {k}' for k, n in kinds.items())})", file=sys.stderr)
-    for path, text in done.failed.items(): print(f"camredact: {path}: {text}", file=sys.stderr)
+            line = f"camredact: {source}: {sum(kinds.values())} files that are not photos were left out ({', '.join(f'{n} {k}' for k, n in kinds.items())})"
+            print(printable(line), file=sys.stderr)
+    for path, text in done.failed.items(): print(printable(f"camredact: {path}: {text}"), file=sys.stderr)
     print(f"{len(done.written)} of {len(done.written) + len(done.failed)} photos written; hidden: {hidden_words(args.hide)}")
     return int(bool(done.failed))
 
@@ -288,7 +289,7 @@ def clip(
         except Exception as e:
             text = str(e) if isinstance(e, ValueError) else f"{source} failed: {error_line(e)}"
             if len(plan) == 1: raise InputError(text) from e
-            print(f"camredact: {source}: {' '.join(text.split())}", file=sys.stderr)
+            print(printable(f"camredact: {source}: {' '.join(text.split())}"), file=sys.stderr)
             bad = 1
     return bad
 
@@ -304,7 +305,7 @@ def _one_clip(
         warnings.simplefilter("ignore")
         done = media.redact_clip(source, out, keep_audio=args.keep_audio, preview=args.preview, mode=args.neighbours,
             **more)
-    print(f"{done}; hidden: {hidden_words(args.hide)}")
+    print(printable(f"{done}; hidden: {hidden_words(args.hide)}"))
     return int(bool(done.failed or done.unread or done.cut))
 
 # %% ../../nbs/app/cli.ipynb #21f67049
@@ -388,6 +389,9 @@ def add_leaktest(commands,  # what `add_subparsers` returned
     p.set_defaults(run=leaktest)
 
 # %% ../../nbs/app/cli.ipynb #bc0ade01
+RECOGNISABLE = ("What is visible can still be recognised as coming from its source: the quality of a JPEG shows in the pixels,\n"
+    "and the noise of a sensor tells the camera to somebody who has other pictures of it. --scrub blurs both.")
+
 def add_choice(
     p: Parser,  # of photo or clip
 ) -> None:
@@ -401,6 +405,8 @@ def add_choice(
     p.add_argument("--style", default="checkerboard", choices=["checkerboard", "solid", "box"],
         help="what stands in the hidden place; a box hides the outline too")
     p.add_argument("--overwrite", action="store_true", help="replace earlier results; a source is never replaced")
+    p.add_argument("--scrub", action="store_true",
+        help="move all pixels a little, add noise and re-encode: see below what is recognisable without it")
 
 # %% ../../nbs/app/cli.ipynb #e97dd00f
 def add_photo(
@@ -410,7 +416,7 @@ def add_photo(
     p = commands.add_parser("photo", help="cleans photos before they are published",
         description="Writes redacted copies of photos, with holes (PNG) or the checkerboard, upright, in sRGB, and without any metadata.",
         epilog="example: camredact photo holiday/ more/*.jpg -o clean --rename\n         camredact photo street.jpg -o street.webp --hide 'no cars' --style box\n\n"
-        "Without -o, NAME.redacted.png is written beside each. Exit status 1 if some photos failed; the others are written.\nThe model can miss somebody: look at the results before you publish them.")
+        "Without -o, NAME.redacted.png is written beside each. Exit status 1 if some photos failed; the others are written.\nThe model can miss somebody: look at the results before you publish them.\n" + RECOGNISABLE)
     p.add_argument("sources", nargs="+", type=Path, metavar="IN",
         help="JPEG, PNG, WebP (HEIC with pillow-heif), folders of them, or patterns")
     p.add_argument("-o", "--out", type=Path, metavar="OUT", help="a folder; or, for one photo, a .png, .jpg or .webp")
@@ -430,7 +436,7 @@ def add_clip(
     p = commands.add_parser("clip", help="cleans a clip before it is published",
         description="Writes a redacted copy of a clip, frame by frame, without sound or metadata.",
         epilog="example: camredact clip street.mov -o street.mp4 --preview sheet.png\n\n"
-        "A frame that cannot be read or judged is covered, and counted; exit status 1 then.\nThe model can miss somebody: look at the result before you publish it.")
+        "A frame that cannot be read or judged is covered, and counted; exit status 1 then.\nThe model can miss somebody: look at the result before you publish it.\n" + RECOGNISABLE)
     p.add_argument("sources", nargs="+", type=Path, metavar="IN",
         help="clips of any kind that FFmpeg reads, or folders of them")
     p.add_argument("-o", "--out", type=Path, required=True, metavar="OUT",
@@ -573,6 +579,6 @@ def main(
     try: return run(argv)
     except InputError as e:
         if argv[0:1] and argv[0] in ELSEWHERE and {"-h", "--help"} & set(argv): parser().parse_args(argv)
-        print("camredact:", " ".join(str(e).split()), file=sys.stderr)
+        print("camredact:", printable(" ".join(str(e).split())), file=sys.stderr)
         return 2
     except KeyboardInterrupt: return 130

@@ -26,6 +26,7 @@ from ..core.still import STYLES, Detector, cover, make_detector
 from .hysteresis import Hysteresis
 from .photo import photo_bytes
 from .reader import ClipReader, DecodedFrame, first_frame
+from .scrub import Scrub
 from .writer import ClipWriter, ContactSheet, codec_for
 
 # %% ../../nbs/media/clip.ipynb #3633c23d
@@ -83,6 +84,7 @@ class ClipRedactor:
         step: Hysteresis,          # what neighbours add
         writer: ClipWriter,          # where frames go
         result: ClipReport,            # where they are counted
+        scrub: bool = False,           # see `Scrub`
     ):
         self.detector = detector
         self.size = size
@@ -91,6 +93,7 @@ class ClipRedactor:
         self.step = step
         self.writer = writer
         self.result = result
+        self.scrub = Scrub(size) if scrub else None
         self.sheet = ContactSheet()
 
     def take(self, frame: DecodedFrame) -> None:
@@ -113,6 +116,7 @@ class ClipRedactor:
     def _give(self, item: tuple[int, np.ndarray | None], matte: np.ndarray | None) -> None:
         at, rgb = item
         picture, ok = covered_frame(rgb, matte, self.size, self.style)
+        if self.scrub: picture = self.scrub.picture(picture)
         self.result.frames += 1
         if rgb is None: self.result.unread += 1
         elif not ok: self.result.failed += 1
@@ -152,6 +156,7 @@ def redact_clip(
     keep_audio: bool = False,                      # copy the sound, with a warning
     preview: str | os.PathLike[str] | None = None,      # a .png with some redacted frames
     overwrite: bool = False,                       # files of these names may go, the source never
+    scrub: bool = False,                           # see `Scrub`: less of the camera and of the source's file is left
     progress: bool | Callable[[int], None] = True, # show it where it can be shown, or a function of the frames done
 ) -> ClipReport:
     "Clean a clip; raises `InputError`. A frame that cannot be read or judged is covered, and counted."
@@ -173,7 +178,7 @@ def redact_clip(
             part = stack.enter_context(atomic_write(out, overwrite))
             reader = stack.enter_context(closing(ClipReader(source, keep_audio)))
             writer = stack.enter_context(closing(ClipWriter(part, codec, size, reader.rate, start, reader.audio)))
-            clip_loop(reader, ClipRedactor(detector, size, budget, style, step, writer, result), progress)
+            clip_loop(reader, ClipRedactor(detector, size, budget, style, step, writer, result, scrub), progress)
     except av.FFmpegError as e:  # from writing: reading keeps its errors to itself
         raise BadOutput(f"{out} cannot be written: {error_line(e)}") from e
     if sheet and result.sheet is not None:

@@ -19,6 +19,7 @@ from ..core.picture import BadPicture, read_file, read_still
 from ..core.redact import DEFAULT_DIAL, redacted_png
 from ..core.segment import Segmenter
 from ..core.still import DETAIL, STYLES, Detector, cover, make_detector, still_matte
+from .scrub import Scrub
 from .sources import plan_photos
 
 # %% ../../nbs/media/photo.ipynb #e8e17ded
@@ -54,13 +55,19 @@ def clean_photo(
     detail: float,           # how fine the finest tile is: see `tiles`
     overwrite: bool,         # a file of that name may go
     neutral: bool,           # with a time that says nothing
+    scrub: bool,             # moved, with fresh noise: see `Scrub`
 ) -> None:
     "One photo, read, covered and written; raises `BadPicture`, `BadOutput` and what the model raises."
     suffix = out.suffix.lower()
     if suffix not in KINDS: raise BadOutput(f"{out.name} should end in {' or '.join(KINDS)}")
     check_output(out, [source], overwrite)
     picture = read_still(read_file(source))
-    data = photo_bytes(picture, still_matte(picture, detector, detail), suffix, style, opaque)
+    matte = still_matte(picture, detector, detail)
+    if scrub:
+        mover = Scrub(matte.shape)
+        picture = mover.picture(cover(picture, matte, "solid"))
+        matte = mover.matte(matte)
+    data = photo_bytes(picture, matte, suffix, style, opaque)
     with atomic_write(out, overwrite) as part:
         part.write_bytes(data)
         if neutral: os.utime(part, (NEUTRAL, NEUTRAL))
@@ -76,11 +83,12 @@ def redact_photo(
     opaque: bool = False,                          # a PNG without holes; JPEG and WebP have none anyway
     detail: float = DETAIL,                        # .5 looks twice as closely and takes four times as long
     overwrite: bool = False,                       # a file of that name may go, a source never
+    scrub: bool = False,                           # see `Scrub`: less of the camera and of the source's file is left
 ) -> Path:                                         # what was written
     "Clean one photo; raises `BadPicture`, `BadOutput`, and what `make_detector` raises."
     choose("style", style, STYLES)
     detector = make_detector(hidden, dial, segmenter, bar)
-    clean_photo(Path(source), Path(out), detector, style, opaque, detail, overwrite, neutral=False)
+    clean_photo(Path(source), Path(out), detector, style, opaque, detail, overwrite, neutral=False, scrub=scrub)
     return Path(out)
 
 # %% ../../nbs/media/photo.ipynb #2e095171
@@ -109,6 +117,7 @@ def redact_photos(
     detail: float = DETAIL,                        # .5 looks twice as closely and takes four times as long
     rename: bool = False,                          # names and file times that say nothing
     overwrite: bool = False,                       # earlier results may go, sources never
+    scrub: bool = False,                           # see `Scrub`: less of the camera and of the source's file is left
     progress: bool = True,                         # show it, where it can be shown
 ) -> PhotoReport:
     "Clean many photos; raises `InputError` where nothing can begin. What fails with one photo is in the report."
@@ -123,7 +132,7 @@ def redact_photos(
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists() and _inode(target) in own:
                 raise BadOutput(f"{target} is a source: choose another folder")
-            clean_photo(source, target, detector, style, opaque, detail, overwrite, rename)
+            clean_photo(source, target, detector, style, opaque, detail, overwrite, rename, scrub)
             report.written.append(target)
         except Exception as e: report.failed[source] = error_line(e)
     return report

@@ -11,6 +11,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from random import SystemRandom
 from ..core.categories import InputError
 from ..core.files import free_name
 from ..core.picture import BadPicture
@@ -65,9 +66,11 @@ def plan_photos(
 ) -> dict[Path, Path]:                     # source: result
     "Every photo meant, once, and where its result goes; raises `BadPicture` where there are none."
     found = {file.resolve(): (file, within) for source in sources for file, within in photos_in(Path(source), out)}
+    meant = list(found.values())
+    if rename: SystemRandom().shuffle(meant)
     names: dict[Path, Path] = {}
     taken: set[Path] = set()
-    for n, (file, within) in enumerate(found.values(), 1):
+    for n, (file, within) in enumerate(meant, 1):
         folder = out/within.parent if out and not rename else out or file.parent
         names[file] = free_name(folder, f"photo-{n:04}" if rename else f"{file.stem}.redacted", suffix, taken)
     return names
