@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LARGEST_SIDE', 'live', 'training', 'train', 'evaluate', 'bench', 'doctor', 'scan', 'check_certificate', 'service',
-           'read_picture', 'drawn_pictures', 'leaktest', 'end_tidily', 'hidden_words', 'chosen', 'photo', 'clip', 'run',
-           'main']
+           'read_picture', 'drawn_pictures', 'leaktest', 'end_tidily', 'hidden_words', 'chosen', 'finished_before',
+           'tell_left_out', 'photo', 'clip', 'run', 'main']
 
 # %% ../../nbs/app/cli.ipynb #8001d024
 import argparse
@@ -243,8 +243,31 @@ def chosen(
         scrub=args.scrub, bar=BARS.get(args.hide, 0.))
 
 # %% ../../nbs/app/cli.ipynb #fa8521fc
+def finished_before(
+    args: argparse.Namespace,  # of photo or clip
+):
+    "What earlier runs with the same options finished; None: all is to be done again."
+    if args.overwrite: return None
+    finished = import_module("camredact.media.finished")
+    apart = ("sources", "out", "overwrite", "extra", "run", "command")
+    model = finished.digest(Path(args.model)) if Path(args.model).is_file() else args.model
+    choice = {k: str(v) for k, v in vars(args).items() if k not in apart}
+    return finished.Finished(sorted((choice | {"model": model, "version": version("camredact")}).items()))
+
+def tell_left_out(
+    args: argparse.Namespace,  # sources, out
+    suffixes: Sequence[str],   # what is taken out of a folder
+) -> None:
+    "Prints what was passed over in the folders that were named."
+    for source in args.sources:
+        kinds = import_module("camredact.media.sources").left_out(source, args.out, suffixes)
+        if not kinds: continue
+        each = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+        line = f"camredact: {source}: {sum(kinds.values())} files were passed over ({each})"
+        print(printable(line), file=sys.stderr)
+
 def photo(
-    args: argparse.Namespace,  # sources, out, format, opaque, rename, and what `chosen` takes
+    args: argparse.Namespace,  # sources, out, format, opaque, rename, mask, and what `chosen` takes
 ) -> int:
     "Cleans photos; returns 1 where any of several failed, raises `InputError` where the only one did."
     media = import_module("camredact.media.photo")
@@ -256,41 +279,60 @@ def photo(
         raise InputError(f"--format {args.format}: choose png, jpg or webp")
     end_tidily()
     try:
-        more = dict(opaque=args.opaque, detail=.5 if args.careful else media.DETAIL, **chosen(args))
-        if single: done = media.PhotoReport([media.redact_photo(args.sources[0], args.out, **more)])
+        more = dict(opaque=args.opaque, detail=.5 if args.careful else media.DETAIL, mask=args.mask, **chosen(args))
+        before = finished_before(args)
+        if single: done = _one_photo(media, args, before, more)
         else:
             done = media.redact_photos(args.sources, args.out, suffix=f".{args.format or 'png'}", rename=args.rename,
-                **more)
+                finished=before, **more)
     except ValueError as e: raise InputError(f"{args.sources[0]}: {e}" if single else str(e)) from e
     except Exception as e:
         raise InputError(f"{args.sources[0] if single else 'the model'} failed: {error_line(e)}") from e
-    for source in args.sources:
-        kinds = import_module("camredact.media.sources").left_out(source, args.out)
-        if kinds:
-            line = f"camredact: {source}: {sum(kinds.values())} files that are not photos were left out ({', '.join(f'{n} {k}' for k, n in kinds.items())})"
-            print(printable(line), file=sys.stderr)
+    tell_left_out(args, media.PHOTO_SUFFIXES)
     for path, text in done.failed.items(): print(printable(f"camredact: {path}: {text}"), file=sys.stderr)
-    print(f"{len(done.written)} of {len(done.written) + len(done.failed)} photos written; hidden: {hidden_words(args.hide)}")
+    again = f", {len(done.finished)} finished before" if done.finished else ""
+    print(f"{len(done.written)} of {len(done.written) + len(done.failed)} photos written{again}; hidden: {hidden_words(args.hide)}")
     return int(bool(done.failed))
+
+def _one_photo(
+    media: ModuleType,         # camredact.media.photo
+    args: argparse.Namespace,  # as for `photo`
+    before,                    # what earlier runs finished, or None
+    more: dict,                # options of `redact_photo`
+):
+    "Cleans the only photo, unless it is finished already: the report."
+    if before and before.find(args.sources[0], [args.out]): return media.PhotoReport(finished=args.sources)
+    out = media.redact_photo(args.sources[0], args.out, **more)
+    if before: before.note(args.sources[0], out)
+    return media.PhotoReport([out])
 
 # %% ../../nbs/app/cli.ipynb #9750c20e
 def clip(
-    args: argparse.Namespace,  # sources, out, preview, neighbours, keep_audio, and what `chosen` takes
+    args: argparse.Namespace,  # sources, out, preview, neighbours, keep_audio, mask, and what `chosen` takes
 ) -> int:
     "Cleans clips; returns 1 where one of several failed, or frames had to be covered because they could not be read or judged, or a source breaks off."
     media = import_module("camredact.media.clip")
-    plan = import_module("camredact.media.sources").plan_clips(args.sources, args.out)
+    sources = import_module("camredact.media.sources")
+    before = finished_before(args)
+    plan, done = sources.plan_clips(args.sources, args.out, before)
     if args.preview and len(plan) > 1: raise InputError("--preview is for one clip: leave it out for several")
+    several = args.out not in plan.values()
     end_tidily()
     if args.keep_audio: print(f"camredact: {media.SOUND}", file=sys.stderr)
     more, bad = chosen(args), 0
     for source, out in plan.items():
-        try: bad |= _one_clip(media, source, out, args, more)
+        try:
+            mask = (args.mask/out.relative_to(args.out)).with_suffix(".mkv") if args.mask and several else args.mask
+            for path in filter(None, (out, mask) if several else ()): path.parent.mkdir(parents=True, exist_ok=True)
+            bad |= _one_clip(media, source, out, args, more | {"mask": mask})
+            if before: before.note(source, out)
         except Exception as e:
             text = str(e) if isinstance(e, ValueError) else f"{source} failed: {error_line(e)}"
             if len(plan) == 1: raise InputError(text) from e
             print(printable(f"camredact: {source}: {' '.join(text.split())}"), file=sys.stderr)
             bad = 1
+    tell_left_out(args, sources.CLIP_SUFFIXES)
+    if done: print(f"{len(done)} of {len(done) + len(plan)} clips were finished before; hidden: {hidden_words(args.hide)}")
     return bad
 
 def _one_clip(
@@ -416,13 +458,16 @@ def add_photo(
     p = commands.add_parser("photo", help="cleans photos before they are published",
         description="Writes redacted copies of photos, with holes (PNG) or the checkerboard, upright, in sRGB, and without any metadata.",
         epilog="example: camredact photo holiday/ more/*.jpg -o clean --rename\n         camredact photo street.jpg -o street.webp --hide 'no cars' --style box\n\n"
-        "Without -o, NAME.redacted.png is written beside each. Exit status 1 if some photos failed; the others are written.\nThe model can miss somebody: look at the results before you publish them.\n" + RECOGNISABLE)
+        "Without -o, NAME.redacted.png is written beside each. Exit status 1 if some photos failed; the others are written.\n"
+        "What an earlier run finished is passed over: the same file, the same options, and a result that is still there.\nThe model can miss somebody: look at the results before you publish them.\n" + RECOGNISABLE)
     p.add_argument("sources", nargs="+", type=Path, metavar="IN",
         help="JPEG, PNG, WebP (HEIC with pillow-heif), folders of them, or patterns")
     p.add_argument("-o", "--out", type=Path, metavar="OUT", help="a folder; or, for one photo, a .png, .jpg or .webp")
     p.add_argument("--format", metavar="png|jpg|webp", help="of the results (default: png)")
     p.add_argument("--opaque", action="store_true",
         help="PNGs with the checkerboard in place of holes; the styles solid and box are opaque anyway")
+    p.add_argument("--mask", type=Path, metavar="PNG|FOLDER",
+        help="write the matte as well: 255 is hidden; for several photos a folder of .png files")
     p.add_argument("--careful", action="store_true", help="look twice as closely; takes four times as long")
     p.add_argument("--rename", action="store_true", help="names and file times that say nothing: photo-0001.png, 1980")
     add_choice(p)
@@ -436,12 +481,15 @@ def add_clip(
     p = commands.add_parser("clip", help="cleans a clip before it is published",
         description="Writes a redacted copy of a clip, frame by frame, without sound or metadata.",
         epilog="example: camredact clip street.mov -o street.mp4 --preview sheet.png\n\n"
-        "A frame that cannot be read or judged is covered, and counted; exit status 1 then.\nThe model can miss somebody: look at the result before you publish it.\n" + RECOGNISABLE)
+        "A frame that cannot be read or judged is covered, and counted; exit status 1 then.\n"
+        "What an earlier run finished is passed over: the same clip, the same options, and a result that is still there.\nThe model can miss somebody: look at the result before you publish it.\n" + RECOGNISABLE)
     p.add_argument("sources", nargs="+", type=Path, metavar="IN",
         help="clips of any kind that FFmpeg reads, or folders of them")
     p.add_argument("-o", "--out", type=Path, required=True, metavar="OUT",
         help="a .mp4 or .webm; or, for several clips, a folder")
     p.add_argument("--preview", type=Path, metavar="PNG", help="a sheet of redacted frames, to look at first")
+    p.add_argument("--mask", type=Path, metavar="MKV|FOLDER",
+        help="write the mattes as well, a lossless grey clip: 255 is hidden; for several clips a folder")
     p.add_argument("--neighbours", default="agree", choices=["none", "agree", "flow"],
         help="what frames before and after add: what both hide, or one and it is suspected (agree, default); all that they hide, along the motion, which covers far more (flow)")
     p.add_argument("--keep-audio", action="store_true", help="copy the sound as it is: voices identify people")

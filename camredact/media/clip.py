@@ -22,7 +22,7 @@ from ..core.categories import PRESETS, choose, error_line
 from ..core.files import BadOutput, atomic_write, check_output, progress_bar
 from ..core.redact import DEFAULT_DIAL, resize_matte
 from ..core.segment import Segmenter
-from ..core.still import STYLES, Detector, cover, make_detector
+from ..core.still import STYLES, Detector, box_matte, cover, make_detector
 from .hysteresis import Hysteresis
 from .photo import photo_bytes
 from .reader import ClipReader, DecodedFrame, first_frame
@@ -85,6 +85,7 @@ class ClipRedactor:
         writer: ClipWriter,          # where frames go
         result: ClipReport,            # where they are counted
         scrub: bool = False,           # see `Scrub`
+        mattes: ClipWriter | None = None,  # where mattes go
     ):
         self.detector = detector
         self.size = size
@@ -94,6 +95,7 @@ class ClipRedactor:
         self.writer = writer
         self.result = result
         self.scrub = Scrub(size) if scrub else None
+        self.mattes = mattes
         self.sheet = ContactSheet()
 
     def take(self, frame: DecodedFrame) -> None:
@@ -113,10 +115,18 @@ class ClipRedactor:
         try: return self.detector.suspect(rgb, self.budget)
         except Exception: return None, None  # whatever it was: covered, and counted
 
+    def _final(self, matte: np.ndarray | None) -> np.ndarray:
+        "What is covered in the result, uint8[H,W]: all, where there is no matte."
+        if matte is None: return np.full(self.size, 255, np.uint8)
+        matte = resize_matte(matte, *self.size)
+        if self.style == "box": matte = box_matte(matte)
+        return self.scrub.matte(matte) if self.scrub else matte
+
     def _give(self, item: tuple[int, np.ndarray | None], matte: np.ndarray | None) -> None:
         at, rgb = item
         picture, ok = covered_frame(rgb, matte, self.size, self.style)
         if self.scrub: picture = self.scrub.picture(picture)
+        if self.mattes: self.mattes.add(self._final(matte if ok else None), at)
         self.result.frames += 1
         if rgb is None: self.result.unread += 1
         elif not ok: self.result.failed += 1
@@ -136,7 +146,7 @@ def clip_loop(
         else: redactor.writer.copy(item)
         if callable(progress): progress(redactor.result.frames)
     redactor.end()
-    redactor.writer.finish()
+    for writer in filter(None, (redactor.writer, redactor.mattes)): writer.finish()
     redactor.result.cut = reader.cut or reader.truncated
     redactor.result.audio = reader.audio is not None
 
@@ -155,6 +165,7 @@ def redact_clip(
     budget: int | None = None,                     # pixels of a frame that the model sees; None: its own
     keep_audio: bool = False,                      # copy the sound, with a warning
     preview: str | os.PathLike[str] | None = None,      # a .png with some redacted frames
+    mask: str | os.PathLike[str] | None = None,    # a .mkv with the mattes: lossless, 255 is hidden
     overwrite: bool = False,                       # files of these names may go, the source never
     scrub: bool = False,                           # see `Scrub`: less of the camera and of the source's file is left
     progress: bool | Callable[[int], None] = True, # show it where it can be shown, or a function of the frames done
@@ -168,7 +179,9 @@ def redact_clip(
     codec = codec_for(out)
     sheet = Path(preview) if preview else None
     if sheet and sheet.suffix.lower() != ".png": raise BadOutput(f"{sheet} should end in .png")
-    for target in filter(None, (out, sheet)): check_output(target, [source], overwrite)
+    mattes = Path(mask) if mask else None
+    if mattes and mattes.suffix.lower() != ".mkv": raise BadOutput(f"{mattes} should end in .mkv")
+    for target in filter(None, (out, sheet, mattes)): check_output(target, [source], overwrite)
     detector = make_detector(hidden, dial, segmenter, bar)
     start, size = first_frame(source)
     if keep_audio: warn(SOUND, stacklevel=2)
@@ -178,7 +191,11 @@ def redact_clip(
             part = stack.enter_context(atomic_write(out, overwrite))
             reader = stack.enter_context(closing(ClipReader(source, keep_audio)))
             writer = stack.enter_context(closing(ClipWriter(part, codec, size, reader.rate, start, reader.audio)))
-            clip_loop(reader, ClipRedactor(detector, size, budget, style, step, writer, result, scrub), progress)
+            grey = None
+            if mattes:
+                other = stack.enter_context(atomic_write(mattes, overwrite))
+                grey = stack.enter_context(closing(ClipWriter(other, "ffv1", size, reader.rate, start, grey=True)))
+            clip_loop(reader, ClipRedactor(detector, size, budget, style, step, writer, result, scrub, grey), progress)
     except av.FFmpegError as e:  # from writing: reading keeps its errors to itself
         raise BadOutput(f"{out} cannot be written: {error_line(e)}") from e
     if sheet and result.sheet is not None:

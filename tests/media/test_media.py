@@ -33,7 +33,7 @@ from camredact.core.redact import checkerboard
 from camredact.core.models import models
 from camredact.core.picture import BadPicture
 from camredact.streets.street import draw_clip, draw_street
-from kit.fakes import BASE, STRIPES, Even, Stripes
+from kit.fakes import BASE, STRIPES, Even, Faulty, Stripes
 from kit.clips import write
 from kit.hostile import made, noise, spoil
 from kit.numbered import stamp
@@ -55,22 +55,6 @@ class Red:
 
 
 FAULTS = [RuntimeError("a wire came off"), MemoryError(), "nan", "size", "nothing", "axes"]
-
-
-class Faulty(Even):
-    "Covers the upper half, and does something else at the calls that are named."
-
-    def __init__(self, faults: dict[int, object]): self.faults, self.calls = faults, 0
-
-    def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        score, sure = super().score(rgb, weights)
-        fault, self.calls = self.faults.get(self.calls), self.calls + 1
-        if isinstance(fault, BaseException): raise fault
-        if fault == "nan": return score*np.nan, sure
-        if fault == "size": return score[1:], sure[1:]
-        if fault == "nothing": return None, None
-        if fault == "axes": return score[..., None], sure
-        return score, sure
 
 
 def picture(h: int = 96, w: int = 128, seed: int = 0) -> np.ndarray:
