@@ -345,7 +345,7 @@ def _one_clip(
     "Cleans a clip and says what became of it; returns 1 where it is not whole."
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        done = media.redact_clip(source, out, keep_audio=args.keep_audio, preview=args.preview, mode=args.neighbours,
+        done = media.redact_clip(source, out, keep_audio=args.keep_audio, track=args.track, preview=args.preview, mode=args.neighbours,
             **more)
     print(printable(f"{done}; hidden: {hidden_words(args.hide)}"))
     return int(bool(done.failed or done.unread or done.cut))
@@ -461,7 +461,7 @@ def add_photo(
         "Without -o, NAME.redacted.png is written beside each. Exit status 1 if some photos failed; the others are written.\n"
         "What an earlier run finished is passed over: the same file, the same options, and a result that is still there.\nThe model can miss somebody: look at the results before you publish them.\n" + RECOGNISABLE)
     p.add_argument("sources", nargs="+", type=Path, metavar="IN",
-        help="JPEG, PNG, WebP (HEIC with pillow-heif), folders of them, or patterns")
+        help="JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or still GIF, folders of them, or patterns")
     p.add_argument("-o", "--out", type=Path, metavar="OUT", help="a folder; or, for one photo, a .png, .jpg or .webp")
     p.add_argument("--format", metavar="png|jpg|webp", help="of the results (default: png)")
     p.add_argument("--opaque", action="store_true",
@@ -492,6 +492,8 @@ def add_clip(
         help="write the mattes as well, a lossless grey clip: 255 is hidden; for several clips a folder")
     p.add_argument("--neighbours", default="agree", choices=["none", "agree", "flow"],
         help="what frames before and after add: what both hide, or one and it is suspected (agree, default); all that they hide, along the motion, which covers far more (flow)")
+    p.add_argument("--track", type=int, metavar="N",
+        help="which track of pictures, from 1 on (default: the one that players show)")
     p.add_argument("--keep-audio", action="store_true", help="copy the sound as it is: voices identify people")
     add_choice(p)
     p.set_defaults(run=clip)

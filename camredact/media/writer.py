@@ -15,13 +15,15 @@ import av
 import cv2
 import numpy as np
 from av.bitstream import BitStreamFilterContext
+from av.codec.context import Flags
+from av.video.frame import PictureType
 from ..core.files import BadOutput, atomic_write
-from .reader import TICKS
+from .container import TICKS
 
 # %% ../../nbs/media/writer.ipynb #49588588
 CODECS = {".mp4": ("libx264", "libvpx-vp9", "mpeg4"), ".webm": ("libvpx-vp9", "libvpx")}  # the first that is there
 VPX = {"crf": "28", "b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"}
-SETTINGS = {"libx264": {"crf": "20", "preset": "veryfast"}, "libvpx-vp9": VPX, "libvpx": {**VPX, "b": "8M"},
+SETTINGS = {"libx264": {"crf": "20", "preset": "veryfast", "forced-idr": "1"}, "libvpx-vp9": VPX, "libvpx": {**VPX, "b": "8M"},
     "mpeg4": {"flags": "+qscale+bitexact", "global_quality": str(3*118)}}
 TEXTS = {"libx264": "filter_units=remove_types=6"}  # what takes an encoder's text out of its stream
 FORMATS = {".mp4": "mp4", ".webm": "webm", ".mkv": "matroska"}  # the last for mattes: lossless, in one channel
@@ -58,6 +60,8 @@ class ClipWriter:
     ):
         self.began = began                # the source's time that is zero here, in ticks
         self.last = -1                    # time of the last frame, in ticks
+        self.heard = -1                   # time of the last sound, in its own units
+        self.waiting: av.VideoFrame | None = None  # the last frame: its length is known when the next one comes
         self.every = round(TICKS/rate)    # a usual frame's length
         options = {"fflags": "+bitexact"} | ({"movflags": "+faststart"} if path.suffix.lower() == ".mp4" else {})
         self.box = av.open(str(path.absolute()), "w", format=FORMATS[path.suffix.lower()], options=options)
@@ -67,6 +71,7 @@ class ClipWriter:
         context.width = size[1] + size[1] % 2
         self.format = context.pix_fmt = "gray" if grey else "yuv420p"
         context.time_base = Fraction(1, TICKS)
+        context.flags |= Flags.frame_duration
         if not grey: context.colorspace = context.color_primaries = context.color_trc = BT709
         context.color_range = 2 if grey else 1
         self.audio = self._sound(path, audio) if audio else None
@@ -94,23 +99,39 @@ class ClipWriter:
         if not -TICKS < at - self.began - self.last < GAP: self.began = at - self.last - self.every
         self.last = max(at - self.began, self.last + 1)
         frame.pts, frame.time_base = self.last, Fraction(1, TICKS)
-        self._mux(self.stream.encode(frame))
+        self._encode(self.last)
+        self.waiting = frame
+
+    def _encode(self, end: int) -> None:
+        "The frame that waits, shown until `end`, in ticks."
+        if self.waiting is None: return
+        self.waiting.duration = max(1, end - self.waiting.pts)
+        self._mux(self.stream.encode(self.waiting))
 
     def copy(
         self,
         packet: av.Packet,  # of the audio stream
+        start: int = 0,     # what is added to its time, in ticks of the source
     ) -> None:
-        "Sound as it is; what comes before the first picture is left out."
+        "Sound as it is; what comes before the first picture, or before what was written already, is left out."
         if packet.pts is None or packet.dts is None: return
-        shift = round(Fraction(self.began, TICKS)/packet.time_base)
-        if packet.pts < shift: return
+        shift = round(Fraction(self.began - start, TICKS)/packet.time_base)
+        if packet.pts < shift or packet.dts - shift <= self.heard: return
         packet.pts -= shift
         packet.dts -= shift
+        self.heard = packet.dts
         packet.stream = self.audio
         self.box.mux(packet)
 
-    def finish(self) -> None:
+    def finish(
+        self,
+        end: int | None = None,  # of the last frame, in ticks of the source; None: it is as long as a usual one
+    ) -> None:
         "Write what the encoder still holds."
+        usual = self.last + self.every
+        if end is None or not 0 < end - self.began - self.last < GAP: end = usual + self.began
+        if self.waiting and end - self.began > usual + 1: self.waiting.pict_type = PictureType.I  # MP4: decoded last
+        self._encode(end - self.began)
         self._mux([*self.stream.encode(), None])
 
     def _mux(self, packets: Sequence[av.Packet | None]) -> None:

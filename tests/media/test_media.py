@@ -28,7 +28,8 @@ from camredact.core.still import box_matte, still_matte, tiles
 from camredact.media.clip import ClipReport, redact_clip
 from camredact.media.hysteresis import Hysteresis, MODES
 from camredact.media.photo import redact_photo, redact_photos
-from camredact.media.reader import BadClip, ClipReader, TICKS, said_length
+from camredact.media.container import TICKS, BadClip, said_length
+from camredact.media.reader import ClipReader
 from camredact.core.redact import checkerboard
 from camredact.core.models import models
 from camredact.core.picture import BadPicture
@@ -772,27 +773,6 @@ def test_a_name_is_no_pattern(tmp_path: Path) -> None:
     assert [s.rgb.shape[:2] for s in read(tmp_path/"%d.jpg")] == [(48, 64)]
 
 
-@pytest.mark.parametrize("rim", [0, 16])
-def test_rims_that_are_not_to_be_shown(tmp_path: Path, rim: int) -> None:
-    "Matroska's cropping, of no pixel and of some."
-    source = write(tmp_path/"in.mkv", moving(3), "libx264", "yuv420p")
-    assert not media.reader.is_cropped(source)
-    folder = lambda name, body: name + (len(body) | 1 << 28).to_bytes(4, "big") + body
-    crop = folder(b"\x54\xbb", bytes([rim]))
-    source.write_bytes(folder(b"\x18\x53\x80\x67", folder(b"\x16\x54\xae\x6b", folder(b"\xae", folder(b"\xe0", crop)))))
-    assert media.reader.is_cropped(source) == bool(rim)
-
-
-def test_a_cropped_clip_is_refused(tmp_path: Path) -> None:
-    "FFmpeg writes no cropping, so an element of the same length that it does write becomes one."
-    source = write(tmp_path/"in.mkv", moving(3), "libx264", "yuv420p", notes={"stereo_mode": "mono"})
-    data, stereo, rim = source.read_bytes(), bytes.fromhex("53b88100"), bytes.fromhex("54aa8108")
-    assert data.count(stereo) == 1
-    source.write_bytes(data.replace(stereo, rim))
-    with pytest.raises(BadClip, match="rims"): clip(source, tmp_path/"out.mp4", segmenter=Even())
-    assert [p.name for p in tmp_path.iterdir()] == ["in.mkv"]
-
-
 def test_a_clip_without_a_frame_that_can_be_read_is_refused(tmp_path: Path) -> None:
     source = write(tmp_path/"in.avi", moving(3), "mjpeg", "yuvj420p")
     for i in range(3): damage(source, i)
@@ -849,7 +829,7 @@ def test_sound_alone_is_no_clip(tmp_path: Path) -> None:
 
 
 def test_frames_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(media.reader, "CLIP_PIXELS", 96*127)
+    monkeypatch.setattr(media.container, "CLIP_PIXELS", 96*127)
     with pytest.raises(BadClip, match="12,192 at most"):
         clip(write(tmp_path/"in.mkv", moving(2)), tmp_path/"out.mp4", segmenter=Even())
 
@@ -857,7 +837,7 @@ def test_frames_that_are_too_large_are_refused(tmp_path: Path, monkeypatch: pyte
 def test_frames_are_measured_with_square_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     "Pixels twice as high as wide: the frame is doubled before anything looks at it."
     source = write(tmp_path/"in.mp4", moving(2), "libx264", "yuv420p", ratio=Fraction(1, 2))
-    monkeypatch.setattr(media.reader, "CLIP_PIXELS", 2*96*128 - 1)
+    monkeypatch.setattr(media.container, "CLIP_PIXELS", 2*96*128 - 1)
     with pytest.raises(BadClip, match="24,576 pixels"): clip(source, tmp_path/"out.mp4", segmenter=Even())
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 from camredact.app.cli import main
 from camredact.core.files import atomic_write
 from camredact.media.photo import redact_photo
-from camredact.media.reader import BadClip, ClipReader
+from camredact.media.container import BadClip
+from camredact.media.reader import ClipReader
 from camredact.media.scrub import Scrub
 from camredact.media.writer import ClipWriter, write_clip
 from camredact.streets.street import draw_street
