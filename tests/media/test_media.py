@@ -191,14 +191,6 @@ def test_transparent_pixels_have_no_colour(tmp_path: Path) -> None:
     assert not out[24:48, 32:64, 3].any() and out[60:, :, 3].all()
 
 
-def test_photos_of_telephones_are_read(tmp_path: Path) -> None:
-    "HEIC, where the package for it is there."
-    pytest.importorskip("pillow_heif").register_heif_opener()
-    (tmp_path/"in.heic").write_bytes(saved(picture(), "HEIF", quality=95))
-    redact_photo(tmp_path/"in.heic", tmp_path/"out.png", ["Sky"], segmenter=Red())
-    assert np.abs(np.asarray(Image.open(tmp_path/"out.png"))[..., :3].astype(int) - picture()).mean() < 8
-
-
 def test_colours_are_srgb_and_what_is_clear_stays_unseen(tmp_path: Path) -> None:
     "A profile with red and blue in each other's places turns one into the other; where it cannot be used, colours stay."
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
