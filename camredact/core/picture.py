@@ -30,7 +30,7 @@ FRAME_PIXELS = 1 << 20      # the largest live frame that is accepted: 1024 x 10
 STILL_PIXELS = 64_000_000   # the largest still: what good telephones take
 MAX_SIDE = 65_535           # the longest side, which is JPEG's limit: every step costs memory along it
 WEB_FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow's names of what pages send
-STILL_FORMATS = (*WEB_FORMATS, "HEIF", "AVIF", "GIF", "TIFF", "BMP")  # and of what telephones, scanners and programs write
+STILL_FORMATS = (*WEB_FORMATS, "HEIF", "AVIF", "GIF", "TIFF", "BMP")  # and of what telephones and scanners write
 
 # %% ../../nbs/core/picture.ipynb #a38fbd4a
 MAX_SCANS = 50  # in a JPEG: ten are usual, and decoding each can take as long as the whole picture
@@ -172,7 +172,7 @@ def _code_points(
     data: bytes,  # PNG, HEIC or AVIF
 ) -> tuple[int, int] | None:
     "The primaries and the curve that a file names; None: it names none."
-    if data[:4] == b"\x89PNG": return next(((body[0], body[1]) for name, body in _chunks(data) if name == b"cICP"), None)
+    if data[:4] == b"\x89PNG": return next(((b[0], b[1]) for name, b in _chunks(data) if name == b"cICP"), None)
     at = data[:1 << 16].find(b"colrnclx") if data[4:8] == b"ftyp" else -1
     if at < 0: return None
     primaries, curve = struct.unpack(">HH", data[at + 8:at + 12])

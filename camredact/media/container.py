@@ -66,7 +66,7 @@ def _webp_film(
         with source.open("rb") as f, Image.open(f, formats=["WEBP"]) as im:
             n, size = getattr(im, "n_frames", 1), im.size
             if n == 1: return None
-            if n*size[0]*size[1] > FILM_PIXELS: raise BadClip(f"{source} is too long for a WebP: save it as an MP4 first")
+            if n*size[0]*size[1] > FILM_PIXELS: raise BadClip(f"{source} is too long: save it as an MP4 first")
             film, at = BytesIO(), 0
             with av.open(film, "w", format="matroska") as box:
                 stream = box.add_stream("ffv1", rate=25, width=size[0], height=size[1], pix_fmt="bgr0")
@@ -172,8 +172,8 @@ def mp4_crop(
 ) -> tuple[int, int, int, int]:  # rows and columns to leave out: top, bottom, left, right
     "What the clean aperture of a track leaves out."
     for trak in inside(data, (0, len(data)), b"moov", b"trak"):
-        ids = [int.from_bytes(data[a + 12 + 8*data[a]:a + 16 + 8*data[a]], "big") for a, _ in inside(data, trak, b"tkhd")]
-        if track not in ids: continue
+        ids = [a + 12 + 8*data[a] for a, _ in inside(data, trak, b"tkhd")]  # times before it are longer in version 1
+        if track not in [int.from_bytes(data[at:at + 4], "big") for at in ids]: continue
         for a, b in inside(data, trak, b"mdia", b"minf", b"stbl", b"stsd"):
             entries = [(at + 78, end) for _, at, end in boxes(data, a + 8, b)]
             for clap, _ in (found for entry in entries for found in inside(data, entry, b"clap")):
@@ -224,5 +224,6 @@ def crop_of(
         if "matroska" in name: crop = matroska_crop(data, video.index)
         if "mp4" in name: crop = mp4_crop(data, video.id, size)
     top, bottom, left, right = (max(0, n) for n in crop)
-    if top + bottom >= size[0] > 0 or left + right >= size[1] > 0: raise BadClip(f"{source} says that nothing of it is shown")
+    if top + bottom >= size[0] > 0 or left + right >= size[1] > 0:
+        raise BadClip(f"{source} says that nothing of it is shown")
     return top, bottom, left, right

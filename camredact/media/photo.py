@@ -78,7 +78,7 @@ def _large_png(
         shown = 255 - matte[y:y + BAND]
         rgba = np.dstack([cv2.copyTo(picture[y:y + BAND], shown, np.zeros((*shown.shape, 3), np.uint8)), shown])
         steps = rgba - np.vstack([above, rgba[:-1]])
-        rows = np.pad(steps.reshape(len(steps), -1), ((0, 0), (1, 0)), constant_values=2)  # 2: the difference from above
+        rows = np.pad(steps.reshape(len(steps), -1), ((0, 0), (1, 0)), constant_values=2)  # 2: steps from above
         packed.append(packer.compress(rows.tobytes()))
         above = rgba[-1:]
     body = b"".join([*packed, packer.flush()])

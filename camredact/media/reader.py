@@ -60,7 +60,8 @@ def _ordinary(
     deep = curve in (PQ, HLG)
     rgb = frame.to_ndarray(format="rgb48le" if deep else "rgb24", src_colorspace=matrix)
     if is_ordinary(primaries, curve): return rgb
-    return to_ordinary(rgb, to_xyz(PRIMARIES[primaries if primaries in PRIMARIES else 9 if deep else 1]), curve, SRGB if deep else BT709)
+    xyz = to_xyz(PRIMARIES.get(primaries, PRIMARIES[9 if deep else 1]))
+    return to_ordinary(rgb, xyz, curve, SRGB if deep else BT709)
 
 def picture_of(
     frame: av.VideoFrame,                        # decoded
@@ -164,7 +165,8 @@ class ClipReader:
         said = []
         n, sounds = len(self.tracks), list(self.clip.streams.audio)
         if n > 1: said.append(f"this is track {self.tracks.index(self.video) + 1} of {n}: --track chooses another")
-        if self.audio and len(sounds) > 1: said.append(f"the sound is that of track {sounds.index(self.audio) + 1} of {len(sounds)}")
+        if self.audio and len(sounds) > 1:
+            said.append(f"the sound is that of track {sounds.index(self.audio) + 1} of {len(sounds)}")
         return "; ".join(said)
 
     def _begins_again(self, packet: av.Packet) -> bool:
@@ -245,7 +247,8 @@ class ClipReader:
 
     def _when(self, x: av.Packet | av.VideoFrame) -> int:
         pts = x.dts if x.pts is None else x.pts
-        if pts is not None: return round(pts*(x.time_base or self.video.time_base)*TICKS) + self.starts[self.clock[self.video.index].recording]
+        start = self.starts[self.clock[self.video.index].recording]
+        if pts is not None: return round(pts*(x.time_base or self.video.time_base)*TICKS) + start
         kind = isinstance(x, av.VideoFrame)
         self.counted[kind] += 1
         return round((self.counted[kind] - 1)*TICKS/self.rate)

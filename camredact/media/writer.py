@@ -23,7 +23,8 @@ from .container import TICKS
 # %% ../../nbs/media/writer.ipynb #49588588
 CODECS = {".mp4": ("libx264", "libvpx-vp9", "mpeg4"), ".webm": ("libvpx-vp9", "libvpx")}  # the first that is there
 VPX = {"crf": "28", "b": "0", "deadline": "realtime", "cpu-used": "7", "row-mt": "1"}
-SETTINGS = {"libx264": {"crf": "20", "preset": "veryfast", "forced-idr": "1"}, "libvpx-vp9": VPX, "libvpx": {**VPX, "b": "8M"},
+SETTINGS = {"libx264": {"crf": "20", "preset": "veryfast", "forced-idr": "1"},
+    "libvpx-vp9": VPX, "libvpx": {**VPX, "b": "8M"},
     "mpeg4": {"flags": "+qscale+bitexact", "global_quality": str(3*118)}}
 TEXTS = {"libx264": "filter_units=remove_types=6"}  # what takes an encoder's text out of its stream
 FORMATS = {".mp4": "mp4", ".webm": "webm", ".mkv": "matroska"}  # the last for mattes: lossless, in one channel
@@ -86,7 +87,7 @@ class ClipWriter:
         except (av.FFmpegError, ValueError) as e:
             self.close()
             kind = audio.codec_context.name
-            raise BadOutput(f"a {path.suffix} cannot hold this sound ({kind}): choose another suffix, or none of it") from e
+            raise BadOutput(f"a {path.suffix} cannot hold this sound ({kind}): choose another, or none of it") from e
 
     def add(
         self,
@@ -94,8 +95,8 @@ class ClipWriter:
         at: int,              # when, in ticks of the source
     ) -> None:
         "The next frame: later than the one before it. Where the source's clock was set, it goes on by one frame."
-        if self.format == "gray": frame = av.VideoFrame.from_ndarray(even(picture), "gray")
-        else: frame = av.VideoFrame.from_ndarray(even(picture), "rgb24").reformat(format="yuv420p", dst_colorspace=BT709)
+        frame = av.VideoFrame.from_ndarray(even(picture), "gray" if self.format == "gray" else "rgb24")
+        if self.format != "gray": frame = frame.reformat(format="yuv420p", dst_colorspace=BT709)
         if not -TICKS < at - self.began - self.last < GAP: self.began = at - self.last - self.every
         self.last = max(at - self.began, self.last + 1)
         frame.pts, frame.time_base = self.last, Fraction(1, TICKS)

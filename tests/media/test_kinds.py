@@ -1,4 +1,4 @@
-"What devices and programs write: each kind of clip is shown as players show it, and covered where it cannot be trusted."
+"What devices write: a clip is shown as players show it, and covered where it cannot be trusted."
 import struct
 from collections.abc import Callable
 from fractions import Fraction
@@ -50,13 +50,17 @@ def length(path: Path) -> float:
         return max(float((p.pts + p.duration)*p.time_base) for p in box.demux(video=0) if p.size)
 
 
+def encoded(stream: av.VideoStream, pictures: list[np.ndarray]) -> list[av.Packet]:
+    "All packets of these pictures."
+    shown = [av.VideoFrame.from_ndarray(rgb, "rgb24") for rgb in pictures]
+    return [p for f in (*shown, None) for p in stream.encode(f)]
+
+
 def two_tracks(path: Path, default: int) -> Path:
     with av.open(str(path), "w") as box:
         made = [box.add_stream("libx264", rate=10, width=128, height=96, pix_fmt="yuv420p") for _ in range(2)]
-        for n, s in enumerate(made): s.disposition = av.stream.Disposition.default if n == default else av.stream.Disposition(0)
-        for s, colour in zip(made, (RED, BLUE)):
-            for f in (*flat(colour, 4), None):
-                box.mux(s.encode(None if f is None else av.VideoFrame.from_ndarray(f, "rgb24")))
+        for n, s in enumerate(made): s.disposition = av.stream.Disposition(int(n == default))  # 1: default
+        for s, colour in zip(made, (RED, BLUE)): box.mux(encoded(s, flat(colour, 4)))
     return path
 
 
@@ -89,8 +93,7 @@ def test_raw_streams_have_all_their_frames_once(tmp_path: Path, form: str, codec
     with av.open(str(tmp_path/"in"), "w", format=form) as box:
         more = {"x265-params": "log-level=none:bframes=2"} if codec == "libx265" else {"bf": "2"}
         s = box.add_stream(codec, rate=10, width=128, height=96, pix_fmt="yuv420p", options=more)
-        for i in range(20): box.mux(s.encode(av.VideoFrame.from_ndarray(np.full((96, 128, 3), 10*i, np.uint8), "rgb24")))
-        box.mux(s.encode())
+        box.mux(encoded(s, [np.full((96, 128, 3), 10*i, np.uint8) for i in range(20)]))
     done = clip(tmp_path/"in", tmp_path/"out.mp4", segmenter=Even())
     assert (done.frames, done.unread) == (20, 0)
     greys = [rgb[80:].mean() for rgb in frames(tmp_path/"out.mp4")]
@@ -105,7 +108,7 @@ def again(folder: Path, first: list[np.ndarray], second: list[np.ndarray], sound
             s = box.add_stream("libx264", rate=10, options={"bf": "2"})
             s.height, s.width, s.pix_fmt = *pictures[0].shape[:2], "yuv420p"
             tone = box.add_stream("aac", rate=48000, layout="mono") if sound else None
-            packets = [p for f in (*pictures, None) for p in s.encode(None if f is None else av.VideoFrame.from_ndarray(f, "rgb24"))]
+            packets = encoded(s, pictures)
             for at in range(0, 4800*len(pictures) if sound else 0, 1024):
                 f = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
                 f.sample_rate, f.pts, f.time_base = 48000, at, Fraction(1, 48000)
@@ -197,7 +200,7 @@ def test_what_a_container_crops_is_cut_off(tmp_path: Path, name: str, make: Call
 def test_the_last_frame_is_as_long_as_it_was(tmp_path: Path, suffix: str) -> None:
     with av.open(str(tmp_path/"in.mp4"), "w") as box:
         s = box.add_stream("libx264", rate=10, width=128, height=96, pix_fmt="yuv420p", options={"bf": "0"})
-        ready = [p for f in (*flat(), None) for p in s.encode(None if f is None else av.VideoFrame.from_ndarray(f, "rgb24"))]
+        ready = encoded(s, flat())
         ready[-1].duration = round(4/ready[-1].time_base)
         for p in ready: box.mux(p)
     done = clip(tmp_path/"in.mp4", tmp_path/f"out{suffix}", segmenter=Even())
@@ -243,7 +246,8 @@ def tagged(path: Path, size: tuple[int, int], matrix: int, tags: tuple[int, int,
         c = s.codec_context
         c.color_primaries, c.color_trc, c.colorspace = tags
         for n in range(2):
-            f = av.VideoFrame.from_ndarray(np.full((*size, 3), RED, np.uint8), "rgb24").reformat(format="yuv420p", dst_colorspace=matrix)
+            f = av.VideoFrame.from_ndarray(np.full((*size, 3), RED, np.uint8), "rgb24")
+            f = f.reformat(format="yuv420p", dst_colorspace=matrix)
             f.colorspace, f.color_range, f.pts = tags[2], int(tags[2] != 2), n
             box.mux(s.encode(f))
         box.mux(s.encode())
@@ -278,7 +282,8 @@ def test_a_still_and_a_film_in_one_file_are_a_film(tmp_path: Path) -> None:
 def test_a_recording_that_was_not_ended_is_told(tmp_path: Path) -> None:
     data = write(tmp_path/"in.mp4", flat(n=20), "libx264", "yuv420p").read_bytes()
     (tmp_path/"in.mp4").write_bytes(data[:data.rindex(b"moov") - 4])
-    with pytest.raises(BadClip, match="was not ended, and its index"): clip(tmp_path/"in.mp4", tmp_path/"x.mp4", segmenter=Even())
+    with pytest.raises(BadClip, match="was not ended, and its index"):
+        clip(tmp_path/"in.mp4", tmp_path/"x.mp4", segmenter=Even())
 
 
 def test_the_sound_that_players_play_is_kept(tmp_path: Path) -> None:
