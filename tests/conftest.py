@@ -1,4 +1,7 @@
 "How the tests are sorted and shared out."
+import os
+import tempfile
+
 import pytest
 
 
@@ -6,6 +9,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: needs JupyterLab and a browser")
     config.addinivalue_line("markers",
         "mutants: runs the browser tests against broken builds; only on demand, by -m mutants")
+    state = tempfile.TemporaryDirectory(prefix="state-")  # what the commands remember is not the user's
+    os.environ["XDG_STATE_HOME"] = state.name
+    config.add_cleanup(state.cleanup)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

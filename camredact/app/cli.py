@@ -26,7 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from ..core.categories import BARS, PRESETS, InputError, check_names, choose, error_line
+from ..core.categories import BARS, PRESETS, InputError, check_names, choose, error_line, printable
 from ..core.models import check_model, load
 if TYPE_CHECKING: import numpy as np
 
@@ -133,7 +133,7 @@ def scan(
     worst = 0
     try:
         for f in import_module("camredact.leaktest.notebooks").scan(args.paths, args.every):
-            print(f if f.where else f"camredact: {f}", file=sys.stdout if f.where else sys.stderr)
+            print(printable(f if f.where else f"camredact: {f}"), file=sys.stdout if f.where else sys.stderr)
             worst = max(worst, 1 if f.where else 2)
     except OSError as e: raise InputError(str(e)) from None
     return worst
@@ -254,7 +254,7 @@ def complain(
     text: str,  # what is wrong
 ) -> None:
     "Say it on stderr, in one line."
-    print("camredact:", " ".join(text.split()), file=sys.stderr)
+    print("camredact:", printable(" ".join(text.split())), file=sys.stderr)
 
 def hidden_words(
     hide: str,  # as --hide has it: a preset, or names
@@ -271,11 +271,33 @@ def chosen(
     try: hidden = PRESETS.get(args.hide) or check_names(names)
     except ValueError as e: raise InputError(str(e)) from e
     return dict(hidden=hidden, dial=args.dial, segmenter=load(args.model), style=args.style, overwrite=args.overwrite,
-        bar=BARS.get(args.hide, 0.))
+        scrub=args.scrub, bar=BARS.get(args.hide, 0.))
 
 # %% ../../nbs/app/cli.ipynb #fa8521fc
+def finished_before(
+    args: argparse.Namespace,  # of photo or clip
+) -> Any:  # `Finished` or None
+    "What earlier runs with the same options finished; None: all is to be done again."
+    if args.overwrite: return None
+    finished = import_module("camredact.media.finished")
+    apart = ("sources", "out", "overwrite", "extra", "run", "command")
+    model = finished.digest(Path(args.model)) if Path(args.model).is_file() else args.model
+    choice = {k: str(v) for k, v in vars(args).items() if k not in apart}
+    return finished.Finished(sorted((choice | {"model": model, "version": version("camredact")}).items()))
+
+def tell_left_out(
+    args: argparse.Namespace,  # sources, out
+    suffixes: Sequence[str],   # what is taken out of a folder
+) -> None:
+    "Prints what was passed over in the folders that were named."
+    for source in args.sources:
+        kinds = import_module("camredact.media.sources").left_out(source, args.out, suffixes)
+        if not kinds: continue
+        each = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
+        complain(f"{source}: {sum(kinds.values())} files were passed over ({each})")
+
 def photo(
-    args: argparse.Namespace,  # sources, out, format, opaque, rename, and what `chosen` takes
+    args: argparse.Namespace,  # sources, out, format, opaque, rename, mask, and what `chosen` takes
 ) -> int:
     "Cleans photos; returns 1 where any of several failed, raises `InputError` where the only one did."
     media = import_module("camredact.media.photo")
@@ -286,41 +308,61 @@ def photo(
     if args.format and f".{args.format}" not in media.KINDS:
         raise InputError(f"--format {args.format}: choose png, jpg or webp")
     try:
-        more = dict(opaque=args.opaque, detail=.5 if args.careful else media.DETAIL, **chosen(args))
-        if single: done = media.PhotoReport([media.redact_photo(args.sources[0], args.out, **more)])
+        more = dict(opaque=args.opaque, detail=.5 if args.careful else media.DETAIL, mask=args.mask, **chosen(args))
+        before = finished_before(args)
+        if single: done = _one_photo(media, args, before, more)
         else:
-            more |= dict(suffix=f".{args.format or 'png'}", rename=args.rename)
+            more |= dict(suffix=f".{args.format or 'png'}", rename=args.rename, finished=before)
             done = media.redact_photos(args.sources, args.out, **more)
     except ValueError as e: raise InputError(f"{args.sources[0]}: {e}" if single else str(e)) from e
     except Exception as e:
         raise InputError(f"{args.sources[0] if single else 'the model'} failed: {error_line(e)}") from e
-    for source in args.sources:
-        kinds = import_module("camredact.media.sources").left_out(source, args.out)
-        names = ", ".join(f"{n} {kind}" for kind, n in kinds.items())
-        if kinds: complain(f"{source}: skipped {sum(kinds.values())} files that are not photos ({names})")
+    tell_left_out(args, media.PHOTO_SUFFIXES)
     for path, text in done.failed.items(): complain(f"{path}: {text}")
     n = len(done.written)
-    print(f"{n} of {n + len(done.failed)} photos written; hidden: {hidden_words(args.hide)}")
+    again = f", {len(done.finished)} finished before" if done.finished else ""
+    print(f"{n} of {n + len(done.failed)} photos written{again}; hidden: {hidden_words(args.hide)}")
     return int(bool(done.failed))
+
+def _one_photo(
+    media: ModuleType,         # camredact.media.photo
+    args: argparse.Namespace,  # as for `photo`
+    before: Any,               # what earlier runs finished, or None
+    more: dict,                # options of `redact_photo`
+) -> Any:                      # `PhotoReport`
+    "Cleans the only photo, unless it is finished already: the report."
+    if before and before.find(args.sources[0], [args.out]): return media.PhotoReport(finished=args.sources)
+    out = media.redact_photo(args.sources[0], args.out, **more)
+    if before: before.note(args.sources[0], out)
+    return media.PhotoReport([out])
 
 # %% ../../nbs/app/cli.ipynb #9750c20e
 def clip(
-    args: argparse.Namespace,  # sources, out, preview, neighbours, keep_audio, and what `chosen` takes
+    args: argparse.Namespace,  # sources, out, preview, neighbours, keep_audio, mask, and what `chosen` takes
 ) -> int:
     "Cleans clips; returns 1 where one of several failed, breaks off, or has frames that could not be read or judged."
     media = import_module("camredact.media.clip")
-    plan = import_module("camredact.media.sources").plan_clips(args.sources, args.out)
+    sources = import_module("camredact.media.sources")
+    before = finished_before(args)
+    plan, done = sources.plan_clips(args.sources, args.out, before)
     if args.preview and len(plan) > 1: raise InputError("--preview is for one clip: leave it out for several")
+    several = args.out not in plan.values()
     if args.keep_audio: complain(media.SOUND)
     more = chosen(args)
     bad = 0
     for source, out in plan.items():
-        try: bad |= _one_clip(media, source, out, args, more)
+        try:
+            mask = (args.mask/out.relative_to(args.out)).with_suffix(".mkv") if args.mask and several else args.mask
+            for path in filter(None, (out, mask) if several else ()): path.parent.mkdir(parents=True, exist_ok=True)
+            bad |= _one_clip(media, source, out, args, more | {"mask": mask})
+            if before: before.note(source, out)
         except Exception as e:
             text = str(e) if isinstance(e, ValueError) else f"{source} failed: {error_line(e)}"
             if len(plan) == 1: raise InputError(text) from e
             complain(f"{source}: {text}")
             bad = 1
+    tell_left_out(args, sources.CLIP_SUFFIXES)
+    if done: print(f"{len(done)} of {len(done) + len(plan)} clips were finished before; hidden: {hidden_words(args.hide)}")
     return bad
 
 def _one_clip(
@@ -334,8 +376,8 @@ def _one_clip(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         done = media.redact_clip(source, out, keep_audio=args.keep_audio, preview=args.preview,
-            mode=args.neighbours, **more)
-    print(f"{done}; hidden: {hidden_words(args.hide)}")
+            mode=args.neighbours, track=args.track, **more)
+    print(printable(f"{done}; hidden: {hidden_words(args.hide)}"))
     return int(bool(done.failed or done.unread or done.cut))
 
 # %% ../../nbs/app/cli.ipynb #c8a484cb
@@ -367,6 +409,10 @@ def _add_dial(
     p.add_argument("--dial", default="cautious", choices=["precise", "balanced", "cautious"],
         help=f"{help} (default: cautious)")
 
+RECOGNISABLE = (
+    "What is visible can still be recognised as coming from its source: the quality of a JPEG shows in the pixels,\n"
+    "and the noise of a sensor tells the camera to somebody who has other pictures of it. --scrub blurs both.")
+
 def _add_choice(
     p: argparse.ArgumentParser,  # of photo or clip
 ) -> None:
@@ -378,6 +424,8 @@ def _add_choice(
     p.add_argument("--style", default="checkerboard", choices=["checkerboard", "solid", "box"],
         help="what covers a hidden area; a box hides its outline too (default: checkerboard)")
     p.add_argument("--overwrite", action="store_true", help="replace earlier results; a source is never replaced")
+    p.add_argument("--scrub", action="store_true",
+        help="move all pixels a little, add noise and re-encode: see below what is recognisable without it")
 
 # %% ../../nbs/app/cli.ipynb #7b1c7aa1
 def _add_live(
@@ -463,13 +511,17 @@ def _add_photo(
         "photo holiday/ more/*.jpg -o clean --rename\n"
         "         camredact photo street.jpg -o street.webp --hide 'no cars' --style box\n\n"
         "Without -o, NAME.redacted.png is written beside each photo. Exit status 1 if some photos failed;\n"
-        "the others are written. The model can miss somebody: look at the results before you publish them.")
+        "the others are written. What an earlier run finished is passed over: the same file, the same options,\n"
+        "and a result that is still there. The model can miss somebody: look at the results before you publish them.\n"
+        + RECOGNISABLE)
     p.add_argument("sources", nargs="+", type=Path, metavar="IN",
-        help="JPEG, PNG, WebP (HEIC with pillow-heif), folders of them, or patterns")
+        help="JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or still GIF, folders of them, or patterns")
     p.add_argument("-o", "--out", type=Path, metavar="OUT", help="a folder; or, for one photo, a .png, .jpg or .webp")
     p.add_argument("--format", metavar="png|jpg|webp", help="of the results (default: png)")
     p.add_argument("--opaque", action="store_true",
         help="PNGs with the checkerboard in place of holes; the styles solid and box are opaque anyway")
+    p.add_argument("--mask", type=Path, metavar="PNG|FOLDER",
+        help="write the matte as well: 255 is hidden; for several photos a folder of .png files")
     p.add_argument("--careful", action="store_true", help="look twice as closely; takes four times as long")
     p.add_argument("--rename", action="store_true", help="names and file times that say nothing: photo-0001.png, 1980")
     _add_choice(p)
@@ -483,15 +535,20 @@ def _add_clip(
         "Writes a redacted copy of a clip, frame by frame, without sound or metadata.",
         "clip street.mov -o street.mp4 --preview sheet.png\n\n"
         "Frames that cannot be read or judged are covered and counted; the exit status is then 1.\n"
-        "The model can miss somebody: look at the result before you publish it.")
+        "What an earlier run finished is passed over: the same clip, the same options, and a result that is still there.\n"
+        "The model can miss somebody: look at the result before you publish it.\n" + RECOGNISABLE)
     p.add_argument("sources", nargs="+", type=Path, metavar="IN",
         help="clips of any kind that FFmpeg reads, or folders of them")
     p.add_argument("-o", "--out", type=Path, required=True, metavar="OUT",
         help="a .mp4 or .webm; or, for several clips, a folder")
     p.add_argument("--preview", type=Path, metavar="PNG", help="a sheet of redacted frames, to look at first")
+    p.add_argument("--mask", type=Path, metavar="MKV|FOLDER",
+        help="write the mattes as well, a lossless grey clip: 255 is hidden; for several clips a folder")
     p.add_argument("--neighbours", default="agree", choices=["none", "agree", "flow"],
         help="what the frames before and after add. agree (default): what both of them hide, or one of them where this "
         "frame's model suspects something; flow: all that they hide, moved with the motion, which covers far more")
+    p.add_argument("--track", type=int, metavar="N",
+        help="which track of pictures, from 1 on (default: the one that players show)")
     p.add_argument("--keep-audio", action="store_true", help="copy the sound as it is; voices identify people")
     _add_choice(p)
 

@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory, mkdtemp
 import av
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from ..core.categories import InputError
-from ..core.files import progress_bar
+from ..core.files import lock_file, progress_bar
 from ..media.writer import write_clip
 from ..streets.street import LOOP_S, draw_clip
 
@@ -119,25 +119,12 @@ def serve_clip(
     return f"/files/{folder.name}/{there.name}"
 
 # %% ../../nbs/app/lab.ipynb #98cd948f
-def _lock(
-    path: Path,  # the file to lock, made if missing
-) -> int | None: # its descriptor, to be kept open; None: another process holds the lock, or there are no locks here
-    "Lock a file until this process ends, however it ends."
-    try: from fcntl import LOCK_EX, LOCK_NB, flock
-    except ImportError: return None
-    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    try: flock(fd, LOCK_EX | LOCK_NB)
-    except OSError:
-        os.close(fd)
-        return None
-    return fd
-
 def remove_leftovers(
     folder: Path,  # from `private_folder`
 ) -> None:
     "Remove what servers left behind that were killed."
     for note in folder.parent.glob("run-*.json"):
-        fd = _lock(note)
+        fd = lock_file(note, 0o600)
         if fd is None: continue
         _remove(note)
         os.close(fd)
@@ -160,7 +147,7 @@ def run_folders(
     served = Path(mkdtemp(prefix="clip-", dir=folder))
     private = Path(mkdtemp(prefix="camredact-"))
     note = folder.parent/f"run-{served.name}.json"
-    fd = _lock(note)
+    fd = lock_file(note, 0o600)
     note.write_text(json.dumps([str(served), str(private)]), encoding="utf-8")
     try: yield served, private
     finally:

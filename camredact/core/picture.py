@@ -8,15 +8,17 @@ __all__ = ['FRAME_PIXELS', 'STILL_PIXELS', 'BadPicture', 'to_rgb', 'decode', 're
 # %% ../../nbs/core/picture.ipynb #b2e3bcbc
 import os
 import re
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 import cv2
 import numpy as np
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 from .categories import InputError
+from .colour import PRIMARIES, SRGB, is_ordinary, to_ordinary, to_xyz
 
 # %% ../../nbs/core/picture.ipynb #fda27e22
 class BadPicture(InputError):
@@ -28,7 +30,8 @@ STILL_PIXELS = 64_000_000   # the largest still: what good telephones take
 
 # %% ../../nbs/core/picture.ipynb #e2a607a5
 MAX_SIDE = 65_535           # the longest side, which is JPEG's limit: every step costs memory along it
-STILL_FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow's names
+WEB_FORMATS = ("JPEG", "PNG", "WEBP")  # Pillow's names of what pages send
+STILL_FORMATS = (*WEB_FORMATS, "HEIF", "AVIF", "GIF", "TIFF", "BMP")  # and of what telephones and scanners write
 
 # %% ../../nbs/core/picture.ipynb #a38fbd4a
 MAX_SCANS = 50  # in a JPEG: ten are usual, and decoding each can take as long as the whole picture
@@ -54,7 +57,8 @@ def _header(
     "Open a picture and look at its header only; raises `BadPicture`."
     kinds = " or ".join(formats)
     if not data: raise BadPicture(f"the picture is empty: choose a {kinds} file")
-    try: im: Image.Image = Image.open(BytesIO(data), formats=list(formats))
+    known = [f for f in formats if f != "HEIF" or f in Image.OPEN]  # it is added where a file begins as HEIC does
+    try: im: Image.Image = Image.open(BytesIO(data), formats=known)
     except Image.DecompressionBombError as e:
         raise BadPicture(f"the picture is too large: make it smaller first, {max_pixels:,} pixels at most") from e
     except Exception as e:
@@ -66,7 +70,9 @@ def _header(
         raise BadPicture(f"the picture is {w} x {h} pixels: cut it into pieces, {MAX_SIDE:,} along a side at most")
     if im.format in ("JPEG", "MPO") and _scans(data) > MAX_SCANS:
         raise BadPicture("the picture has too many scans: save it again")
-    if getattr(im, "is_animated", False) and im.format != "MPO":
+    if getattr(im, "is_animated", False) and im.format == "TIFF":
+        raise BadPicture("the picture has several pages: save each as a picture")
+    if getattr(im, "is_animated", False) and im.format not in ("MPO", "HEIF"):  # those have a main picture
         raise BadPicture("the picture is animated: save one frame of it, or redact it as a clip")
     return im
 
@@ -113,21 +119,20 @@ def _decoded(
         raise BadPicture("the picture is cut short or damaged: take it from its source again") from e
 
 # %% ../../nbs/core/picture.ipynb #f137903e
-def still_formats() -> tuple[str, ...]:
-    "Pillow's names of what can be read: HEIC as well where pillow-heif is installed."
-    if not find_spec("pillow_heif"): return STILL_FORMATS
+BURSTS = (b"msf1", b"hevc", b"hevx")  # brands of HEIC files that hold a row of pictures
+
+def _check_kind(
+    data: bytes,             # a file
+    formats: Sequence[str],  # Pillow's names of formats
+) -> None:
+    "Make HEIC known to Pillow where it is wanted; raises `BadPicture` on a burst."
+    if data[4:8] != b"ftyp" or "HEIF" not in formats: return
+    if data[8:12] in BURSTS: raise BadPicture("the file is a burst of pictures: redact it as a clip")
     import_module("pillow_heif").register_heif_opener()
-    return (*STILL_FORMATS, "HEIF")
-
-HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-
-def is_heic(
-    data: bytes,  # a file
-) -> bool:
-    "Whether the file begins as HEIC does."
-    return data[4:8] == b"ftyp" and data[8:12] in HEIC_BRANDS
 
 # %% ../../nbs/core/picture.ipynb #3cc1ec2f
+BAND = 256  # rows that are converted at once
+
 def to_srgb(
     im: Image.Image,  # opened
 ) -> Image.Image:     # in sRGB; the same one where it has no profile
@@ -141,23 +146,82 @@ def to_srgb(
     try: return ImageCms.profileToProfile(im, ImageCms.ImageCmsProfile(BytesIO(icc)), srgb, outputMode=mode) or im
     except (ImageCms.PyCMSError, OSError, ValueError): return im
 
+def _copied(
+    im: Image.Image,  # in mode RGB; closed here
+) -> np.ndarray:      # uint8[H,W,3], in sRGB by its profile
+    "The pixels, in bands: for a moment they are here twice, and not three times."
+    im.load()
+    rgb = np.empty((im.height, im.width, 3), np.uint8)
+    for y in range(0, im.height, BAND):
+        band = im.crop((0, y, im.width, min(y + BAND, im.height)))
+        band.info = im.info
+        rgb[y:y + BAND] = np.asarray(to_srgb(band))
+    im.close()
+    return rgb
+
+def _chunks(
+    data: bytes,  # a PNG
+) -> Iterator[tuple[bytes, bytes]]:
+    "Name and content of the chunks before the pixels."
+    at = 8
+    while data[at + 4:at + 8] not in (b"IDAT", b"IEND", b""):
+        size = int.from_bytes(data[at:at + 4], "big")
+        yield data[at + 4:at + 8], data[at + 8:at + 8 + size]
+        at += 12 + size
+
+def _code_points(
+    data: bytes,  # PNG, HEIC or AVIF
+) -> tuple[int, int] | None:
+    "The primaries and the curve that a file names; None: it names none."
+    if data[:4] == b"\x89PNG": return next(((b[0], b[1]) for name, b in _chunks(data) if name == b"cICP"), None)
+    at = data[:1 << 16].find(b"colrnclx") if data[4:8] == b"ftyp" else -1
+    if at < 0: return None
+    primaries, curve = struct.unpack(">HH", data[at + 8:at + 12])
+    return primaries, curve
+
+def _said_colours(
+    info: dict[Any, Any],  # Pillow's notes
+    data: bytes,           # the file
+) -> tuple[np.ndarray, int | np.ndarray] | None:
+    "The primaries and the curve, as `to_ordinary` takes them; None: sRGB, or a profile says more."
+    points = _code_points(data)
+    if points: return None if is_ordinary(*points) else (to_xyz(PRIMARIES.get(points[0], PRIMARIES[1])), points[1])
+    gamma, xy = info.get("gamma", 0), info.get("chromaticity")
+    if not (gamma or xy) or data[:4] != b"\x89PNG" or "icc_profile" in info or "srgb" in info: return None
+    usual = not .1 < gamma < 5 or abs(gamma - 1/2.2) < .01
+    curve = SRGB if usual else (np.linspace(0, 1, 256)**(1/gamma)).astype(np.float32)
+    try: xyz = to_xyz(xy[2:], xy[:2]) if xy else to_xyz(PRIMARIES[1])
+    except (ArithmeticError, np.linalg.LinAlgError): xyz = to_xyz(PRIMARIES[1])
+    white = to_xyz(PRIMARIES[1]).sum(1)/xyz.sum(1)  # what is white there is white here
+    return white[:, None]*xyz, curve
+
+def _turned(
+    rgb: np.ndarray,  # uint8[H,W,3]
+    note: int,        # EXIF orientation
+) -> np.ndarray:      # uint8, upright
+    "Turn and mirror a picture as its note says."
+    if note in (5, 6, 7, 8): rgb = rgb.swapaxes(0, 1)
+    return np.ascontiguousarray(rgb[::-1 if note in (3, 4, 7, 8) else 1, ::-1 if note in (2, 3, 6, 7) else 1])
+
 # %% ../../nbs/core/picture.ipynb #3cc1ec30
 def read_still(
-    data: bytes,                     # JPEG, PNG, WebP; HEIC where pillow-heif is installed
-    max_pixels: int = STILL_PIXELS,  # more are refused before decoding
-) -> np.ndarray:                     # uint8[H,W,3], sRGB, upright
+    data: bytes,                             # a file
+    max_pixels: int = STILL_PIXELS,          # more are refused before decoding
+    formats: Sequence[str] = STILL_FORMATS,  # Pillow's names of what is read
+) -> np.ndarray:                             # uint8[H,W,3], sRGB, upright
     "The pixels of a photo and nothing else of it; raises `BadPicture`."
-    formats = still_formats()
-    if is_heic(data) and "HEIF" not in formats:
-        raise BadPicture("HEIC needs one more package: pip install pillow-heif")
+    _check_kind(data, formats)
     im = _header(data, max_pixels, formats)
     try:
-        ImageOps.exif_transpose(im, in_place=True)
-        im = to_srgb(im)
-    except MemoryError: raise
+        im.load()
+        note = im.getexif().get(0x0112, 1)
+        said = _said_colours(im.info, data)
+        if said: im.info.pop("icc_profile", None)  # code points outrank a profile
+        rgb = _copied(im) if im.mode == "RGB" and not im.has_transparency_data else to_rgb(to_srgb(im))
+        return _turned(to_ordinary(rgb, *said) if said else rgb, note)
+    except (BadPicture, MemoryError): raise
     except Exception as e:
         raise BadPicture("the picture is cut short or damaged: take it from its source again") from e
-    return _decoded(im)
 
 # %% ../../nbs/core/picture.ipynb #e772f2eb
 FILE_BYTES = 1 << 28  # the largest picture file that is read

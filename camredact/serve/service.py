@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from ..core import models as bundled_models
 from ..core.categories import CODES
-from ..core.picture import FRAME_PIXELS, BadPicture, read_still
+from ..core.picture import FRAME_PIXELS, WEB_FORMATS, BadPicture, read_still
 from ..core.redact import visible_png
 from ..core.segment import DEFAULT_BUDGET, NoWeights, Segmenter, model_size
 from ..core.still import make_detector, still_matte
@@ -47,7 +47,7 @@ def still(
     "One picture from file to file; raises `BadPicture`, and whatever else goes wrong."
     times = [time.perf_counter()]
     def done() -> None: times.append(time.perf_counter())
-    picture = read_still(data, max_pixels)
+    picture = read_still(data, max_pixels, WEB_FORMATS)
     done()
     found = still_matte(picture, make_detector(ask.hidden, ask.dial, segmenter, ask.bar), DETAILS[ask.detail])
     waited = 1e3*getattr(segmenter, "waited", float)()

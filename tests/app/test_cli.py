@@ -228,7 +228,7 @@ def test_files_that_are_not_photos_are_counted(tmp_path: Path) -> None:
     for name in ("b.txt", "c.txt", "d.mov", ".hidden.txt"): (tmp_path/"in"/name).touch()
     done = run("photo", str(tmp_path/"in"), "-o", str(tmp_path/"out"))
     assert done.returncode == 0 and done.stderr.count("\n") == 1, done
-    assert "3 files that are not photos (2 .txt, 1 .mov)" in done.stderr
+    assert "4 files were passed over (2 .txt, 1 hidden, 1 .mov)" in done.stderr
 
 
 @pytest.mark.parametrize("fault", [MemoryError(), RuntimeError("a wire\ncame off")], ids=repr)
@@ -298,7 +298,7 @@ def test_one_bad_clip_does_not_stop_the_others(tmp_path: Path) -> None:
     done = run("clip", str(tmp_path/"in"), "-o", str(tmp_path/"out"))
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "bad.mp4" in done.stderr, done
     assert sorted(p.name for p in (tmp_path/"out").iterdir()) == ["a.redacted.mp4", "z.redacted.mp4"]
-    refused(run("clip", str(tmp_path/"in"), "-o", str(tmp_path/"none")), "is not a folder")
+    refused(run("clip", str(tmp_path/"in"), "-o", str(tmp_path/"none.mp4")), "is not a folder")
 
 
 def test_result_that_would_be_a_source_is_refused(tmp_path: Path) -> None:
@@ -306,7 +306,7 @@ def test_result_that_would_be_a_source_is_refused(tmp_path: Path) -> None:
     a, b = tmp_path/"a.mp4", tmp_path/"a.redacted.mp4"
     for p in (a, b): p.write_bytes(b"clip")
     with pytest.raises(InputError, match="is a source"): plan_clips([a, b], tmp_path)
-    assert list(plan_clips([a, tmp_path/"."/"a.mp4"], tmp_path)) == [tmp_path/"."/"a.mp4"]
+    assert list(plan_clips([a, tmp_path/"."/"a.mp4"], tmp_path)[0]) == [tmp_path/"."/"a.mp4"]
     assert b.read_bytes() == b"clip"
 
 

@@ -135,3 +135,19 @@ class Even:
         score = np.zeros(rgb.shape[:2], np.float32)
         score[:len(score)//2] = 2
         return score, np.ones_like(score)
+
+
+class Faulty(Even):
+    "Covers the upper half, and does something else at the calls that are named."
+
+    def __init__(self, faults: dict[int, object]): self.faults, self.calls = faults, 0
+
+    def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        score, sure = super().score(rgb, weights)
+        fault, self.calls = self.faults.get(self.calls), self.calls + 1
+        if isinstance(fault, BaseException): raise fault
+        if fault == "nan": return score*np.nan, sure
+        if fault == "size": return score[1:], sure[1:]
+        if fault == "nothing": return None, None
+        if fault == "axes": return score[..., None], sure
+        return score, sure
