@@ -78,7 +78,8 @@ def parse_query(
         le=1)] = None,
     model: Annotated[str | None, Query(description="one of the models in /categories")] = None,
     detail: Annotated[str,
-        Query(description="tiles: as `camredact photo`; whole: the picture as a whole, quicker, and people far away are missed", json_schema_extra={"enum": list(DETAILS)})] = "tiles",
+        Query(description="tiles: as `camredact photo`; whole: the picture at once, quicker, and misses people far away",
+        json_schema_extra={"enum": list(DETAILS)})] = "tiles",
 ) -> RedactQuery:
     "The checked parameters of a request; raises `Refused`."
     check_query(request)
@@ -89,7 +90,7 @@ def parse_query(
     try: hidden = hidden_of(categories or [], preset)
     except InputError as e: raise Refused(422, str(e)) from None
     if hidden is None:
-        raise Refused(400,
-            f"say what to hide: categories=2,7 or categories=Car,Sky or preset={next(iter(PRESETS))}; categories={NOTHING} hides nothing")
+        raise Refused(400, "say what to hide: categories=2,7 or categories=Car,Sky or "
+            f"preset={next(iter(PRESETS))}; categories={NOTHING} hides nothing")
     unsure = BARS.get(preset or "", 0.)
     return RedactQuery(hidden, dial, max(bar or 0., unsure), request.app.state.service.offered(model), detail)
