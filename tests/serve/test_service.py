@@ -773,11 +773,9 @@ def test_who_does_not_read_a_picture_keeps_its_place_for_a_while_and_is_cut_off(
             assert came < int(re.search(rb"content-length: (\d+)", head)[1]), "the server kept all of it"
 
 
-CUT = "from kit.fakes import Stripes\nfrom camredact.serve import server\nserver.HEAD_S, server.CONNECTIONS = 1, 4"
-
-
 def test_a_request_whose_head_does_not_come_to_an_end_is_cut_off() -> None:
-    with Running("lambda name: Stripes(delay=2)", "['stripes']", "", CUT) as server:
+    with Running("lambda name: Stripes(delay=2)", "['stripes']", "head_s=1, connections=4",
+        "from kit.fakes import Stripes") as server:
         def cut_off(sock: socket.socket, data: bytes, every: float) -> float:
             began = time.monotonic()
             sock.sendall(b"GET / HTTP/1.1\r\nX: ")
