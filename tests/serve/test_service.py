@@ -884,7 +884,7 @@ def test_what_the_image_is_built_from_holds_no_pictures() -> None:
     ignored = (ROOT/".dockerignore").read_text().split()
     assert ignored[0] == "*", "all is left out but what is named"
     assert {line for line in ignored if line.startswith("!")} == {"!camredact", "!settings.ini", "!setup.py",
-        "!pyproject.toml", "!README.md", "!LICENSE", "!NOTICE", "!nbs/live.ipynb"}
+        "!locks/service.txt", "!pyproject.toml", "!README.md", "!LICENSE", "!NOTICE", "!nbs/live.ipynb"}
 
 
 @pytest.mark.parametrize("tls", [False, True])
@@ -905,7 +905,7 @@ def test_the_image_knows_whether_it_is_well(tls: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("good, bad", [("FROM", "FORM"), ("--from=build", "--from=built"), ("COPY camredact",
-    "COPY camera"), ("-r needed.txt", "-r 'needed.txt"), ('ENTRYPOINT ["camredact",', "ENTRYPOINT [camredact,")])
+    "COPY camera"), ("-r locks/service.txt", "-r 'locks/service.txt"), ('ENTRYPOINT ["camredact",', "ENTRYPOINT [camredact,")])
 def test_the_dockerfile_is_linted(good: str, bad: str) -> None:
     text = DOCKERFILE.read_text()
     assert good in text and not lint(text) and lint(text.replace(good, bad))
@@ -945,7 +945,7 @@ def site_of(lines: list[str], folder: Path) -> Path:
 @pytest.mark.parametrize("left_out", ["", "httptools", "python-multipart"])
 def test_what_the_image_installs_is_enough(left_out: str, tmp_path: Path) -> None:
     lines = needed()
-    assert {re.match("[a-z-]+", line)[0] for line in lines} == {"numpy", "opencv-python-headless", "pillow",
+    assert {re.match("[a-z-]+", line)[0] for line in lines} > {"numpy", "opencv-python-headless", "pillow",
         "onnxruntime", "fastapi", "uvicorn", "websockets", "httptools", "python-multipart"}
     site = site_of([line for line in lines if not left_out or not line.startswith(left_out)], tmp_path)
     assert not any((site/name).exists() for name in ("torch", "jupyterlab", "av", "ipywidgets", "pytest"))

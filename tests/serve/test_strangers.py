@@ -167,6 +167,15 @@ def test_pictures_that_time_out_keep_their_workers_and_the_next_is_told_at_once(
         assert alone(asyncio.wait_for(free(server.port), 20)) == 422
 
 
+def test_headers_of_a_part_are_bounded(server: Running) -> None:
+    head = b'--B\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n'
+    body = head + b"".join(b"x-%d: a\r\n" % n for n in range(900_000))[:11 << 20]
+    said = request("/redact?categories=Car", body, "multipart/form-data; boundary=B")
+    said = said.replace(b"\r\n\r\n", f"\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode(), 1)
+    began = time.monotonic()
+    assert alone(ask(server.port, said))[0] == 400 and time.monotonic() - began < 5
+
+
 @pytest.mark.parametrize("everybody", ["0.0.0.0/0", "::/0"])
 def test_proxy_that_is_everybody_is_refused_in_words(everybody: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "--port", "0", "--proxy", everybody]) == 2
