@@ -44,7 +44,7 @@ class Refused(Exception):
 
     def response(self) -> Response:
         "The answer to send."
-        return JSONResponse({"error": " ".join(str(self).split())}, self.status, self.headers)
+        return JSONResponse({"error": " ".join(str(self).split())[:300]}, self.status, self.headers)
 
 def unavailable(
     why: str,            # one line

@@ -17,7 +17,7 @@ from threading import Lock, Thread, local
 from typing import Any
 import numpy as np
 from ..core import models as bundled_models
-from ..core.categories import CODES
+from ..core.categories import CODES, InputError, choose
 from ..core.picture import FRAME_PIXELS, BadPicture, read_still
 from ..core.redact import visible_png
 from ..core.segment import DEFAULT_BUDGET, NoWeights, Segmenter, model_size
@@ -151,9 +151,8 @@ class Service:
         model: str | None,  # as asked for; None: the default
     ) -> str:               # the same name
         "Raises `Refused` unless the model is on offer."
-        if model is None: return self.default
-        if model in self.paths: return model
-        raise Refused(422, f"unknown model {model[:40]!r}: choose {', '.join(self.paths)}")
+        try: return self.default if model is None else choose("model", model, self.paths)
+        except InputError as e: raise Refused(422, str(e)) from None
 
     def segmenter(
         self,
