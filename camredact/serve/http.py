@@ -269,7 +269,7 @@ def make_app(
     hosts: Sequence[str] | None = None,                      # names under which it may be reached; None: any
     wrap: Callable[[Segmenter], Segmenter] = OneAtATime,     # how a model's callers come in
 ) -> FastAPI:
-    "The service, ready for a server; raises `NoWeights` where there is no model, `ValueError` for what is not an origin."
+    "The service, for a server; raises `NoWeights` where there is no model, `ValueError` for what is not an origin."
     cors = [origin_of(o) for o in cors]
     app = FastAPI(title="camredact", description="A camera that redacts.", version=version("camredact"), docs_url=None,
         redoc_url=None, lifespan=lifespan)

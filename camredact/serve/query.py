@@ -77,7 +77,7 @@ def parse_query(
         le=1)] = None,
     model: Annotated[str | None, Query(description="one of the models in /categories")] = None,
     detail: Annotated[str,
-        Query(description="tiles: as `camredact photo`; whole: the picture at once, quicker, and misses people far away",
+        Query(description="tiles: as `camredact photo`; whole: all at once, quicker, misses people far away",
         json_schema_extra={"enum": list(DETAILS)})] = "tiles",
 ) -> RedactQuery:
     "The checked parameters of a request; raises `Refused`."

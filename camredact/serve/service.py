@@ -113,7 +113,7 @@ def one_more(
 def frame_pixels(
     models: Iterable[str],  # names or paths
 ) -> int:
-    "The largest live frame that is worth the time; pages send as many pixels as the model wants, give or take an eighth."
+    "The largest live frame that is worth the time: what the model wants, and a quarter more."
     if not set(models) <= set(bundled_models.models()):
         return FRAME_PIXELS  # what a model of one's own wants is known when it is loaded
     return min(FRAME_PIXELS, round(1.25*max(bundled_models.card(m).get("budget", DEFAULT_BUDGET) for m in models)))

@@ -161,7 +161,8 @@ def test_pictures_that_time_out_keep_their_workers_and_the_next_is_told_at_once(
     async def free(port: int) -> int:
         while (status := (await ask(port, broken))[0]) == 503: await asyncio.sleep(.1)
         return status
-    with Running("lambda name: Stripes(delay=1)", "['stripes']", "request_s=.4", "from kit.fakes import Stripes") as server:
+    with Running("lambda name: Stripes(delay=1)", "['stripes']", "request_s=.4",
+        "from kit.fakes import Stripes") as server:
         late, why, took = alone(asyncio.wait_for(words(server.port), 30))
         assert late == [503, 503] and "took too long" in why and took < 1
         assert alone(asyncio.wait_for(free(server.port), 20)) == 422
