@@ -924,6 +924,25 @@ def test_dockerfile_is_linted(good: str, bad: str) -> None:
     assert good in text and not lint(text) and lint(text.replace(good, bad))
 
 
+def asked_for(*keys: str) -> list[Requirement]:
+    "The requirements of some settings."
+    text = (ROOT/"settings.ini").read_text()
+    parts = [re.search(rf"(?m)^{key} =\n((?: +.+\n)+)", text)[1] for key in keys]
+    return [Requirement(line) for part in parts for line in part.splitlines()]
+
+
+@pytest.mark.parametrize("name, keys", [("live", ["requirements", "service_requirements"]),
+    ("service", ["service_requirements"])])
+def test_locks_hold_what_the_settings_ask_for_with_hashes_and_no_host(name: str, keys: list[str]) -> None:
+    text = (ROOT/"locks"/f"{name}.txt").read_text()
+    parts = re.split(r"\n(?=\w)", text.strip())
+    assert "://" not in text and all("--hash=sha256:" in part for part in parts)
+    locked = [Requirement(part.split(" \\\n")[0]) for part in parts]
+    for wanted in asked_for(*keys):
+        versions = [str(r.specifier)[2:] for r in locked if r.name == wanted.name]
+        assert versions and all(v in wanted.specifier for v in versions), f"{wanted}: run make lock"
+
+
 def with_dependencies(lines: list[str]) -> Iterator[metadata.Distribution]:
     "The distributions that an installation of these lines would bring, as they are here."
     todo, seen = [Requirement(line) for line in lines], set()
