@@ -7,7 +7,6 @@ __all__ = ['main']
 
 # %% ../../nbs/app/cli.ipynb #8001d024
 import argparse
-import ipaddress
 import json
 import os
 import secrets
@@ -160,12 +159,10 @@ def service(
         raise InputError(f"the service needs {e.name}: pip install 'camredact[service]'") from e
     if bool(args.cert) != bool(args.key): raise InputError("--cert and --key go together: give both")
     if args.cert: check_certificate(args.cert, args.key)
-    try: args.proxy and ipaddress.ip_network(args.proxy)
-    except ValueError as e:
-        raise InputError(f"--proxy {args.proxy} is not an address: give the proxy's, as 127.0.0.1") from e
     models = [check_model(name) for name in args.model]
     hosts = guard.LOCAL if args.host in guard.LOCAL else None
     try:
+        server.proxy_network(args.proxy)
         token = guard.token_for(args.host, args.token or os.environ.get("CAMREDACT_TOKEN"), args.insecure)
         sock = server.listen(args.host, args.port)
         app = http.make_app(models=models, token=token, cors=args.cors, hosts=hosts)

@@ -9,6 +9,7 @@ __all__ = ['main']
 import os
 import shutil
 import sys
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from timeit import repeat
@@ -65,7 +66,7 @@ def look_at_models() -> list[Finding]:
             found.append(Finding(f"weights {name}", str(e), False))
             continue
         rgb, weights = np.zeros((256, 320, 3), np.uint8), np.zeros(32, np.float32)
-        seconds = min(repeat(lambda: segmenter.score(rgb, weights), number=1))
+        seconds = min(repeat(partial(segmenter.score, rgb, weights), number=1))
         found.append(Finding(f"weights {name}", f"sha256 matches, {1000*seconds:.0f} ms a frame of 320x256 here"))
     if models(): return found
     return [*found, Finding("weights", "none: reinstall, or train with `camredact train`", False)]

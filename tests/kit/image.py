@@ -44,10 +44,10 @@ def lint(text: str) -> list[str]:
 
 
 def needed() -> list[str]:
-    "What the Dockerfile installs: those lines of settings.ini that its own pattern finds."
-    pattern = re.search(r"grep -E '([^']+)' settings.ini", (ROOT / "Dockerfile").read_text())[1]
-    return [line.replace(" ", "") for line in (ROOT / "settings.ini").read_text().splitlines()
-        if re.search(pattern, line)]
+    "What the Dockerfile installs: requirements, as the lines of its lock begin."
+    lock = re.search(r"--require-hashes -r (\S+)", (ROOT/"Dockerfile").read_text())[1]
+    lines = (ROOT/lock).read_text().splitlines()
+    return [re.sub(r"==[^ ]+| *\\$", "", line) for line in lines if line[:1].isalnum()]
 
 
 ISOLATED = """import sys
