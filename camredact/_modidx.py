@@ -1109,8 +1109,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'camredact.train.labels': { 'camredact.train.labels._codes_of': ('train/labels.html#_codes_of', 'camredact/train/labels.py'),
                                         'camredact.train.labels._lut': ('train/labels.html#_lut', 'camredact/train/labels.py'),
                                         'camredact.train.labels._near_only': ('train/labels.html#_near_only', 'camredact/train/labels.py'),
-                                        'camredact.train.labels._say_others': ( 'train/labels.html#_say_others',
-                                                                                'camredact/train/labels.py'),
                                         'camredact.train.labels.allowed_codes': ( 'train/labels.html#allowed_codes',
                                                                                   'camredact/train/labels.py'),
                                         'camredact.train.labels.label_colours': ( 'train/labels.html#label_colours',

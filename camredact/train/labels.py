@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from textwrap import shorten
 
 # %% ../../nbs/train/labels.ipynb #738a08e1
 import cv2
@@ -37,39 +38,33 @@ MAP11 = np.array([_GROUP.get(c, VOID11) for c in CODES], np.uint8)
 MAP11.setflags(write=False)  # uint8[32]: MAP11[labels] are 11-class labels
 
 # %% ../../nbs/train/labels.ipynb #176cff4f
-_ALL, _CARS = frozenset(CODES), {"Car", "SUVPickupTruck"}
-_LIVING, _VEHICLES = PEOPLE | {"Animal"}, _CARS | {"Truck_Bus", "Train"}
+_ALL = frozenset(CODES)
+_LIVING = PEOPLE | {"Animal"}
+_CARS = {"Car", "SUVPickupTruck"}
+_VEHICLES = _CARS | {"Truck_Bus", "Train"}
 _WHEELS = {"Bicyclist", "MotorcycleScooter", "OtherMoving", "CartLuggagePram", "Void"}
-_PLANTS, _BUILT = {"Tree", "VegetationMisc"}, {"Building", "Wall", "Archway", "Bridge", "Tunnel"}
-_SIGNS = {"SignSymbol", "Misc_Text", "TrafficLight"}
+_BUILT = {"Building", "Wall", "Archway", "Bridge", "Tunnel"}
 
 # %% ../../nbs/train/labels.ipynb #66570b4b
 _SETS = {
     "11 void": {c for c, g in zip(CODES, MAP11) if g == VOID11} - PEOPLE,
     "unknown": _ALL,
-    "person": PEOPLE,
-    "walker": {"Pedestrian", "Child"},
+    "person": PEOPLE, "walker": {"Pedestrian", "Child"},
     "walker with a pram": {"Pedestrian", "Child", "CartLuggagePram"},
     "rider": {"Bicyclist", "MotorcycleScooter"},
     "living": _LIVING,
-    "bicycle": _WHEELS,
-    "bicycle, ridden or parked": {"Bicyclist", "OtherMoving"},
+    "bicycle": _WHEELS, "bicycle, ridden or parked": {"Bicyclist", "OtherMoving"},
     "motorcycle": {"MotorcycleScooter", "OtherMoving"},
-    "car": _CARS,
-    "truck": {"Truck_Bus", "SUVPickupTruck"},
+    "car": _CARS, "truck": {"Truck_Bus", "SUVPickupTruck"},
     "trailer": {"Truck_Bus", "SUVPickupTruck", "OtherMoving", "Void"},
     "vehicles": _VEHICLES | _WHEELS,
     "dynamic": {"CartLuggagePram", "OtherMoving", "Animal", "TrafficCone", "Void"},
     "ground": {*GROUPS11["road"], *GROUPS11["pavement"], "VegetationMisc", "Void"},
-    "house": {"Building", "Archway", "Misc_Text"},
-    "built": _BUILT,
-    "fence": {"Fence", "Wall"},
-    "plate": {"SignSymbol", "Misc_Text"},
-    "roadside": _SIGNS | _BUILT | {"Fence", "Column_Pole", "TrafficCone", "ParkingBlock", "Void"},
-    "far": _BUILT | _PLANTS | {"Column_Pole", "Fence", "Void"},
-    "no person": _ALL - PEOPLE,
-    "nobody": _ALL - _LIVING,
-    "no sky": _ALL - {"Sky"},
+    "house": {"Building", "Archway", "Misc_Text"}, "built": _BUILT,
+    "fence": {"Fence", "Wall"}, "plate": {"SignSymbol", "Misc_Text"},
+    "roadside": {*GROUPS11["sign"], *_BUILT, "Fence", "Column_Pole", "TrafficCone", "ParkingBlock", "Void"},
+    "far": {*_BUILT, *GROUPS11["tree"], "Column_Pole", "Fence", "Void"},
+    "no person": _ALL - PEOPLE, "nobody": _ALL - _LIVING, "no sky": _ALL - {"Sky"},
     "nothing named": _ALL - _LIVING - _VEHICLES}  # VOC's "none of the twenty"
 LABEL_SETS = {name: frozenset(codes) for name, codes in
     ({c: {c} for c in CODES} | {f"11 {name}": codes for name, codes in GROUPS11.items()} | _SETS).items()}
@@ -109,7 +104,8 @@ LUTS = {
     "cityscapes": _lut("unknown", {"dynamic": 5, "ground": [6, 9, 10], "11 road": 7, "11 pavement": 8, "house": 11,
         "Wall": 12, "Fence": 13, "fence": 14, "built": [15, 16], "Column_Pole": [17, 18], "TrafficLight": 19,
         "plate": 20, "11 tree": 21, "VegetationMisc": 22, "Sky": 23, "walker": 24, "rider": 25, "11 car": 26,
-        "truck": 27, "Truck_Bus": 28, "trailer": [29, 30], "Train": 31, "motorcycle": 32, "bicycle, ridden or parked": 33}),
+        "truck": 27, "Truck_Bus": 28, "trailer": [29, 30], "Train": 31, "motorcycle": 32,
+        "bicycle, ridden or parked": 33}),
     "movers": _lut("unknown", {"no person": 0, "person": 1, "Bicyclist": 2, "MotorcycleScooter": 3,
         "walker with a pram": 4}),
     "rooms": _lut("unknown", {"nobody": 0}),
@@ -183,7 +179,8 @@ def read_classes(
         raise InputError(f"{path}: every line is a number and a name, as '15 person' or '7 cyclist = Bicyclist'")
     sets = {int(m[1]): _codes_of(m[2], m[3]) for m in found}
     named = frozenset().union(*(s for s in sets.values() if s and s != _ALL))
-    _say_others([m[2] for m in found if sets[int(m[1])] is None and m[2].lower() not in ("background", "none")], named)
+    others = [m[2] for m in found if sets[int(m[1])] is None and m[2].lower() not in ("background", "none")]
+    if others: print(f"camredact eval: taken for none of {', '.join(sorted(named))}:", shorten(', '.join(others), 90), file=sys.stderr)
     return {n: _ALL - named if s is None else s for n, s in sets.items()}
 
 # %% ../../nbs/train/labels.ipynb #6893a73b
@@ -192,15 +189,6 @@ def read_lines(path: Path) -> list[str]:
     try: return path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeError) as e: raise InputError(f"{path} cannot be read as text") from e
 
-def _say_others(
-    others: list[str],      # names that mean none of
-    named: frozenset[str],  # these codes
-) -> None:
-    "Tells on standard error which classes were taken for none of the recognised ones."
-    short = lambda names, n: f"{', '.join(names[:n])}{' ...' if len(names) > n else ''}"
-    if not others: return
-    print(f"camredact eval: taken for none of {short(sorted(named), 6)}: {short(others, 8)}", file=sys.stderr)
-
 def _codes_of(
     name: str,          # a class
     codes: str | None,  # what the line says after =
@@ -208,6 +196,6 @@ def _codes_of(
     "The codes that a class stands for; None: a name that means nothing here."
     exact = {c.lower(): c for c in CODES if c not in PEOPLE}.get(name.lower())  # "bicyclist" elsewhere means people
     try:
-        if codes: return frozenset(check_names(codes.split()))
-    except ValueError as e: raise InputError(f"classes.txt: {e.args[0]}") from e
+        if codes: return check_names(codes.split())
+    except InputError as e: raise InputError(f"classes.txt: {e}") from e
     return LABEL_SETS.get(exact or WORDS.get(re.split(r"\W", name.lower())[0]))
