@@ -20,6 +20,7 @@ class Dial:
     "How far to lean towards covering."
     name: str                # as in the menu
     tau: tuple[float, ...]   # 32 thresholds in the order of `CODES`: lower covers more
+    peak: float              # the score that a covered piece must reach somewhere, 1 or more
     margin: float            # how far a cover grows, as a share of the frame's height
     hold: int                # how many earlier mattes are united with the newest
 
@@ -42,14 +43,16 @@ TAUS = {  # of each category the thresholds of precise, balanced and cautious, s
 def _dial(
     name: str,      # as in the menu
     k: int,         # its place in `TAUS`
+    peak: float,    # the score that a piece must reach
     margin: float,  # share of the frame's height
     hold: int,      # mattes united with the newest
 ) -> Dial:          # the position, its 32 thresholds spelled out
     "A `Dial` with the thresholds of `TAUS`."
-    return Dial(name, tuple(next(t[k] for names, t in TAUS.items() if c in names) for c in CODES), margin, hold)
+    return Dial(name, tuple(next(t[k] for names, t in TAUS.items() if c in names) for c in CODES), peak, margin, hold)
 
 # %% ../../nbs/core/redact.ipynb #a13cfdd7
-DIALS = {d.name: d for d in (_dial("precise", 0, 0., 0), _dial("balanced", 1, .003, 1), _dial("cautious", 2, .004, 2))}
+DIALS = {d.name: d for d in (_dial("precise", 0, 1., 0., 0), _dial("balanced", 1, 1., .003, 1),
+    _dial("cautious", 2, 1., .004, 2))}
 DEFAULT_DIAL = "cautious"
 
 # %% ../../nbs/core/redact.ipynb #ae5dce25
@@ -68,10 +71,12 @@ def decide(
     confidence: np.ndarray | None = None,  # float[H,W]: the best of the 32 probabilities
     margin: float = 0.,                    # grow by this share of H
     bar: float = 0.,                       # cover what is less confident than this; 0 asks for nothing
+    peak: float = 1.,                      # the score that a covered piece must reach somewhere
 ) -> np.ndarray:                           # uint8[H,W]: 255 hidden, 0 visible
     "The decision. What is not finite is covered; raises `ValueError` on arguments that make no sense."
-    _check_decision(score, confidence, margin, bar)
+    _check_decision(score, confidence, margin, bar, peak)
     shown = (score < 1) & np.isfinite(score)
+    if peak > 1: shown |= _faint(~shown, score, peak)
     if confidence is not None: shown &= np.isfinite(confidence) & (confidence >= bar)
     return dilate(np.where(shown, np.uint8(0), np.uint8(255)), ceil(margin*score.shape[0]))
 
@@ -81,6 +86,7 @@ def _check_decision(
     confidence: np.ndarray | None,  # as in `decide`
     margin: float,                  # as in `decide`
     bar: float,                     # as in `decide`
+    peak: float,                    # as in `decide`
 ) -> None:
     "Raises `ValueError` unless `decide` can with these."
     if score.ndim != 2 or not score.size: raise ValueError(f"score must be H x W, not {score.shape}")
@@ -89,6 +95,19 @@ def _check_decision(
         raise ValueError(f"confidence is {confidence.shape}, score is {score.shape}")
     if not 0 <= margin <= 1: raise ValueError(f"margin must be 0 to 1 of the height, not {margin}")
     if not 0 <= bar <= 1: raise ValueError(f"bar must be 0 to 1, not {bar}")
+    if not peak >= 1: raise ValueError(f"peak must be 1 or more, not {peak}")
+
+# %% ../../nbs/core/redact.ipynb #5f1e0a11
+def _faint(
+    covered: np.ndarray,  # bool[H,W]
+    score: np.ndarray,    # float[H,W]
+    peak: float,          # above 1
+) -> np.ndarray:          # bool[H,W], part of `covered`
+    "The connected pieces of a cover in which the score reaches `peak` nowhere. What is not finite reaches it."
+    n, pieces = cv2.connectedComponents(covered.astype(np.uint8), connectivity=8)
+    sure = np.zeros(n, bool)
+    sure[pieces[~((score < peak) & np.isfinite(score))]] = True
+    return covered & ~sure[pieces]
 
 # %% ../../nbs/core/redact.ipynb #57437e3b
 def dilate(

@@ -29,6 +29,7 @@ class Detector:
     weights: np.ndarray   # float32[32]: see `hide_weights`
     margin: float         # how far a cover grows, as a share of the height
     bar: float = 0.       # cover what is less confident than this
+    peak: float = 1.      # the score that a covered piece must reach somewhere
 
     def matte(
         self,
@@ -49,7 +50,7 @@ class Detector:
 
     def decide(self, score: np.ndarray, confidence: np.ndarray) -> np.ndarray:
         "The matte of scores, both float32[h,w]."
-        return decide(score, confidence, self.margin, self.bar)
+        return decide(score, confidence, self.margin, self.bar, self.peak)
 
     def _scores(self, rgb: np.ndarray, budget: int | None) -> tuple[np.ndarray, np.ndarray]:
         return score_picture(self.segmenter, rgb, self.weights, budget)
@@ -61,7 +62,7 @@ def make_detector(
     bar: float = 0.,                               # cover what is less confident than this
 ) -> Detector:
     "A model and a choice; raises what `hide_weights` and `load` raise."
-    return Detector(segmenter or load(), hide_weights(hidden, dial), DIALS[dial].margin, bar)
+    return Detector(segmenter or load(), hide_weights(hidden, dial), DIALS[dial].margin, bar, DIALS[dial].peak)
 
 # %% ../../nbs/core/still.ipynb #3bc4a4cf
 STILL_BUDGET = 640*480  # pixels that the model sees at once: more than of a live frame, since a still has time

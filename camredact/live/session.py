@@ -217,7 +217,7 @@ class Pipeline:
         times.append(self.clock())
         score, confidence = checked_score(segmenter, rgb, hide_weights(message["hidden"], message["dial"]))
         times.append(self.clock())
-        fresh = decide(score, confidence, dial.margin, message["bar"])
+        fresh = decide(score, confidence, dial.margin, message["bar"], dial.peak)
         held = self.hold.add(message["page"], choice, fresh, dial.hold, self.clock())
         times.append(self.clock())
         png = visible_png(held)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from ..core.categories import CODES, PEOPLE
 from ..core.files import progress_bar
+from ..core.redact import Dial
 from ..core.segment import Segmenter
 from .data import LabelledFrame, read_rgb, read_truth
 from .evaluate import Answer, sweep
@@ -44,9 +45,10 @@ def cover_losses(
     names: Iterable[str] = PEOPLE,           # what is hidden, and what counts
     margin: float = 0.,                      # growth of the cover, a share of the frame's height
     taus: Sequence[float] = THRESHOLD_GRID,  # thresholds, falling
+    peak: float = 1.,                        # the score that a covered piece must reach
 ) -> tuple[np.ndarray, np.ndarray]:
     "Losses float[n,k] of the pictures that count, and the share float[k] of other pixels that would be covered."
-    counts = np.array([_shown(Answer(segmenter, read_rgb(f)), f, frozenset(names), margin, taus)
+    counts = np.array([_shown(Answer(segmenter, read_rgb(f)), f, frozenset(names), sweep(taus, margin, peak))
         for f in progress_bar(frames, "calibrating")], float).reshape(-1, 2, 1 + len(taus))
     (of, shown), (other, wrong) = ((c[:, 0], c[:, 1:]) for c in counts.swapaxes(0, 1))
     enough = of >= MIN_PIXELS
@@ -57,13 +59,12 @@ def _shown(
     answer: Answer,           # of the picture
     frame: LabelledFrame,     # the picture
     names: frozenset[str],    # as for `cover_losses`
-    margin: float,            # as for `cover_losses`
-    taus: Sequence[float],    # as for `cover_losses`
+    dials: Mapping[float, Dial],  # one a threshold
 ) -> tuple[list[int], list[int]]:
     "Pixels of `names`, and how many each threshold shows; other pixels, and how many each covers."
     truth, ignore = read_truth(frame, names)
     rest = ~truth & ~ignore
-    covers = [answer.cover(names, dial, truth.shape) == 255 for dial in sweep(taus, margin).values()]
+    covers = [answer.cover(names, dial, truth.shape) == 255 for dial in dials.values()]
     return ([truth.sum(), *((truth & ~c).sum() for c in covers)], [rest.sum(), *((rest & c).sum() for c in covers)])
 
 # %% ../../nbs/train/calibrate.ipynb #6c0daa3d

@@ -14,6 +14,7 @@ import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 # %% ../../nbs/train/evaluate.ipynb #705dc431
@@ -25,8 +26,8 @@ from ..core.files import progress_bar
 from ..core.redact import DEFAULT_DIAL, DIALS, Dial, resize_matte, decide
 from ..core.segment import Segmenter, input_size
 from .data import LabelledFrame, find_frames, read_labels, read_numbers, read_rgb, read_truth
-from .labels import CODES11, MAP11, VOID11, read_classes
-from .metrics import MatteScores, accuracy, confusion, iou_from, label_map, mean_iou
+from .labels import CODES11, MAP11, UNKNOWN, VOID11, allowed_codes, read_classes
+from .metrics import MatteScores, accuracy, confusion, iou_from, label_map, mean_iou, ratio
 
 # %% ../../nbs/train/evaluate.ipynb #03284c2f
 class Answer:
@@ -56,7 +57,7 @@ class Answer:
     ) -> np.ndarray:             # uint8[*size]: 255 hidden
         "The matte as the camera would make it of this frame alone."
         weights = np.isin(CODES, sorted(hidden))/np.array(dial.tau)
-        return resize_matte(decide(self.score(weights), margin=dial.margin), *size)
+        return resize_matte(decide(self.score(weights), margin=dial.margin, peak=dial.peak), *size)
 
     def labels(self,
         size: tuple[int, int],  # height and width wanted
@@ -106,9 +107,10 @@ TASKS = {"people": (PEOPLE, PRESETS["no people"]), "people_alone": (PEOPLE, PEOP
 def sweep(
     taus: Iterable[float],  # thresholds
     margin: float = 0.,     # growth of the cover, a share of the frame's height
+    peak: float = 1.,       # the score that a covered piece must reach
 ) -> dict[float, Dial]:
     "A dial for each threshold."
-    return {tau: Dial(f"{tau:g}", (tau,)*len(CODES), margin, 0) for tau in taus}
+    return {tau: Dial(f"{tau:g}", (tau,)*len(CODES), peak, margin, 0) for tau in taus}
 
 # %% ../../nbs/train/evaluate.ipynb #afc016d9
 class _Tally:
@@ -121,6 +123,7 @@ class _Tally:
         self.tasks, self.dials, self.sets = tasks, dials, sets
         self.confs = {n: defaultdict(int) for n in (VOID11 + 1, len(CODES))}  # of classes: clip: confusion
         self.covers, self.ms = defaultdict(MatteScores), []
+        self.right = np.zeros(2, np.int64)  # pixels whose code the label allows, and all that are labelled
 
     def add(self, frame: LabelledFrame, answer: Answer, rgb: np.ndarray, clip: str) -> None:
         "Counts one frame; raises `InputError` where its labels do not fit it."
@@ -130,20 +133,25 @@ class _Tally:
             truth, ignore = read_truth(frame, wanted, self.sets)
             if name == "animals" and frame.is_camvid and not truth.any(): continue  # there are next to none
             for key, dial in self.dials.items():
-                self.covers[name, key].update(answer.cover(hidden, dial, truth.shape), truth, ignore)
+                covers = (answer.cover(hidden, d, truth.shape) for d in (dial, replace(dial, margin=0.)))
+                self.covers[name, key].update(next(covers), truth, ignore, next(covers))
 
     def add_labels(self, frame: LabelledFrame, answer: Answer, size: tuple[int, int], clip: str) -> None:
-        "Counts the label map, where the frame has CamVid's labels: SegNet's eleven are those of its own file."
-        if not frame.is_camvid: return
+        "Counts the label map; classes only where the labels are CamVid's: SegNet's eleven are those of its own file."
+        if frame.dataset == "plain": return
         labels = answer.labels(size)
-        codes = _fit(read_labels(frame), size) if frame.dataset == "camvid32" else None
+        ids = _fit(read_labels(frame), size)
+        known = ids != UNKNOWN
+        self.right += np.count_nonzero(allowed_codes()[ids[known], labels[known]]), np.count_nonzero(known)
+        if not frame.is_camvid: return
+        codes = ids if frame.dataset == "camvid32" else None
         eleven = MAP11[codes] if frame.eleven is None else read_numbers(frame.eleven)
         self.confs[VOID11 + 1][clip] += confusion(MAP11[_fit(labels, eleven.shape)], eleven, VOID11 + 1, VOID11)
         if codes is not None: self.confs[len(CODES)][clip] += confusion(labels, codes, len(CODES), VOID)
 
     def result(self) -> dict:
         "Everything, in plain numbers; None where there is nothing to count."
-        found = {"frames": len(self.ms), "predict_ms_p50": statistics.median(self.ms)}
+        found = {"frames": len(self.ms), "predict_ms_p50": statistics.median(self.ms), "right": ratio(*self.right)}
         for by_clip, key, names in zip(self.confs.values(), ("11", "32"), (CODES11, CODES)):
             if by_clip: found |= _label_figures(key, names, list(by_clip.values()))
         for (task, dial), score in self.covers.items():

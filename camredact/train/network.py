@@ -38,6 +38,13 @@ class ConvBlock(nn.Sequential):
         conv = nn.Conv2d(n_in, n_out, kernel, padding=kernel//2, bias=False)
         super().__init__(conv, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True))
 
+# %% ../../nbs/train/network.ipynb #64f05609
+def wide_block(
+    n: int,         # channels in and out
+) -> nn.Sequential:
+    "A depthwise convolution of 5x5 and batch normalisation."
+    return nn.Sequential(nn.Conv2d(n, n, 5, padding=2, groups=n, bias=False), nn.BatchNorm2d(n))
+
 # %% ../../nbs/train/network.ipynb #4e99fcc4
 class EvenConv(nn.Conv2d):
     "A convolution with TensorFlow's \"same\" padding, for maps of even sides."
@@ -77,12 +84,14 @@ class FastNet(nn.Module):
         encoder: str = "lite0",                        # which encoder
         widths: tuple[int, int, int] = (96, 64, 48),   # decoder channels at strides 16, 8, 4
         pretrained: bool = True,                       # encoder from ImageNet
+        context: bool = False,                         # with a gate and a wide convolution at stride 32
     ):
         super().__init__()
-        self.config = dict(encoder=encoder, widths=tuple(widths))
+        self.config = dict(encoder=encoder, widths=tuple(widths), **({"context": True} if context else {}))
         self.encoder = imagenet_encoder(encoder, pretrained)
         skips = self.encoder.feature_info.channels()
         self.top = ConvBlock(skips[4], 128, 1)
+        if context: self.gate, self.wide = nn.Conv2d(skips[4], 128, 1), wide_block(128)
         sizes = zip((128, *widths), skips[3:0:-1], widths)
         self.ups = nn.ModuleList(ConvBlock(n_in + skip, n_out) for n_in, skip, n_out in sizes)
         self.head = nn.Conv2d(widths[-1], len(CODES), 1)
@@ -91,6 +100,9 @@ class FastNet(nn.Module):
         sides = x.shape[-2:]
         maps = self.encoder((x*255 - 127)/128)  # what EfficientNet-Lite saw on ImageNet
         x = self.top(maps[4])
+        if "context" in self.config:
+            x = x*2*self.gate(maps[4].mean((2, 3), keepdim=True)).sigmoid()
+            x = x + self.wide(x)
         for up, skip, stride in zip(self.ups, maps[3:0:-1], (16, 8, 4)):
             x = up(torch.cat([enlarge(x, [s//stride for s in sides]), skip], 1))
         return self.head(F.dropout2d(x, .1, self.training))

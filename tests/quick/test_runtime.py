@@ -65,11 +65,14 @@ def random_matte(seed, h, w):
 def random_picture(seed, h, w): return np.random.default_rng(seed).integers(0, 256, (h, w, 3), dtype=np.uint8)
 
 
-@given(SEEDS, SHAPES, NAMES, NAMES, st.sampled_from(sorted(DIALS)), st.floats(0, .3), st.floats(0, 1))
-def test_adding_categories_never_reveals(seed, shape, some, more, dial, margin, bar):
+PEAKS = st.floats(1, 4)
+
+
+@given(SEEDS, SHAPES, NAMES, NAMES, st.sampled_from(sorted(DIALS)), st.floats(0, .3), st.floats(0, 1), PEAKS)
+def test_adding_categories_never_reveals(seed, shape, some, more, dial, margin, bar, peak):
     p = random_probs(seed, *shape)
     confidence = p.max(0)
-    a, b = (decide(np.tensordot(hide_weights(names, dial), p, 1), confidence, margin, bar)
+    a, b = (decide(np.tensordot(hide_weights(names, dial), p, 1), confidence, margin, bar, peak)
         for names in (some, some | more))
     assert (b >= a).all()
 
@@ -85,14 +88,33 @@ def test_more_margin_and_a_higher_bar_never_reveal(seed, shape, names, margin, m
 ANYTHING = st.floats(width=32, allow_nan=True, allow_infinity=True)
 
 
-@given(st.data(), SHAPES, st.floats(0, .2), st.floats(0, 1))
-def test_a_matte_covers_what_is_not_a_number(data, shape, margin, bar):
+@given(st.data(), SHAPES, st.floats(0, .2), st.floats(0, 1), PEAKS)
+def test_a_matte_covers_what_is_not_a_number(data, shape, margin, bar, peak):
     score, confidence = (data.draw(arrays(np.float32, shape, elements=ANYTHING)) for _ in range(2))
-    m = decide(score, confidence, margin, bar)
+    m = decide(score, confidence, margin, bar, peak)
     assert m.shape == shape and m.dtype == np.uint8 and set(np.unique(m)) <= {0, 255}
     shown = m == 0
     assert np.isfinite(score[shown]).all() and np.isfinite(confidence[shown]).all()
-    assert (score[shown] < 1).all() and (confidence[shown] >= bar).all()
+    assert (score[shown] < peak).all() and (confidence[shown] >= bar).all()
+    assert peak > 1 or (score[shown] < 1).all()
+
+
+def flood(covered, sure):
+    "The pixels of `covered` that a walk from `sure` reaches by steps to any of eight neighbours."
+    seen, todo = np.zeros_like(covered), [tuple(at) for at in np.argwhere(covered & sure)]
+    while todo:
+        y, x = todo.pop()
+        if not (0 <= y < seen.shape[0] and 0 <= x < seen.shape[1]) or seen[y, x] or not covered[y, x]: continue
+        seen[y, x] = True
+        todo += [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+    return seen
+
+
+@given(SEEDS, SHAPES, NAMES, PEAKS)
+def test_a_piece_stays_covered_where_its_score_reaches_the_peak(seed, shape, names, peak):
+    p = random_probs(seed, *shape)
+    score = np.tensordot(hide_weights(names), p, 1)
+    assert np.array_equal(decide(score, p.max(0), peak=peak) == 255, flood(score >= 1, score >= peak))
 
 
 @given(SEEDS, st.integers(1, 5), SHAPES)
