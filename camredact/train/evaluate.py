@@ -12,7 +12,7 @@ import statistics
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -133,8 +133,8 @@ class _Tally:
             truth, ignore = read_truth(frame, wanted, self.sets)
             if name == "animals" and frame.is_camvid and not truth.any(): continue  # there are next to none
             for key, dial in self.dials.items():
-                covers = (answer.cover(hidden, d, truth.shape) for d in (dial, replace(dial, margin=0.)))
-                self.covers[name, key].update(next(covers), truth, ignore, next(covers))
+                cover, plain = (answer.cover(hidden, d, truth.shape) for d in (dial, replace(dial, margin=0.)))
+                self.covers[name, key].update(cover, truth, ignore, plain)
 
     def add_labels(self, frame: LabelledFrame, answer: Answer, size: tuple[int, int], clip: str) -> None:
         "Counts the label map; classes only where the labels are CamVid's: SegNet's eleven are those of its own file."
@@ -277,7 +277,8 @@ def evaluate(
 
 # %% ../../nbs/train/evaluate.ipynb #6e2311d0
 def table(
-    found: dict,  # of `evaluate`
+    found: dict,                       # of `judge`
+    dials: Collection[object] = DIALS, # whose mattes are told of
 ) -> str:
     "The figures that matter most, in a few lines."
     number = lambda x: " none" if x is None else f"{x:.3f}"
@@ -289,7 +290,7 @@ def table(
     if "acc32" in found:
         lines.append(f"accuracy over 32 codes without Void {number(found['acc32'])}, "
             f"mIoU of those present {number(found['miou32_present'])}")
-    rows = [(task, dial, s) for task in TASKS for dial, s in found.get(task, {}).items()]
+    rows = [(task, dial, s) for task in TASKS for dial, s in found.get(task, {}).items() if dial in dials]
     return "\n".join([*lines, *(_cover_line(task, dial, s, number) for task, dial, s in rows)])
 
 def _cover_line(

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # %% ../../nbs/train/learner.ipynb #5c436539
-import matplotlib.pyplot as plt
 import numpy as np
 import torch
 import torchvision.models
@@ -30,7 +29,7 @@ from timm.utils import ModelEmaV3
 from torch import nn
 from ..core.categories import CODES, PEOPLE, VOID, InputError, choose
 from ..core.files import atomic_write
-from .labels import LABEL_SETS, STREET_PEOPLE, UNTAUGHT, allowed_codes, label_colours
+from .labels import LABEL_SETS, STREET_PEOPLE, UNTAUGHT, allowed_codes
 from .network import SEED_ARCHS, FastNet, cut_of, enlarge
 
 # %% ../../nbs/train/learner.ipynb #a7499ebc
@@ -327,16 +326,3 @@ def find_lr(
         learn = make(dls)
         with learn.no_bar(), learn.no_logging(): return learn.lr_find(num_it=num_it, show_plot=False).valley
     return backing_off(work, dls)
-
-def show_batch(
-    dls: DataLoaders,  # loaders
-    n: int = 6,        # pictures to show
-) -> int:              # the batch size that fitted
-    "A batch's pictures above their labels, at a batch size that fits."
-    (x, y), bs = backing_off(lambda d: [t.cpu() for t in d.one_batch()], dls)
-    _, axs = plt.subplots(2, min(n, bs), figsize=(2.2*min(n, bs), 3.6), squeeze=False)
-    for (top, bottom), picture, ids in zip(axs.T, x, y):
-        top.imshow(picture.permute(1, 2, 0).clamp(0, 1))
-        bottom.imshow(label_colours(ids.numpy().astype(np.uint8)))
-    for ax in axs.flat: ax.axis("off")
-    return bs

@@ -199,45 +199,30 @@ def _write(
 def _read(path: Path | str) -> dict:
     "What `save_learner` wrote; raises `NoWeights` when the file is not one."
     try: saved = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as e: raise _not_ours(path, type(e).__name__) from e
+    except Exception as e: raise _not_ours(path) from e
     keys = {"arch", "config", "size", "codes", "state"}
     if not isinstance(saved, dict) or not keys <= saved.keys(): raise _not_ours(path)
     if tuple(saved["codes"]) != CODES: raise NoWeights(f"{path} was trained on other categories than camredact's 32")
     return saved
 
-def _not_ours(
-    path: Path | str,  # a file
-    why: str = "",     # in a word
-) -> NoWeights:
+def _not_ours(path: Path | str) -> NoWeights:
     "The error that says what to do about a file that is not ours."
-    kind = f" ({why})" if why else ""
-    return NoWeights(f"{path} is not a learner saved by camredact{kind}: train one with `camredact train`")
+    return NoWeights(f"{path} is not a learner saved by camredact: train one with `camredact train`")
 
 def load_network(
     path: Path | str,  # what `save_learner` wrote
 ) -> nn.Module:        # in evaluation mode, with its `budget` in pixels and its extra `scales`
     "The network of a saved learner: float[B,3,H,W] in 0..1 to logits; raises `NoWeights` when the file is not one."
     saved = _read(path)
-    try: net = _rebuilt(saved["arch"], saved["size"], saved["config"], saved["state"])
+    arch, config = saved["arch"], saved["config"]
+    try:
+        if arch in BUDGETS: net = FastNet(**config, pretrained=False)
+        else: net = SeedNet(choose("architecture", arch, SEED_ARCHS), saved["size"], **config)
+        getattr(net, "unet", net).load_state_dict(saved["state"])
     except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as e:
-        raise _not_ours(path, type(e).__name__) from e
-    net.budget, net.scales = saved.get("budget", DEFAULT_BUDGET), SCALES.get(saved["arch"], ())
+        raise _not_ours(path) from e
+    net.budget, net.scales = saved.get("budget", DEFAULT_BUDGET), SCALES.get(arch, ())
     return net.eval()
-
-def _rebuilt(
-    arch: str,            # "fast", "accurate", or one of `SEED_ARCHS`
-    size: Sequence[int],  # height and width it was trained at
-    config: dict,         # what else it was made with
-    state: dict,          # its tensors
-) -> nn.Module:
-    "A network with its weights."
-    if arch not in BUDGETS:
-        net = SeedNet(choose("architecture", arch, SEED_ARCHS), size, **config)
-        net.unet.load_state_dict(state)
-        return net
-    net = FastNet(**config, pretrained=False)
-    net.load_state_dict(state)
-    return net
 
 # %% ../../nbs/train/network.ipynb #28845994
 def mean_learner(

@@ -16,7 +16,7 @@ from pathlib import Path
 import cards
 import cv2
 import numpy as np
-from common import RUNS, all_frames, drive_frames, kept_frames, photo_row, street_row
+from common import RUNS, all_frames, drive_frames, kept_frames, photo_row, predict_ms, street_row
 from record import commit, record, replaced
 
 from camredact.core.files import progress_bar
@@ -25,7 +25,7 @@ from camredact.core.redact import DEFAULT_DIAL, DIALS
 from camredact.core.segment import OnnxSegmenter, input_size
 from camredact.train.data import LabelledFrame, read_numbers, read_rgb, read_truth, split_frames
 from camredact.train.evaluate import TASKS, Answer, judge, sweep
-from camredact.train.export import bundle, export_onnx, predict_ms, quantise
+from camredact.train.export import bundle, export_onnx, quantise
 from camredact.train.labels import CODES11
 from camredact.train.metrics import MatteScores
 from camredact.train.network import BUDGETS, SCALES, load_network, mean_learner
