@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LabelledFrame', 'read_rgb', 'read_labels', 'read_truth', 'split_names', 'find_shared', 'camvid_frames',
-           'extra_frames', 'split_frames', 'write_camvid', 'find_frames', 'shrink']
+           'extra_frames', 'split_frames', 'write_camvid', 'shrink']
 
 # %% ../../nbs/train/data.ipynb #3112178a
 import hashlib

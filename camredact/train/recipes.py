@@ -113,18 +113,18 @@ def run(
     max_batches: int | None = None,  # stop early, for a trial
 ) -> tuple[Path, list[LabelledFrame]]:  # the saved learner, and the frames that it has not seen
     "Copies, splits, seeds, trains and saves; raises OSError and ValueError."
-    camvid, extra = find_data(data, people, list(recipe.shares))
-    small = shrink([*camvid, *extra], out/"small", recipe.side)
-    seen, unseen = split_frames(small[:len(camvid)], small[len(camvid):], holdout)
+    frames, unseen = split_frames(*find_data(data, people, list(recipe.shares)), holdout)
+    small = shrink([*frames, *unseen], out/"small", recipe.side)
+    seen = small[:len(frames)]
     set_seed(recipe.seed)
-    valid = to_validate(seen, unseen, recipe.seed)
+    valid = to_validate(seen, small[len(frames):], recipe.seed)
     dls = street_loaders(seen, valid, recipe.size, recipe.batch, workers, recipe.shares, recipe.zoom, recipe.jitter,
         [Paste(cutouts(seen))])
     learn = make_learner(recipe, dls, start)
     if recipe.mean_decay: learn.add_cb(MeanWeights(recipe.mean_decay))
     if max_batches: learn.add_cb(StopAfter(max_batches))
     with watched(learn): fit(learn, recipe.epochs, out, recipe.lr, go_on)
-    return save_learner(learn, out/f"{recipe.arch}.pth", recipe.arch), split_frames(camvid, extra, holdout)[1]
+    return save_learner(learn, out/f"{recipe.arch}.pth", recipe.arch), unseen
 
 # %% ../../nbs/train/recipes.ipynb #71b3eea5
 def report(
