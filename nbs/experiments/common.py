@@ -66,8 +66,8 @@ def street_row(
     score: dict,  # of `MatteScores`, as `judge` gives it
 ) -> dict:
     "The score as columns, with persons who were missed, by height."
-    missed = {f"{what}_{least}": n for least, pair in score["missed"].items() for what, n in zip(("missed", "of"),
-        pair)}
+    missed = {f"{what}_{least}": n for least, pair in score["missed"].items()
+        for what, n in zip(("missed", "of"), pair)}
     return {**shares(score), **missed, "f2": score["f2"]}
 
 

@@ -1,4 +1,4 @@
-"""Sets the dial: for every category the highest threshold with which, on average, no more than a promised share is shown.
+"""Sets the dial: of every category the highest threshold at which, on average, at most a promised share is shown.
 
 People: on each drive by weights that never saw it, and on the kept photographs, each by itself; the lowest threshold is
 taken. Animals: the kept pictures that hold any. No training saw the photographs, so what ships may be asked about them
@@ -49,7 +49,8 @@ class Holdout:
 
     def __str__(self) -> str:
         blind = f"blind to {self.drive} ({len(self.street)} frames of it)" if self.drive else "what ships"
-        return f"{self.file.parent.name}/{self.file.name} {blind}" + f" ({len(self.near)} kept pictures)"*bool(self.near)
+        near = f" ({len(self.near)} kept pictures)" if self.near else ""
+        return f"{self.file.parent.name}/{self.file.name} {blind}{near}"
 
 
 def asked(

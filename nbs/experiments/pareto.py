@@ -1,4 +1,4 @@
-"""What accuracy costs: encoders, decoders, scales and sizes, in milliseconds against scores on a drive that none has seen.
+"""What accuracy costs: encoders, decoders, scales and sizes, in milliseconds against scores on an unseen drive.
 
 Each network gets the same short training from ImageNet, on all but 0006R0, is brought to eight bits, as what ships is,
 and is judged at several sizes: at one scale, at those of `fast`, and at those of `accurate`. The times are taken at the

@@ -1,8 +1,8 @@
 """How often somebody who was covered is visible for a frame, with the ways of clips and those of the live camera.
 
-Somebody who is covered, then seen for a single frame, then covered again, has been seen. Such a *slip* is a piece of the
-truth that overlaps a piece of the frame before, was covered there, and is not here. How many there are depends on how
-far apart the frames are, so the figure goes with a rate.
+Somebody who is covered, then seen for a single frame, then covered again, has been seen. Such a *slip* is a piece of
+the truth that overlaps a piece of the frame before, was covered there, and is not here. How many there are depends on
+how far apart the frames are, so the figure goes with a rate.
 
 Two sequences, stated apart: a drive of CamVid once a second and a clip of it fifteen times a second, by weights that
 never saw that drive.
@@ -34,7 +34,7 @@ HOW = ("slips.py; the preset no people, mattes of single frames at the model's b
     "live: the mattes that the dial holds, and the next one's where it looks ahead")
 
 
-def shares(
+def covered_shares(
     pieces: np.ndarray,  # int[H,W]: which piece a pixel belongs to
     n: int,              # how many pieces
     cover: np.ndarray,   # bool[H,W]
@@ -52,7 +52,7 @@ def slips(
     masks = [as_mask(m) for m in mattes]
     for before, now, cover, late in zip(truths, truths[1:], masks, masks[1:]):
         (m, old), (n, new) = (cv2.connectedComponents(t.astype(np.uint8), connectivity=8) for t in (before, now))
-        was, still = shares(old, m, cover) >= .9, shares(new, n, late)
+        was, still = covered_shares(old, m, cover) >= .9, covered_shares(new, n, late)
         pairs = np.unique(old[before & now].astype(np.int64)*n + new[before & now])
         kept = {int(p % n) for p in pairs if was[p//n]}
         lost += sum(still[k] < .5 for k in kept)
@@ -106,14 +106,16 @@ def judge(
         detector = make_detector(PRESETS["no people"], name, net)
         looks = [detector.suspect(rgb) for rgb, _ in pairs]
         ways = {mode: partial(steps, mode=mode) for mode in MODES}
-        if quick: ways |= {f"live{', looking ahead'*on}": partial(live, ahead=on, hold=dial.hold) for on in (False,
-            True)}
+        if quick:
+            ways["live"] = partial(live, ahead=False, hold=dial.hold)
+            ways["live, looking ahead"] = partial(live, ahead=True, hold=dial.hold)
         for way, mattes in ways.items():
-            cover, scores = [resize_matte(m, *t.shape) for m, (_, t) in zip(mattes(pairs, looks), pairs)], MatteScores()
+            cover = [resize_matte(m, *t.shape) for m, (_, t) in zip(mattes(pairs, looks), pairs)]
+            scores = MatteScores()
             for matte, (_, truth) in zip(cover, pairs): scores.update(matte, truth)
             lost, of = slips([t for _, t in pairs], cover)
-            yield {"dial": name, "way": way, "slips": lost, "of": of, **{k: scores.compute()[k] for k in ("recall",
-                "over_cover")}}
+            shares = {key: scores.compute()[key] for key in ("recall", "over_cover")}
+            yield {"dial": name, "way": way, "slips": lost, "of": of, **shares}
 
 
 def main() -> None:

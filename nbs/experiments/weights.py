@@ -37,8 +37,8 @@ LICENCE = "see LICENSE in this folder: research data, no open licence"
 SIZES = {"fast": ((256, 320), (480, 640), (416, 544)), "accurate": ((480, 640), (736, 960))}  # its own size last
 TAUS = (.5, .4, .3, .2, .15, .1, .08, .06, .04, .03, .02)
 SPECIES = {"bird": 3, "cat": 8, "cow": 10, "dog": 12, "horse": 13, "sheep": 17}  # VOC's numbers
-HOW = ("weights.py; pictures at 226304 pixels at most for fast and 706560 for accurate, labels at their own size, no hold; "
-    "blind: by weights that never saw the drive, shipped: by what ships; "
+HOW = ("weights.py; pictures at 226304 pixels at most for fast and 706560 for accurate, labels at their own size, "
+    "no hold; blind: by weights that never saw the drive, shipped: by what ships; "
     "people = Pedestrian, Child, Bicyclist, MotorcycleScooter")
 PEOPLE = {"people": "no people", "people_alone": "people"}  # the task, and what it hides
 
