@@ -9,7 +9,8 @@ __all__ = ['draw_street', 'draw_clip']
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import pi
-from typing import NamedTuple
+from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -171,22 +172,17 @@ class Scene(NamedTuple):
     identities: np.ndarray  # int32[h,w], a number for each actor; 0 for sky, ground and houses
 
 # %% ../../nbs/streets/street.ipynb #b0c03ae4
-def check_int(
-    value: object,
+def check(
     name: str,
-    low: int = 32,
-    high: int = 4096,
-) -> int:
-    "The value, if it is a whole number within bounds; raises ValueError otherwise."
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
-        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
-    return int(value)
-
-def check_fps(fps: object) -> float:
-    "Frames a second; raises ValueError for what is not such a rate."
-    if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps <= 240:
-        raise ValueError(f"fps must be a number over 0 and up to 240, not {fps!r}")
-    return fps
+    value: Any,
+    low: float,
+    high: float,
+    kind: type = Integral,
+) -> Any:
+    "The value, if it is a number within bounds; raises ValueError otherwise."
+    if isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high: return value
+    what = "whole number" if kind is Integral else "number"
+    raise ValueError(f"{name} must be a {what} from {low} to {high}, not {value!r}")
 
 # %% ../../nbs/streets/street.ipynb #9cf1d801
 class Street:
@@ -197,7 +193,8 @@ class Street:
         h: int = 240,  # height of its pictures
         w: int = 320,  # width
     ) -> None:
-        self.seed, self.h, self.w = check_int(seed, "seed", 0, 2**32 - 1), check_int(h, "h"), check_int(w, "w")
+        self.seed = check("seed", seed, 0, 2**32 - 1)
+        self.h, self.w = (check(name, side, 32, 4096) for name, side in (("h", h), ("w", w)))
         rng = np.random.default_rng(self.seed)
         self.plan, self.opening = plan(rng), rng.uniform(.1, .3)
         self.actors = [a for some in (crossers, strollers, traffic, fixtures) for a in some(rng, self.plan)]
@@ -261,5 +258,7 @@ def draw_clip(
     fps: float = 15,
 ) -> Iterator[Scene]:
     "The street of this seed in motion; it begins with the still and comes round after `LOOP_S` seconds."
-    n, fps, street = check_int(n, "n", 1, 10**6), check_fps(fps), Street(seed, h, w)
+    check("n", n, 1, 10**6)
+    check("fps", fps, .1, 240, Real)
+    street = Street(seed, h, w)
     return (street.at(i/fps) for i in range(n))

@@ -96,7 +96,7 @@ class _Seen(CalibrationDataReader):
 
 # %% ../../nbs/train/export.ipynb #bd1cd04c
 def _ends(graph: onnx.GraphProto) -> list[str]:
-    "The nodes with no convolution before them, and those with none after: the first and last convolutions among them."
+    "The nodes with no convolution before them or none after them, the first and last convolutions included."
     nodes = list(graph.node)
     inputs, outputs = attrgetter("input"), attrgetter("output")
     return _apart(nodes, inputs, outputs) + _apart(nodes[::-1], outputs, inputs)
@@ -106,7 +106,7 @@ def _apart(
     near: Callable[[onnx.NodeProto], Iterable[str]],  # its tensors on the side that the walk comes from
     far: Callable[[onnx.NodeProto], Iterable[str]],   # and on the other
 ) -> list[str]:                                # names
-    "The nodes that no convolution was met on the way to."
+    "The nodes before any convolution, in the order of the walk."
     behind: set[str] = set()
     apart = []
     for n in nodes:
@@ -128,16 +128,12 @@ def _channels_last(graph: onnx.GraphProto) -> None:
 def _turned(n: onnx.NodeProto) -> list[onnx.NodeProto]:
     "A `Resize` to given sides, between two transposes."
     node = onnx.helper.make_node
-    x, _, _, sides = n.input
-    y, = n.output
-    inner = onnx.NodeProto()
-    inner.CopyFrom(n)
-    inner.input[0] = f"{n.name}_x"
-    inner.input[3] = f"{n.name}_sides"
-    inner.output[0] = f"{n.name}_y"
-    return [node("Transpose", [x], [inner.input[0]], f"{n.name}_last", perm=LAST),
-        node("Gather", [sides, "channels_last"], [inner.input[3]], f"{n.name}_order"), inner,
-        node("Transpose", [inner.output[0]], [y], f"{n.name}_first", perm=FIRST)]
+    x, roi, scales, sides = n.input
+    how = {a.name: onnx.helper.get_attribute_value(a) for a in n.attribute}
+    return [node("Transpose", [x], [f"{n.name}_x"], f"{n.name}_last", perm=LAST),
+        node("Gather", [sides, "channels_last"], [f"{n.name}_sides"], f"{n.name}_order"),
+        node("Resize", [f"{n.name}_x", roi, scales, f"{n.name}_sides"], [f"{n.name}_y"], n.name, **how),
+        node("Transpose", [f"{n.name}_y"], n.output, f"{n.name}_first", perm=FIRST)]
 
 # %% ../../nbs/train/export.ipynb #49b9dc92
 def bundle(

@@ -150,8 +150,8 @@ def fast_parts(
 ) -> list:         # parameters: frozen stem, encoder, decoder
     "The groups of layers for fastai's `freeze_to` and discriminative rates."
     e = net.encoder
-    return [params(nn.Sequential(e.conv_stem, e.bn1, *e.blocks[:2])), params(nn.Sequential(*e.blocks[2:])),
-            params(nn.Sequential(net.top, net.ups, net.head))]
+    decoder = [part for name, part in net.named_children() if name != "encoder"]
+    return [params(nn.Sequential(*group)) for group in ((e.conv_stem, e.bn1, *e.blocks[:2]), e.blocks[2:], decoder)]
 
 # %% ../../nbs/train/learner.ipynb #026fe8c6
 def fast_learner(
@@ -160,9 +160,10 @@ def fast_learner(
     widths: tuple[int, int, int] = (96, 64, 48),  # as for `FastNet`
     pretrained: bool = True,         # start from ImageNet
     loss: nn.Module | None = None,   # None: `SetLoss()`
+    context: bool = False,           # as for `FastNet`
 ) -> Learner:
     "A learner of `FastNet` with its stem frozen."
-    net = FastNet(encoder, widths, pretrained).to(memory_format=torch.channels_last)
+    net = FastNet(encoder, widths, pretrained, context).to(memory_format=torch.channels_last)
     learn = Learner(dls, net, loss_func=loss or SetLoss(), opt_func=Adam, splitter=fast_parts, metrics=[set_accuracy],
         cbs=[BnFreeze(), *half_precision()], train_bn=False, wd=.01)
     learn.freeze_to(1)

@@ -68,7 +68,7 @@ CLASS_GROUPS += [[i] for i, c in enumerate(CODES) if MAP11[i] == VOID11 and c !=
 CLASS_PRIORS = {"sky": .155, "building": .241, "pole": .01, "road": .331, "pavement": .057, "tree": .117, "sign": .012,
     "fence": .016, "car": .047}  # shares of CamVid's pixels
 COMMON_PRIOR = .21  # the mean of the four largest
-PEOPLE_PRIOR = 6.   # how much more than is likely the bundled models say people
+PEOPLE_PRIOR = 6.   # by how much the bundled models overstate people
 PRIOR_POWER = .1    # a rare class is divided by its share to this power
 
 # %% ../../nbs/train/metrics.ipynb #499af1d4
@@ -139,8 +139,8 @@ def cover_counts(
 def missed_persons(
     matte: np.ndarray,                          # uint8[H,W] of 0 and 255, or bool
     truth: np.ndarray,                          # bool[H,W]: people
-    min_heights: Sequence[int] = (20, 40, 80),  # pieces at least so high count, in pixels of such a frame:
-    at_height: int = 720,                       # height of the frame in which heights are stated
+    min_heights: Sequence[int] = (20, 40, 80),  # the least heights of a piece that counts, in pixels
+    at_height: int = 720,                       # of a frame that is so high
 ) -> dict[int, tuple[int, int]]:                # min height -> (missed, of)
     "Pieces (8-connected) of the truth that are less than half covered, for each least height."
     cover_counts(matte, truth)  # refuses what cannot be compared

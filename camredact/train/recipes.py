@@ -66,12 +66,10 @@ def find_data(
 ) -> tuple[list[LabelledFrame], list[LabelledFrame]]:
     "CamVid's frames and the extra sets' (none where there are none); raises `InputError` when there is no CamVid."
     shared = find_shared()
-    fetched = Path.home()/".fastai"/"data"/"camvid"
-    if data is None and shared is None and not fetched.is_dir():
-        mend = "give --data FOLDER, or fetch it once with fastai's untar_data(URLS.CAMVID)"
-        raise InputError(f"CamVid is not here: {mend}")
-    data = data or (shared/"camvid" if shared else fetched)
+    data = data or (shared/"camvid" if shared else Path.home()/".fastai"/"data"/"camvid")
     people = people or (shared/"people" if shared else None)
+    if not data.is_dir():
+        raise InputError(f"{data} is not there: give --data FOLDER, or fetch CamVid with fastai's untar_data(URLS.CAMVID)")
     return camvid_frames(data), extra_frames(people, [s for s in sets if s != "camvid"]) if people else []
 
 def to_validate(

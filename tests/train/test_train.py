@@ -83,7 +83,7 @@ def test_every_option_reaches_the_recipe(monkeypatch: pytest.MonkeyPatch, tmp_pa
 @pytest.mark.parametrize(("argv", "words"), [
     (["--holdout", "0099XX"], "unknown drive"), (["--epochs", "many"], "see camredact train --help"),
     (["--arch", "resnet1800"], "did you mean resnet18"), (["--start", "none.pth"], "none.pth"),
-    (["--pretrained", "--from-scratch"], "not allowed with"), (["--data", "nowhere"], "no folder images")])
+    (["--pretrained", "--from-scratch"], "not allowed with"), (["--data", "nowhere"], "give --data FOLDER")])
 def test_wrong_input_is_one_line(streets: Path, tmp_path: Path, capsys: pytest.CaptureFixture, argv: list,
     words: str) -> None:
     assert train(streets, tmp_path/"run", *TINY[:-1], *argv) == 2
