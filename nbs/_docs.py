@@ -122,7 +122,7 @@ def notebooks() -> list[Path]:
 
 
 def order() -> dict[str, list[str]]:
-    "The site's pages by room, without suffix: first those that the index links, in the order of their last links, then the others."
+    "The site's pages by room, without suffix: those that the index links, in the order of the links, then the others."
     linked = [t.removesuffix(".ipynb") for cell in cells(NBS/"index.ipynb") for t in LINK.findall(text(cell["source"]))]
     place = {name: n for n, name in enumerate(linked)}
     pages: dict[str, list[str]] = {room: [] for room in ROOMS}

@@ -107,7 +107,7 @@ def _faint(
     n, pieces = cv2.connectedComponents(covered.astype(np.uint8), connectivity=8)
     sure = np.zeros(n, bool)
     sure[pieces[~((score < peak) & np.isfinite(score))]] = True
-    return covered & ~sure[pieces]
+    return covered & ~np.take(sure, pieces)
 
 # %% ../../nbs/core/redact.ipynb #57437e3b
 def dilate(

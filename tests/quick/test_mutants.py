@@ -2,7 +2,8 @@
 
 A test that has never failed proves little. `mutants.json` lists small edits that take one protection out; each is made
 in a copy of the package, and the test or the file of tests named there must fail on it, for the reason that is named
-there too, if one is. That the edits still fit the code is always tested. `-k quick` leaves out those that need a browser.
+there too, if one is. That the edits still fit the code is always tested. `-k quick` leaves out those that need a
+browser.
 """
 import json
 import os

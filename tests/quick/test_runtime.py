@@ -4,6 +4,7 @@ import sys
 import threading
 from collections import Counter
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from camredact.core.categories import CODES
-from camredact.core.redact import DIALS, checkerboard, resize_matte, hide_weights, decide, redact, redacted_png, union, visible_png
+from camredact.core.redact import (
+    DIALS, checkerboard, decide, hide_weights, redact, redacted_png, resize_matte, union, visible_png)
 from camredact.core.picture import BadPicture, FRAME_PIXELS, STILL_PIXELS, decode, read_still
 from camredact.core.segment import model_size
 from camredact.live.session import HOLD_GAP, MAX_PAGES, PROTOCOL, Hold, Session
@@ -123,17 +125,16 @@ def test_a_union_hides_what_any_hides(seed, n, shape):
     assert np.array_equal(union(mattes) == 255, np.any([m == 255 for m in mattes], axis=0))
 
 
+def overlap(old, n, new, wanted):
+    "Whether pixel `old` of n and pixel `new` of `wanted` share some of one length, in whole numbers."
+    return old*wanted < (new + 1)*n and (old + 1)*wanted > new*n
+
+
 def touched(m, h, w):
-    "`resize_matte`, spelled out pixel by pixel with areas as whole numbers."
-    rows, columns = m.shape
+    "`resize_matte`, spelled out pixel by pixel."
     out = np.zeros((h, w), np.uint8)
-    for y in range(h):
-        for x in range(w):
-            for r in range(rows):
-                for c in range(columns):
-                    if m[r,
-                        c] and r*h < (y + 1)*rows and (r + 1)*h > y*rows and c*w < (x + 1)*columns and (c + 1)*w > x*columns:
-                        out[y, x] = 255
+    for (y, x), (r, c) in product(np.ndindex(h, w), np.argwhere(m)):
+        if overlap(r, len(m), y, h) and overlap(c, m.shape[1], x, w): out[y, x] = 255
     return out
 
 

@@ -158,7 +158,7 @@ def test_tables_are_set_neither_by_python_nor_by_a_page(camera: Camera, table: s
 
 
 def test_the_kernel_knows_what_the_names_mean(camera: Camera) -> None:
-    "Whatever a page sends beside the names, a car is hidden where cars are: by this program's own thresholds, margin and hold."
+    "Whatever a page sends beside the names, a car is hidden where cars are, by this program's own thresholds."
     page = Page(camera)
     for dial in DIALS:
         answer, (png,), _ = page.ask(dial=dial, hidden=["Sky", "Car", "Sky"])
@@ -245,7 +245,8 @@ def test_jupyterlab_gets_the_parts_as_one_module_that_parses(tmp_path: Path) -> 
     assert not re.search(r"^\s*import\b", page_script(), re.M)
     whole = tmp_path/"whole.mjs"
     whole.write_text(page_script(), encoding="utf-8")
-    code = "const m = await import(process.argv[1]); console.log(JSON.stringify([Object.keys(m.default), Object.keys(m)]))"
+    code = ("const m = await import(process.argv[1]); "
+        "console.log(JSON.stringify([Object.keys(m.default), Object.keys(m)]))")
     widget, names = json.loads(node(code, whole.as_uri()))
     assert widget == ["initialize", "render"]
     assert "render" not in names and len(names) == page_script().count("\nexport ")

@@ -1,4 +1,4 @@
-"What cannot run here is checked by lint: workflows, the form for bug reports, scripts, and the commands that pages name."
+"What cannot run here is checked by lint: workflows, the form for bug reports, scripts, commands that pages name."
 import os
 import re
 import subprocess
