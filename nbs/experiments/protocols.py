@@ -70,8 +70,8 @@ def rows(
         net = train(seen, steps, out/f"{name.replace(' ', '-')}.pth")
         yield {"protocol": name, "trained_on": len(seen), **row(net, names)}
         some = {n for n in names if n.startswith(DRIVE)}
-        if "random" in name: yield {"protocol": f"{name}, its frames of {DRIVE}", "trained_on": len(seen),
-            **row(net, some)}
+        if "random" in name:
+            yield {"protocol": f"{name}, its frames of {DRIVE}", "trained_on": len(seen), **row(net, some)}
 
 
 def main() -> None:

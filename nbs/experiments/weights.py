@@ -108,8 +108,8 @@ def blind(
     note("weights-labels", [{**label_row, **{c: scores["iou11"][c] for c in CODES11}}], "model", "drive")
     note("weights-eight_bits", list(bit_rows(name, both, found)), "model", "precision", more="; no people, cautious")
     curve = judge(eight, frames, {"people_alone": TASKS["people_alone"]}, sweep(TAUS, DIALS[DEFAULT_DIAL].margin))
-    points = [{"model": name, "pictures": drive, "tau": float(tau), **{k: s[k] for k in ("recall", "over_cover",
-        "other_covered")}}
+    shares = ("recall", "over_cover", "other_covered")
+    points = [{"model": name, "pictures": drive, "tau": float(tau), **{key: s[key] for key in shares}}
         for tau, s in curve["people_alone"].items()]
     note("weights-curve", points, "model", "pictures", "tau", more="; people alone hidden, at each threshold")
 
