@@ -159,6 +159,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'camredact.core.segment.input_size': ('core/segment.html#input_size', 'camredact/core/segment.py'),
                                         'camredact.core.segment.model_size': ('core/segment.html#model_size', 'camredact/core/segment.py'),
                                         'camredact.core.segment.score_picture': ( 'core/segment.html#score_picture',
+                                                                                  'camredact/core/segment.py'),
+                                        'camredact.core.segment.to_model_size': ( 'core/segment.html#to_model_size',
                                                                                   'camredact/core/segment.py')},
             'camredact.core.still': { 'camredact.core.still.Detector': ('core/still.html#detector', 'camredact/core/still.py'),
                                       'camredact.core.still.Detector._scores': ( 'core/still.html#detector._scores',

@@ -24,7 +24,7 @@ from PIL import Image
 from ..core.categories import CODES, COLOURS, PEOPLE, PRESETS, VOID, InputError
 from ..core.files import progress_bar
 from ..core.redact import DEFAULT_DIAL, DIALS, Dial, resize_matte, decide
-from ..core.segment import Segmenter, input_size
+from ..core.segment import Segmenter, to_model_size
 from .data import LabelledFrame, find_frames, read_labels, read_numbers, read_rgb, read_truth
 from .labels import CODES11, MAP11, UNKNOWN, VOID11, allowed_codes, read_classes
 from .metrics import MatteScores, accuracy, confusion, iou_from, label_map, mean_iou, ratio
@@ -36,9 +36,8 @@ class Answer:
         segmenter: Segmenter,  # asked once
         rgb: np.ndarray,       # uint8[H,W,3], any size
     ):
-        self.size = input_size(*rgb.shape[:2], segmenter.budget)
-        how = cv2.INTER_AREA if self.size[0]*self.size[1] < rgb.shape[0]*rgb.shape[1] else cv2.INTER_LINEAR
-        small = cv2.resize(rgb, self.size[::-1], interpolation=how)
+        small = to_model_size(rgb, segmenter.budget)
+        self.size = small.shape[:2]
         start = time.perf_counter()
         self.probs = segmenter.probs(small)  # float32[32,h,w]
         self.ms = 1e3*(time.perf_counter() - start)

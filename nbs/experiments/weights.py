@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cards
-import cv2
 import numpy as np
 from common import RUNS, all_frames, drive_frames, kept_frames, photo_row, predict_ms, street_row
 from record import commit, record, replaced
@@ -22,7 +21,7 @@ from record import commit, record, replaced
 from camredact.core.files import progress_bar
 from camredact.core.models import weights_folder
 from camredact.core.redact import DEFAULT_DIAL, DIALS
-from camredact.core.segment import OnnxSegmenter, input_size
+from camredact.core.segment import OnnxSegmenter, to_model_size
 from camredact.train.data import LabelledFrame, read_numbers, read_rgb, read_truth, split_frames
 from camredact.train.evaluate import TASKS, Answer, judge, sweep
 from camredact.train.export import bundle, export_onnx, quantise
@@ -60,9 +59,7 @@ def model_sized(
     budget: int,  # pixels
 ) -> Iterator[np.ndarray]:
     "Pictures at the size at which a model sees them."
-    for rgb in map(read_rgb, frames):
-        h, w = input_size(*rgb.shape[:2], budget)
-        yield cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA)
+    return (to_model_size(read_rgb(f), budget) for f in frames)
 
 
 def sample(
