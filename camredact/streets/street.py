@@ -35,16 +35,16 @@ class Actor:
     still: bool = False                   # never moves
 
 def walker(
-    look: Look,
-    path: Path,
+    look: Look,  # what they look like
+    path: Path,  # where they go
 ) -> Actor:
     "Somebody on foot."
     category = "Child" if look.child else "Pedestrian"
     return Actor(category, path, lambda at: person(look, at.gait, at.stride), (.55, .6), look.height)
 
 def rider(
-    rng: np.random.Generator,
-    path: Path,
+    rng: np.random.Generator,  # draws what varies
+    path: Path,                # where they go
 ) -> Actor:
     "Somebody on a bicycle."
     look, paint = somebody(rng), pick(rng, PAINTS)
@@ -52,18 +52,18 @@ def rider(
 
 def animal(
     draw: Callable[..., list[Solid]],  # `dog` or `goose`
-    coat: Colour,
-    size: float,
-    path: Path,
+    coat: Colour,                      # colour of fur or feathers
+    size: float,                       # metres
+    path: Path,                        # where it goes
 ) -> Actor:
     "An animal; it makes two steps for each of its companion's."
     return Actor("Animal", path, lambda at: draw(coat, 2*at.gait, at.stride), (1.2*size, .5*size), size)
 
 def car(
-    make: Make,
-    paint: Colour,
-    path: Path,
-    still: bool = False,
+    make: Make,           # its measures
+    paint: Colour,        # its colour
+    path: Path,           # where it goes
+    still: bool = False,  # whether it never moves
 ) -> Actor:
     "A vehicle."
     solids = vehicle(make, paint)
@@ -71,19 +71,19 @@ def car(
 
 def fixture(
     name: str,                # category
-    solids: Sequence[Solid],
-    x: float,
-    z: float,
+    solids: Sequence[Solid],  # its parts
+    x: float,                 # metres to the right of the middle of the road
+    z: float,                 # metres ahead
     spot: float = .3,         # width of its shadow
-    heading: float = 0.,
+    heading: float = 0.,      # where it looks, in radians
 ) -> Actor:
     "Something that stands along the kerb."
     return Actor(name, stand(x, z, heading), lambda at: solids, (spot, spot), still=True)
 
 # %% ../../nbs/streets/street.ipynb #336a6cd2
 def crossers(
-    rng: np.random.Generator,
-    p: Plan,
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
 ) -> list[Actor]:
     "Those who cross the road before us."
     side, other = pick(rng, (-1, 1)), pick(rng, (-1, 1))
@@ -97,10 +97,10 @@ def crossers(
 
 # %% ../../nbs/streets/street.ipynb #e79a4678
 def company(
-    rng: np.random.Generator,
-    p: Plan,
-    path: Path,   # of the one they go with
-    side: int,    # where geese go
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
+    path: Path,                # of the one they go with
+    side: int,                 # where geese go
 ) -> list[Actor]:
     "A pram, a dog or geese."
     kind, solids = pick(rng, ("pram", "dog", "geese", "geese")), pram(pick(rng, CLOTHES))
@@ -112,8 +112,8 @@ def company(
 
 # %% ../../nbs/streets/street.ipynb #420f3442
 def strollers(
-    rng: np.random.Generator,
-    p: Plan,
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
 ) -> list[Actor]:
     "Those on the pavements."
     out = []
@@ -131,8 +131,8 @@ def strollers(
 
 # %% ../../nbs/streets/street.ipynb #9cf23112
 def traffic(
-    rng: np.random.Generator,
-    p: Plan,
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
 ) -> list[Actor]:
     "Cars and cyclists."
     def any_car(path: Path, still: bool = False) -> Actor:
@@ -148,8 +148,8 @@ def traffic(
 
 # %% ../../nbs/streets/street.ipynb #adfe4192
 def fixtures(
-    rng: np.random.Generator,
-    p: Plan,
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
 ) -> list[Actor]:
     "Trees, lamps, signs, a traffic light, bushes and cones."
     out = [fixture("TrafficLight", lights(), p.kerbs[0] - .45, 24.)]
@@ -173,11 +173,11 @@ class Scene(NamedTuple):
 
 # %% ../../nbs/streets/street.ipynb #b0c03ae4
 def check(
-    name: str,
-    value: Any,
-    low: float,
-    high: float,
-    kind: type = Integral,
+    name: str,              # what it is called
+    value: Any,             # what was given
+    low: float,             # the least
+    high: float,            # the most
+    kind: type = Integral,  # of number
 ) -> Any:
     "The value, if it is a number within bounds; raises ValueError otherwise."
     if isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high: return value
@@ -189,7 +189,7 @@ class Street:
     "The street of a seed, seen at one size."
     def __init__(
         self,
-        seed: int,
+        seed: int,     # decides everything but the size
         h: int = 240,  # height of its pictures
         w: int = 320,  # width
     ) -> None:
@@ -207,8 +207,8 @@ class Street:
 
     def look(
         self,
-        i: int,         # which actor
-        phase: float,
+        i: int,        # which actor
+        phase: float,  # of the loop, 0 to 1
     ) -> tuple[float, np.ndarray, list[Piece]] | None:
         "How far away an actor is, the outline of its shadow, and what to fill; None while it is away."
         a = self.actors[i]
@@ -230,7 +230,7 @@ class Street:
 
     def at(
         self,
-        seconds: float,
+        seconds: float,  # after the opening
     ) -> Scene:
         "The scene so many seconds after the opening, with the noise of a camera."
         phase = (self.opening + seconds/LOOP_S) % 1
@@ -243,7 +243,7 @@ class Street:
 
 # %% ../../nbs/streets/street.ipynb #2fde8f53
 def draw_street(
-    seed: int,
+    seed: int,     # decides everything but the size
     h: int = 240,  # height
     w: int = 320,  # width
 ) -> Scene:
@@ -251,11 +251,11 @@ def draw_street(
     return Street(seed, h, w).at(0)
 
 def draw_clip(
-    seed: int,
+    seed: int,        # decides everything but the size
     n: int,           # frames
     h: int = 240,     # height
     w: int = 320,     # width
-    fps: float = 15,
+    fps: float = 15,  # frames a second
 ) -> Iterator[Scene]:
     "The street of this seed in motion; it begins with the still and comes round after `LOOP_S` seconds."
     check("n", n, 1, 10**6)
