@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['DEFAULT_BUDGET', 'MODEL_BYTES', 'Segmenter', 'check_input', 'model_size', 'input_size', 'checked_score',
-           'score_picture', 'NoWeights', 'cores', 'OnnxSegmenter']
+           'to_model_size', 'score_picture', 'NoWeights', 'cores', 'OnnxSegmenter']
 
 # %% ../../nbs/core/segment.ipynb #bd32cefb
 import os
@@ -92,6 +92,15 @@ def checked_score(
     if np.isnan(score).any() or np.isnan(confidence).any(): raise ValueError("the model's scores are not numbers")
     return score, confidence
 
+def to_model_size(
+    rgb: np.ndarray,  # uint8[H,W,3], of any size
+    budget: int,      # pixels that the model has time for
+) -> np.ndarray:      # uint8[h,w,3], sides multiples of 32
+    "A picture at the size that the model wants: areas are averaged, and what is small is enlarged smoothly."
+    h, w = input_size(*rgb.shape[:2], budget)
+    how = cv2.INTER_AREA if h*w < rgb.shape[0]*rgb.shape[1] else cv2.INTER_LINEAR
+    return cv2.resize(rgb, (w, h), interpolation=how)
+
 def score_picture(
     segmenter: Segmenter,               # the model
     rgb: np.ndarray,                    # uint8[H,W,3], of any size
@@ -99,10 +108,7 @@ def score_picture(
     budget: int | None = None,          # pixels to look at; None: the segmenter's own
 ) -> tuple[np.ndarray, np.ndarray]:     # score and confidence at the model's size
     "Bring a picture to the size that the model wants, and score it; raises as `checked_score`."
-    h, w = input_size(rgb.shape[0], rgb.shape[1], budget or segmenter.budget)
-    smaller = h*w < rgb.shape[0]*rgb.shape[1]
-    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return checked_score(segmenter, cv2.resize(rgb, (w, h), interpolation=how), weights)
+    return checked_score(segmenter, to_model_size(rgb, budget or segmenter.budget), weights)
 
 # %% ../../nbs/core/segment.ipynb #7f878787
 class NoWeights(InputError):

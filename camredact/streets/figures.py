@@ -41,15 +41,15 @@ class Look:
 T = TypeVar("T")
 
 def pick(
-    rng: np.random.Generator,
-    options: Sequence[T],
+    rng: np.random.Generator,  # draws what varies
+    options: Sequence[T],      # to choose from
 ) -> T:
     "One of the options."
     return options[int(rng.integers(len(options)))]
 
 def somebody(
-    rng: np.random.Generator,
-    child: bool = False,
+    rng: np.random.Generator,  # draws what varies
+    child: bool = False,       # whether it is a child
     rain: bool = False,        # then many carry umbrellas
 ) -> Look:
     "Somebody who might pass."
@@ -82,8 +82,8 @@ class Joints(NamedTuple):
     feet: tuple[Point, Point]
 
 def walking(
-    gait: float,
-    stride: float,
+    gait: float,    # angle of the step
+    stride: float,  # 1 walks, 0 stands
 ) -> Joints:
     "The joints of somebody on foot."
     up = .035 + sqrt(.475**2 - (.17*stride*cos(gait))**2)
@@ -96,11 +96,11 @@ def walking(
 
 # %% ../../nbs/streets/figures.ipynb #0759f4a4
 def limb(
-    a: Point,
-    b: Point,
-    bone: float,    # length of either bone
-    forward: int,   # 1 for a knee, -1 for an elbow
-    r: float,       # how thick it is at `a`
+    a: Point,                   # hip or shoulder
+    b: Point,                   # foot or hand
+    bone: float,                # length of either bone
+    forward: int,               # 1 for a knee, -1 for an elbow
+    r: float,                   # how thick it is at `a`
     colours: Sequence[Colour],  # of the two bones
 ) -> list[Solid]:
     "Two bones, thinner towards their end."
@@ -108,8 +108,8 @@ def limb(
     return [Solid([(*a, r), (*joint, .8*r)], colours[0]), Solid([(*joint, .7*r), (*b, .55*r)], colours[1])]
 
 def limbs(
-    look: Look,
-    at: Joints,
+    look: Look,  # what they look like
+    at: Joints,  # where the ends of the body are
 ) -> list[Solid]:
     "Arms and legs, with hands and shoes."
     sleeve, out = tone(look.top, .88), []
@@ -135,8 +135,8 @@ HAIR = dict(bald=[], short=[CROWN], bun=[CROWN, ("hair", 1., [(0, .9, -.75, .5)]
     scarf=[("top", 1., [(0, .1, -.2, 1.1), (0, -1.3, -.1, 1.15)]), ("top", 1., [(0, -1.5, .3, .9)])])
 
 def head(
-    look: Look,
-    neck: Point,
+    look: Look,   # what they look like
+    neck: Point,  # what it sits on
 ) -> list[Solid]:
     "Face and hair; a child's head is larger for its height."
     r, at = .09 if look.child else .07, np.array([*neck, 0.])
@@ -146,8 +146,8 @@ def head(
 
 # %% ../../nbs/streets/figures.ipynb #a4317b7e
 def clothes(
-    look: Look,
-    at: Joints,
+    look: Look,  # what they look like
+    at: Joints,  # where the ends of the body are
 ) -> list[Solid]:
     "The chest, and a skirt or coat that hangs from it."
     (_, up, z), (_, top, ahead) = at.hip, at.neck
@@ -157,7 +157,7 @@ def clothes(
     return [chest, Solid(waist + hem, look.legs if look.wear == "skirt" else look.top, .12)]
 
 def luggage(
-    look: Look,
+    look: Look,  # what they look like
     up: float,   # how high the hips are
 ) -> list[Solid]:
     "What somebody carries."
@@ -168,17 +168,17 @@ def luggage(
         "umbrella": rods([(.09, up + .16, .14), (.05, up + .7, .06)], .009, DARK) + shade}.get(look.carry, [])
 
 def body(
-    look: Look,
-    at: Joints,
+    look: Look,    # what they look like
+    at: Joints,    # where the ends of the body are
 ) -> list[Solid]:  # one metre tall
     "Somebody whose joints are there."
     return [*limbs(look, at), *clothes(look, at), *head(look, at.neck), *luggage(look, at.hip[1])]
 
 def person(
-    look: Look,
-    gait: float = 0.,
-    stride: float = 1.,
-) -> list[Solid]:  # one metre tall
+    look: Look,          # what they look like
+    gait: float = 0.,    # angle of the step
+    stride: float = 1.,  # 1 walks, 0 stands
+) -> list[Solid]:        # one metre tall
     "Somebody on foot."
     at = walking(gait, stride)
     if look.carry == "umbrella": at = at._replace(hands=(at.hands[0], (.09, at.hip[1] + .19, .14)))
@@ -188,10 +188,10 @@ def person(
 RIDER = 1.7  # metres: how tall riders are
 
 def cyclist(
-    look: Look,
-    gait: float = 0.,             # angle of the pedals
-    paint: Colour = PAINTS[0],
-) -> list[Solid]:  # for a rider who is one metre tall
+    look: Look,                 # what they look like
+    gait: float = 0.,           # angle of the pedals
+    paint: Colour = PAINTS[0],  # of the bicycle
+) -> list[Solid]:               # for a rider who is one metre tall
     "Somebody on a bicycle."
     wheels = [ring((0, .206, f), .194, 14) for f in (-.31, .31)]
     saddle, crank, head, bars = (0, .53, -.11), (0, .18, -.03), (0, .47, .22), (0, .60, .21)
@@ -207,10 +207,10 @@ COATS = ((150,100,60), (58,50,48), (214,190,150), (120,110,104), (236,232,224))
 BEAK = (240,146,46)
 
 def dog(
-    coat: Colour,
-    gait: float = 0.,
-    stride: float = 1.,
-) -> list[Solid]:  # one metre long
+    coat: Colour,        # colour of fur or feathers
+    gait: float = 0.,    # angle of the step
+    stride: float = 1.,  # 1 walks, 0 stands
+) -> list[Solid]:        # one metre long
     "A dog, wagging."
     step, out = .16*stride*cos(gait), [Solid([(0, .56, -.32, .15), (0, .56, .26, .18)], coat)]
     for side, f, s in ((-1, -.32, -step), (1, -.32, step), (-1, .3, step), (1, .3, -step)):
@@ -222,10 +222,10 @@ def dog(
     return [*out, Solid([(0, .85, .79, .04)], BLACK, .05)]
 
 def goose(
-    coat: Colour,
-    gait: float = 0.,
-    stride: float = 1.,
-) -> list[Solid]:  # one metre tall
+    coat: Colour,        # colour of fur or feathers
+    gait: float = 0.,    # angle of the step
+    stride: float = 1.,  # 1 walks, 0 stands
+) -> list[Solid]:        # one metre tall
     "A goose; a small yellow one is a gosling."
     out = both([(.06, .93, .34, .02)], BLACK, .02)
     out.append(Solid([(0, .4, -.14, .16), (0, .42, .12, .18), (0, .5, -.4, .05)], coat))
@@ -266,7 +266,7 @@ GLASS = (66,86,104)
 
 # %% ../../nbs/streets/figures.ipynb #8df4fb63
 def end(
-    m: Make,
+    m: Make,    # its measures
     face: int,  # 1 the front, -1 the back
 ) -> list[Solid]:
     "Pane, lights, bumper and plate of one end."
@@ -279,8 +279,8 @@ def end(
     return [*out, Solid(glass, GLASS), Solid(box((-.26, .26), (.36, .46), z + .01*face), plate)]
 
 def flanks(
-    m: Make,
-    paint: Colour,
+    m: Make,        # its measures
+    paint: Colour,  # its colour
 ) -> list[Solid]:
     "Windows, door lines and wheels of both sides."
     edges, w, out = np.linspace(m.tail - m.length/2 + .12, m.length/2 - m.nose - .12, m.panes + 1), m.width/2, []
@@ -294,9 +294,9 @@ def flanks(
     return out
 
 def vehicle(
-    m: Make,
-    paint: Colour,
-) -> list[Solid]:  # in metres
+    m: Make,        # its measures
+    paint: Colour,  # its colour
+) -> list[Solid]:   # in metres
     "A vehicle."
     f, w = m.length/2, m.width/2
     def wide(inset: float, up: Range, forward: Range, r: float = 0.) -> list[Ball]:

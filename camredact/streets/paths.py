@@ -22,10 +22,10 @@ Path = Callable[[float], Pose | None]
 Key = tuple[float, float, float, float]  # phase, x, z, heading
 
 def stand(
-    x: float,
-    z: float,
-    heading: float = pi,
-    fidget: float = 0.,  # a little of a walk
+    x: float,             # metres to the right of the middle of the road
+    z: float,             # metres ahead
+    heading: float = pi,  # where it looks, in radians
+    fidget: float = 0.,   # a little of a walk
 ) -> Path:
     "Stays where it is."
     return lambda phase: Pose(x, z, heading, 8*pi*phase, fidget)
@@ -34,8 +34,8 @@ def stand(
 NEAR = np.linspace(-.02, .02, 5)  # phases over which a path is smoothed
 
 def follow(
-    keys: Sequence[Key],
-    step: float = 1.35,  # metres of a double step
+    keys: Sequence[Key],  # in the order of their phases
+    step: float = 1.35,   # metres of a double step
 ) -> Path:
     "Goes from key to key; away before the first and after the last."
     phases, x, z, heading = np.array(keys, float).T
@@ -49,9 +49,9 @@ def follow(
     return pose
 
 def beside(
-    path: Path,
-    right: float,
-    forward: float,
+    path: Path,      # of the other
+    right: float,    # metres to its right
+    forward: float,  # metres before it
 ) -> Path:
     "Keeps to one side of another thing."
     return lambda phase: (at := path(phase)) and at.beside(right, forward)
@@ -59,7 +59,7 @@ def beside(
 # %% ../../nbs/streets/paths.ipynb #7cad242d
 def cross(
     eye: float,    # x of the camera
-    z: float,
+    z: float,      # metres ahead, all the way
     start: float,  # phase at which it comes in
     last: float,   # how long it takes, in loops
     way: int,      # 1 to the right, -1 to the left
@@ -70,9 +70,9 @@ def cross(
 
 # %% ../../nbs/streets/paths.ipynb #14f09f54
 def stroll(
-    x: float,
-    z0: float,
-    z1: float,
+    x: float,            # metres to the right of the middle of the road
+    z0: float,           # where it begins, metres ahead
+    z1: float,           # where it turns
     start: float,        # phase at which it sets out from z0
     step: float = 1.35,  # metres of a double step
 ) -> Path:
@@ -82,11 +82,11 @@ def stroll(
 
 # %% ../../nbs/streets/paths.ipynb #c69908f8
 def drive(
-    x: float,
-    away: bool,          # goes away from us, or comes
-    at: float,           # phase at which it is on the zebra crossing
-    speed: float,        # metres a second
-    step: float = 4.5,   # metres of a turn of the pedals
+    x: float,           # metres to the right of the middle of the road
+    away: bool,         # goes away from us, or comes
+    at: float,          # phase at which it is on the zebra crossing
+    speed: float,       # metres a second
+    step: float = 4.5,  # metres of a turn of the pedals
 ) -> Path:
     "Drives along a lane."
     near, far = -4., min(82., .8*LOOP_S*speed)
@@ -95,9 +95,9 @@ def drive(
     return follow([key(near), key(far)] if away else [key(far), key(near)], step)
 
 def wait(
-    x: float,
-    z: float,    # where it stops
-    go: float,   # phase at which it goes on
+    x: float,   # metres to the right of the middle of the road
+    z: float,   # where it stops
+    go: float,  # phase at which it goes on
 ) -> Path:
     "Comes near, waits at the crossing, goes on past us."
     keys = ((-.86, 82), (-.56, z + 6), (-.5, z), (0, z), (.06, z - 4.5), (.12, -8))

@@ -61,34 +61,34 @@ class Solid(NamedTuple):
 
 # %% ../../nbs/streets/pencil.ipynb #e25de20e
 def box(
-    right: Range,
-    up: Range,
-    forward: Range,
-    r: float = 0.,  # radius of the balls
+    right: Range,    # from left to right
+    up: Range,       # from below
+    forward: Range,  # from behind
+    r: float = 0.,   # radius of the balls
 ) -> list[Ball]:
     "Balls at the corners of a box, a rectangle or a line."
     ends = (e if isinstance(e, tuple) else (e,) for e in (right, up, forward))
     return [(x, y, z, r) for x, y, z in product(*ends)]
 
 def both(
-    balls: Sequence[Ball],
-    colour: Colour,
-    lift: float = 0.,
+    balls: Sequence[Ball],  # of the one on the right
+    colour: Colour,         # of both
+    lift: float = 0.,       # as in `Solid`
 ) -> list[Solid]:
     "The same solid on the left and on the right."
     return [Solid([(side*x, u, f, r) for x, u, f, r in balls], colour, lift) for side in (-1, 1)]
 
 def rods(
-    points: Sequence[Point],
-    r: float,
-    colour: Colour,
+    points: Sequence[Point],  # the ends, one after another
+    r: float,                 # how thick they are
+    colour: Colour,           # of all
 ) -> list[Solid]:
     "Rods from point to point."
     return [Solid([(*p, r), (*q, r)], colour) for p, q in zip(points, points[1:])]
 
 def ring(
-    centre: Point,
-    radius: float,
+    centre: Point,  # the hub
+    radius: float,  # metres
     n: int = 16,    # corners
 ) -> list[Point]:
     "Points of a wheel: a circle that stands along the thing's heading."
@@ -96,8 +96,8 @@ def ring(
     return [(right, up + radius*sin(a), forward + radius*cos(a)) for a in np.linspace(0, 2*pi, n, endpoint=False)]
 
 def tone(
-    colour: Colour,
-    by: float,  # under 1 darker, over 1 lighter
+    colour: Colour,  # to begin with
+    by: float,       # under 1 darker, over 1 lighter
 ) -> Colour:
     "Another tone of a colour."
     return tuple(int(min(255, c*by)) for c in colour)
@@ -141,8 +141,8 @@ def hull(
     return cv2.convexHull(corners.reshape(-1, 1, 2))
 
 def fill(
-    raster: np.ndarray,      # uint8[2h,2w,4], changed in place
-    pieces: Iterable[Piece],
+    raster: np.ndarray,       # uint8[2h,2w,4], changed in place
+    pieces: Iterable[Piece],  # what is filled, in order
 ) -> None:
     "Fills pieces one after another, colours and numbers at once."
     for outline, ink in pieces: cv2.fillConvexPoly(raster, outline, ink, cv2.LINE_8, SHIFT)
@@ -158,8 +158,8 @@ class Pose(NamedTuple):
 
     def beside(
         self,
-        right: float,
-        forward: float,
+        right: float,    # metres to its right
+        forward: float,  # metres before it
     ) -> "Pose":
         "The same pose so many metres to its own right and forward."
         c, s = cos(self.heading), sin(self.heading)
@@ -167,7 +167,7 @@ class Pose(NamedTuple):
 
 def placed(
     balls: np.ndarray,  # float[n,3 or more]: right, up, forward
-    pose: Pose,
+    pose: Pose,         # where the thing is
     size: float = 1.,   # everything so many times as large
 ) -> np.ndarray:        # float[n,3]: x, y, z
     "Where the parts of a thing are in the street."
@@ -196,7 +196,7 @@ class Pen:
         self,
         colours: np.ndarray,  # float[n,3]
         z: float,             # metres away
-        number: int,
+        number: int,          # of the thing, for the fourth channel
     ) -> list[Ink]:
         "Colours in this light and through so much haze, with the number behind them."
         clear = np.exp(-max(z, 0) / self.mood.haze)
@@ -205,10 +205,10 @@ class Pen:
 
     def pieces(
         self,
-        solids: Sequence[Solid],
-        pose: Pose,
-        size: float = 1.,  # everything so many times as large
-        number: int = 0,
+        solids: Sequence[Solid],  # its parts
+        pose: Pose,               # where the thing is
+        size: float = 1.,         # everything so many times as large
+        number: int = 0,          # of the thing, for the fourth channel
     ) -> list[Piece]:
         "What to fill for a thing, in order."
         counts = np.array([len(s.balls) for s in solids])
@@ -231,10 +231,10 @@ class Pen:
 
 # %% ../../nbs/streets/pencil.ipynb #ce162c90
 def patch(
-    pen: Pen,
+    pen: Pen,               # lens and light
     balls: Sequence[Ball],  # x, y, z, radius
-    colour: Colour,
-    number: int,
+    colour: Colour,         # of the solid
+    number: int,            # of its category
 ) -> Piece:
     "One solid that stands in the street itself."
     at = np.array(balls, float)
@@ -243,10 +243,10 @@ def patch(
     return hull(discs(px, at[:, 3]*scale)), ink
 
 def shadow(
-    lens: Lens,
-    pose: Pose,
+    lens: Lens,     # the camera
+    pose: Pose,     # where it stands
     length: float,  # metres along the heading
-    width: float,
+    width: float,   # metres across it
 ) -> np.ndarray:    # int32[m,1,2], with SHIFT fractional bits
     "The outline of an ellipse on the ground, a little away from the sun."
     spot = np.stack([CIRCLE[:, 0]*width/2, 0*CIRCLE[:, 0], CIRCLE[:, 1]*length/2], 1)

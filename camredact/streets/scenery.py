@@ -24,7 +24,7 @@ LEAVES = ((84,134,62), (104,150,70), (70,116,70), (140,152,66), (196,138,58), (1
 IRON, WHITE, RED, BLUE = (64,70,74), (244,244,240), (204,40,40), (36,84,170)
 
 def tree(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # draws what varies
 ) -> list[Solid]:
     "A tree of 5 to 8 metres."
     tall, wide, leaf = rng.uniform(5, 8), rng.uniform(1.3, 2.1), pick(rng, LEAVES)
@@ -37,7 +37,7 @@ def tree(
     return out
 
 def bush(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # draws what varies
 ) -> list[Solid]:
     "A bush of a metre and a half, sometimes in flower."
     leaf, bloom, out = pick(rng, LEAVES[:4]), pick(rng, ((226,110,130), (238,214,90), None)), []
@@ -62,16 +62,16 @@ def post(head: Sequence[Solid]) -> list[Solid]:
     return [Solid(box(0, (0, 2.6), 0, .04), (120,124,128)), *head]
 
 def disc(
-    r: float,
-    colour: Colour,
-    n: int = 20,      # corners: 3 make a triangle
+    r: float,        # radius in metres
+    colour: Colour,  # its colour
+    n: int = 20,     # corners: 3 make a triangle
 ) -> Solid:
     "A round plate, 2.4 metres up, that is seen along the street; smaller ones lie on larger ones."
     corners = [(r*sin(a), 2.4 + r*cos(a), -.05, .02) for a in np.linspace(0, 2*pi, n, endpoint=False)]
     return Solid(corners, colour, .1 - .1*r)
 
 def sign(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # draws what varies
 ) -> list[Solid]:
     "A traffic sign: no entry, straight on, or a warning."
     def bar(right: Range, up: Range, colour: Colour) -> Solid: return Solid(box(right, up, -.05, .04), colour, .1)
@@ -108,7 +108,7 @@ class Plan:
     def walls(self) -> tuple[float, float]: return self.kerbs[0] - PAVEMENT, self.kerbs[1] + PAVEMENT
 
 def plan(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # draws what varies
 ) -> Plan:
     "A street's measures and its weather."
     bay = pick(rng, (-1, 1))
@@ -119,7 +119,7 @@ Patch = tuple[str, Colour, list[Ball]]  # category, colour, balls in the street
 PANE, CREAM, STONE = (96,120,142), (244,240,230), (176,166,150)
 
 def horizon(
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # draws what varies
 ) -> Iterator[Patch]:
     "What closes the street."
     for x, y in rng.uniform((-90, 20), (90, 75), (5, 2)):
@@ -131,8 +131,8 @@ def horizon(
 
 # %% ../../nbs/streets/scenery.ipynb #026fc282
 def pavements(
-    rng: np.random.Generator,
-    p: Plan,
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
 ) -> Iterator[Patch]:
     "Slabs and kerbs on both sides."
     paving = pick(rng, ((186,178,168), (170,168,166), (196,180,162)))
@@ -143,8 +143,8 @@ def pavements(
     yield "Sidewalk", tone(paving, 1.12), box((p.kerbs[0] - .1, p.kerbs[1] + .1), 0, (.25, END))
 
 def road(
-    rng: np.random.Generator,
-    p: Plan,
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
 ) -> Iterator[Patch]:
     "Asphalt and its markings."
     asphalt, (left, right) = pick(rng, ((96,98,102), (84,88,96), (108,104,102))), p.kerbs
@@ -172,21 +172,21 @@ class Wall:
 
     def rect(
         self,
-        colour: Colour,
-        z: Range,
-        up: Range,
-        out: float = 0.,        # how far it stands out
-        name: str = "Building",
+        colour: Colour,          # of all of it
+        z: Range,                # from where to where along the street
+        up: Range,               # from where to where above the ground
+        out: float = 0.,         # how far it stands out
+        name: str = "Building",  # category
     ) -> Patch:
         "A rectangle on the wall."
         return name, colour, box(self.x - np.copysign(out, self.x), up, z)
 
 def windows(
-    wall: Wall,
-    rng: np.random.Generator,
-    low: float,    # the lowest sill
-    top: float,    # where the wall ends
-    trim: Colour,
+    wall: Wall,                # the wall that they are in
+    rng: np.random.Generator,  # draws what varies
+    low: float,                # the lowest sill
+    top: float,                # where the wall ends
+    trim: Colour,              # of frames and sills
 ) -> Iterator[Patch]:
     "Rows of windows with frames, bars and sills."
     middles = np.arange(wall.z0 + 2, wall.z1 - .6, 2.3)
@@ -198,8 +198,8 @@ def windows(
 
 # %% ../../nbs/streets/scenery.ipynb #3024e67c
 def shop(
-    wall: Wall,
-    rng: np.random.Generator,
+    wall: Wall,                # the front
+    rng: np.random.Generator,  # draws what varies
 ) -> Iterator[Patch]:
     "A shop: panes with goods, a door, letters, perhaps an awning."
     colour, z0, z1 = pick(rng, CLOTHES), wall.z0 + .4, wall.z1 - .4
@@ -215,8 +215,8 @@ def shop(
     if rng.random() < .6: yield from awning(wall, colour, edges)
 
 def awning(
-    wall: Wall,
-    colour: Colour,
+    wall: Wall,         # the front
+    colour: Colour,     # of every other stripe
     edges: np.ndarray,  # of its stripes
 ) -> Iterator[Patch]:
     "Stripes over the pavement."
@@ -227,8 +227,8 @@ def awning(
 
 # %% ../../nbs/streets/scenery.ipynb #9f89751e
 def house(
-    wall: Wall,
-    rng: np.random.Generator,
+    wall: Wall,                # the front
+    rng: np.random.Generator,  # draws what varies
 ) -> Iterator[Patch]:
     "One house of a row: end wall, roof, chimney, front."
     top, colour, z = 3.4 + 2.9*rng.integers(1, 4), pick(rng, WALLS), (wall.z0, wall.z1)
@@ -245,8 +245,8 @@ def house(
 
 # %% ../../nbs/streets/scenery.ipynb #006c3298
 def garden(
-    wall: Wall,
-    rng: np.random.Generator,
+    wall: Wall,                # before it
+    rng: np.random.Generator,  # draws what varies
 ) -> Iterator[Patch]:
     "Trees behind a wall."
     for z in np.arange(wall.z1 - .5, wall.z0, -1.2):
@@ -256,9 +256,9 @@ def garden(
     yield wall.rect((170,132,108), (wall.z0, wall.z1), (0, 1.1), name="Wall")
 
 def row(
-    rng: np.random.Generator,
-    x: float,
-    lit: float,   # share of windows that are lit
+    rng: np.random.Generator,  # draws what varies
+    x: float,                  # where its front stands
+    lit: float,                # share of windows that are lit
 ) -> Iterator[Patch]:
     "One side of the street, from its end towards us."
     z = END
@@ -270,7 +270,7 @@ def row(
 # %% ../../nbs/streets/scenery.ipynb #469155dd
 def grain(
     raster: np.ndarray,        # uint8[2h,2w,4], changed in place
-    rng: np.random.Generator,
+    rng: np.random.Generator,  # draws what varies
 ) -> None:
     "Roughens all but the sky a little."
     h, w = raster.shape[0]//2, raster.shape[1]//2
@@ -279,10 +279,10 @@ def grain(
     raster[..., :3] = np.clip(raster[..., :3] + rough.repeat(2, 0).repeat(2, 1)[..., None], 0, 255)
 
 def backdrop(
-    lens: Lens,
-    rng: np.random.Generator,
-    p: Plan,
-) -> np.ndarray:  # uint8[2h,2w,4]
+    lens: Lens,                # the camera
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
+) -> np.ndarray:               # uint8[2h,2w,4]
     "All that never moves, with categories as numbers."
     raster, pen = np.full((lens.h, lens.w, 4), CODE["Sky"], np.uint8), Pen(lens, p.mood)
     share = np.clip(np.arange(lens.h)/lens.h/HORIZON, 0, 1)[:, None, None]

@@ -9,7 +9,8 @@ __all__ = ['draw_street', 'draw_clip']
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import pi
-from typing import NamedTuple
+from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -34,16 +35,16 @@ class Actor:
     still: bool = False                   # never moves
 
 def walker(
-    look: Look,
-    path: Path,
+    look: Look,  # what they look like
+    path: Path,  # where they go
 ) -> Actor:
     "Somebody on foot."
     category = "Child" if look.child else "Pedestrian"
     return Actor(category, path, lambda at: person(look, at.gait, at.stride), (.55, .6), look.height)
 
 def rider(
-    rng: np.random.Generator,
-    path: Path,
+    rng: np.random.Generator,  # draws what varies
+    path: Path,                # where they go
 ) -> Actor:
     "Somebody on a bicycle."
     look, paint = somebody(rng), pick(rng, PAINTS)
@@ -51,18 +52,18 @@ def rider(
 
 def animal(
     draw: Callable[..., list[Solid]],  # `dog` or `goose`
-    coat: Colour,
-    size: float,
-    path: Path,
+    coat: Colour,                      # colour of fur or feathers
+    size: float,                       # metres
+    path: Path,                        # where it goes
 ) -> Actor:
     "An animal; it makes two steps for each of its companion's."
     return Actor("Animal", path, lambda at: draw(coat, 2*at.gait, at.stride), (1.2*size, .5*size), size)
 
 def car(
-    make: Make,
-    paint: Colour,
-    path: Path,
-    still: bool = False,
+    make: Make,           # its measures
+    paint: Colour,        # its colour
+    path: Path,           # where it goes
+    still: bool = False,  # whether it never moves
 ) -> Actor:
     "A vehicle."
     solids = vehicle(make, paint)
@@ -70,19 +71,19 @@ def car(
 
 def fixture(
     name: str,                # category
-    solids: Sequence[Solid],
-    x: float,
-    z: float,
+    solids: Sequence[Solid],  # its parts
+    x: float,                 # metres to the right of the middle of the road
+    z: float,                 # metres ahead
     spot: float = .3,         # width of its shadow
-    heading: float = 0.,
+    heading: float = 0.,      # where it looks, in radians
 ) -> Actor:
     "Something that stands along the kerb."
     return Actor(name, stand(x, z, heading), lambda at: solids, (spot, spot), still=True)
 
 # %% ../../nbs/streets/street.ipynb #336a6cd2
 def crossers(
-    rng: np.random.Generator,
-    p: Plan,
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
 ) -> list[Actor]:
     "Those who cross the road before us."
     side, other = pick(rng, (-1, 1)), pick(rng, (-1, 1))
@@ -96,10 +97,10 @@ def crossers(
 
 # %% ../../nbs/streets/street.ipynb #e79a4678
 def company(
-    rng: np.random.Generator,
-    p: Plan,
-    path: Path,   # of the one they go with
-    side: int,    # where geese go
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
+    path: Path,                # of the one they go with
+    side: int,                 # where geese go
 ) -> list[Actor]:
     "A pram, a dog or geese."
     kind, solids = pick(rng, ("pram", "dog", "geese", "geese")), pram(pick(rng, CLOTHES))
@@ -111,8 +112,8 @@ def company(
 
 # %% ../../nbs/streets/street.ipynb #420f3442
 def strollers(
-    rng: np.random.Generator,
-    p: Plan,
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
 ) -> list[Actor]:
     "Those on the pavements."
     out = []
@@ -130,8 +131,8 @@ def strollers(
 
 # %% ../../nbs/streets/street.ipynb #9cf23112
 def traffic(
-    rng: np.random.Generator,
-    p: Plan,
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
 ) -> list[Actor]:
     "Cars and cyclists."
     def any_car(path: Path, still: bool = False) -> Actor:
@@ -147,8 +148,8 @@ def traffic(
 
 # %% ../../nbs/streets/street.ipynb #adfe4192
 def fixtures(
-    rng: np.random.Generator,
-    p: Plan,
+    rng: np.random.Generator,  # draws what varies
+    p: Plan,                   # the street's measures
 ) -> list[Actor]:
     "Trees, lamps, signs, a traffic light, bushes and cones."
     out = [fixture("TrafficLight", lights(), p.kerbs[0] - .45, 24.)]
@@ -171,33 +172,29 @@ class Scene(NamedTuple):
     identities: np.ndarray  # int32[h,w], a number for each actor; 0 for sky, ground and houses
 
 # %% ../../nbs/streets/street.ipynb #b0c03ae4
-def check_int(
-    value: object,
-    name: str,
-    low: int = 32,
-    high: int = 4096,
-) -> int:
-    "The value, if it is a whole number within bounds; raises ValueError otherwise."
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
-        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
-    return int(value)
-
-def check_fps(fps: object) -> float:
-    "Frames a second; raises ValueError for what is not such a rate."
-    if isinstance(fps, bool) or not isinstance(fps, (int, float)) or not 0 < fps <= 240:
-        raise ValueError(f"fps must be a number over 0 and up to 240, not {fps!r}")
-    return fps
+def check(
+    name: str,              # what it is called
+    value: Any,             # what was given
+    low: float,             # the least
+    high: float,            # the most
+    kind: type = Integral,  # of number
+) -> Any:
+    "The value, if it is a number within bounds; raises ValueError otherwise."
+    if isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high: return value
+    what = "whole number" if kind is Integral else "number"
+    raise ValueError(f"{name} must be a {what} from {low} to {high}, not {value!r}")
 
 # %% ../../nbs/streets/street.ipynb #9cf1d801
 class Street:
     "The street of a seed, seen at one size."
     def __init__(
         self,
-        seed: int,
+        seed: int,     # decides everything but the size
         h: int = 240,  # height of its pictures
         w: int = 320,  # width
     ) -> None:
-        self.seed, self.h, self.w = check_int(seed, "seed", 0, 2**32 - 1), check_int(h, "h"), check_int(w, "w")
+        self.seed = check("seed", seed, 0, 2**32 - 1)
+        self.h, self.w = (check(name, side, 32, 4096) for name, side in (("h", h), ("w", w)))
         rng = np.random.default_rng(self.seed)
         self.plan, self.opening = plan(rng), rng.uniform(.1, .3)
         self.actors = [a for some in (crossers, strollers, traffic, fixtures) for a in some(rng, self.plan)]
@@ -210,8 +207,8 @@ class Street:
 
     def look(
         self,
-        i: int,         # which actor
-        phase: float,
+        i: int,        # which actor
+        phase: float,  # of the loop, 0 to 1
     ) -> tuple[float, np.ndarray, list[Piece]] | None:
         "How far away an actor is, the outline of its shadow, and what to fill; None while it is away."
         a = self.actors[i]
@@ -233,7 +230,7 @@ class Street:
 
     def at(
         self,
-        seconds: float,
+        seconds: float,  # after the opening
     ) -> Scene:
         "The scene so many seconds after the opening, with the noise of a camera."
         phase = (self.opening + seconds/LOOP_S) % 1
@@ -246,7 +243,7 @@ class Street:
 
 # %% ../../nbs/streets/street.ipynb #2fde8f53
 def draw_street(
-    seed: int,
+    seed: int,     # decides everything but the size
     h: int = 240,  # height
     w: int = 320,  # width
 ) -> Scene:
@@ -254,12 +251,14 @@ def draw_street(
     return Street(seed, h, w).at(0)
 
 def draw_clip(
-    seed: int,
+    seed: int,        # decides everything but the size
     n: int,           # frames
     h: int = 240,     # height
     w: int = 320,     # width
-    fps: float = 15,
+    fps: float = 15,  # frames a second
 ) -> Iterator[Scene]:
     "The street of this seed in motion; it begins with the still and comes round after `LOOP_S` seconds."
-    n, fps, street = check_int(n, "n", 1, 10**6), check_fps(fps), Street(seed, h, w)
+    check("n", n, 1, 10**6)
+    check("fps", fps, .1, 240, Real)
+    street = Street(seed, h, w)
     return (street.at(i/fps) for i in range(n))

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['LabelledFrame', 'read_rgb', 'read_labels', 'read_truth', 'split_names', 'find_shared', 'camvid_frames',
-           'extra_frames', 'split_frames', 'write_camvid', 'find_frames', 'shrink']
+           'extra_frames', 'split_frames', 'write_camvid', 'shrink']
 
 # %% ../../nbs/train/data.ipynb #3112178a
 import hashlib
@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from PIL import Image
-from ..core.categories import CODES, PEOPLE, InputError
+from ..core.categories import CODES, PEOPLE, InputError, choose
 from ..core.files import progress_bar
 from .labels import LABEL_SETS, LUTS, MAP11, read_lines, translate, truth_of
 
@@ -105,19 +105,18 @@ def camvid_frames(
     root: Path | str,                    # a folder with images/ and labels/: the project's layout or fastai's
     names: Iterable[str] | None = None,  # frames to take; None: the official train and val frames
 ) -> list[LabelledFrame]:                # sorted by name
-    "CamVid's frames with their labels; raises FileNotFoundError."
+    "CamVid's frames with their labels; raises `InputError`."
     root = Path(root)
-    if not (root/"images").is_dir():
-        mend = "give CamVid's root, or get it with fastai's untar_data(URLS.CAMVID)"
-        raise FileNotFoundError(f"{root} has no folder 'images': {mend}")
     pictures = _pictures(root)
     wanted = {*split_names("train"), *split_names("val")} if names is None else set(names)
     frames = [_camvid_frame(root, pictures[name]) for name in sorted(wanted & pictures.keys())]
-    if not frames: raise FileNotFoundError(f"{root/'images'} holds none of the frames asked for")
+    if not frames: raise InputError(f"{root/'images'} holds none of the frames asked for")
     return frames
 
 def _pictures(root: Path) -> dict[str, Path]:
-    "The pictures of a folder's images/ by name, sorted."
+    "The pictures of a folder's images/ by name, sorted; raises `InputError`."
+    if not (root/"images").is_dir():
+        raise InputError(f"{root} has no folder images: give a folder with images/ and labels/")
     kinds = (".jpg", ".jpeg", ".png", ".webp")
     return {p.stem: p for p in sorted((root/"images").iterdir()) if p.suffix.lower() in kinds}
 
@@ -159,9 +158,8 @@ def split_frames(
     extra: Sequence[LabelledFrame] = (),  # frames of the extra sets
     holdout: str | None = None,           # a drive to leave out, as "0006R0"; None trains on every drive
 ) -> tuple[list[LabelledFrame], list[LabelledFrame]]:
-    "Frames to train on, and frames that the training must not see; raises ValueError for an unknown drive."
-    drives = sorted({f.drive for f in camvid})
-    if holdout and holdout not in drives: raise ValueError(f"no frame of drive {holdout!r}: the drives are {drives}")
+    "Frames to train on, and frames that the training must not see; raises `InputError` for an unknown drive."
+    if holdout: choose("drive", holdout, sorted({f.drive for f in camvid}))
     unseen = [f for f in camvid if f.drive == holdout] + [f for f in extra if kept_aside(f)]
     aside = set(unseen)
     return [f for f in (*camvid, *extra) if f not in aside], unseen
@@ -187,8 +185,6 @@ def find_frames(
     split: Path | None = None,   # a file of names, one a line; None: every picture
 ) -> list[LabelledFrame]:
     "The labelled frames of a folder in either layout; raises `InputError` that says what is missing."
-    if not (data/"images").is_dir():
-        raise InputError(f"{data} has no folder images: give a folder with images/ and labels/")
     pictures = _pictures(data)
     names = _names(split) if split else list(pictures)
     if lost := [n for n in names if n not in pictures]:

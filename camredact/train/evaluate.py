@@ -12,7 +12,7 @@ import statistics
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,7 @@ from PIL import Image
 from ..core.categories import CODES, COLOURS, PEOPLE, PRESETS, VOID, InputError
 from ..core.files import progress_bar
 from ..core.redact import DEFAULT_DIAL, DIALS, Dial, resize_matte, decide
-from ..core.segment import Segmenter, input_size
+from ..core.segment import Segmenter, to_model_size
 from .data import LabelledFrame, find_frames, read_labels, read_numbers, read_rgb, read_truth
 from .labels import CODES11, MAP11, UNKNOWN, VOID11, allowed_codes, read_classes
 from .metrics import MatteScores, accuracy, confusion, iou_from, label_map, mean_iou, ratio
@@ -36,9 +36,8 @@ class Answer:
         segmenter: Segmenter,  # asked once
         rgb: np.ndarray,       # uint8[H,W,3], any size
     ):
-        self.size = input_size(*rgb.shape[:2], segmenter.budget)
-        how = cv2.INTER_AREA if self.size[0]*self.size[1] < rgb.shape[0]*rgb.shape[1] else cv2.INTER_LINEAR
-        small = cv2.resize(rgb, self.size[::-1], interpolation=how)
+        small = to_model_size(rgb, segmenter.budget)
+        self.size = small.shape[:2]
         start = time.perf_counter()
         self.probs = segmenter.probs(small)  # float32[32,h,w]
         self.ms = 1e3*(time.perf_counter() - start)
@@ -133,8 +132,8 @@ class _Tally:
             truth, ignore = read_truth(frame, wanted, self.sets)
             if name == "animals" and frame.is_camvid and not truth.any(): continue  # there are next to none
             for key, dial in self.dials.items():
-                covers = (answer.cover(hidden, d, truth.shape) for d in (dial, replace(dial, margin=0.)))
-                self.covers[name, key].update(next(covers), truth, ignore, next(covers))
+                cover, plain = (answer.cover(hidden, d, truth.shape) for d in (dial, replace(dial, margin=0.)))
+                self.covers[name, key].update(cover, truth, ignore, plain)
 
     def add_labels(self, frame: LabelledFrame, answer: Answer, size: tuple[int, int], clip: str) -> None:
         "Counts the label map; classes only where the labels are CamVid's: SegNet's eleven are those of its own file."
@@ -277,7 +276,8 @@ def evaluate(
 
 # %% ../../nbs/train/evaluate.ipynb #6e2311d0
 def table(
-    found: dict,  # of `evaluate`
+    found: dict,                       # of `judge`
+    dials: Collection[object] = DIALS, # whose mattes are told of
 ) -> str:
     "The figures that matter most, in a few lines."
     number = lambda x: " none" if x is None else f"{x:.3f}"
@@ -289,7 +289,7 @@ def table(
     if "acc32" in found:
         lines.append(f"accuracy over 32 codes without Void {number(found['acc32'])}, "
             f"mIoU of those present {number(found['miou32_present'])}")
-    rows = [(task, dial, s) for task in TASKS for dial, s in found.get(task, {}).items()]
+    rows = [(task, dial, s) for task in TASKS for dial, s in found.get(task, {}).items() if dial in dials]
     return "\n".join([*lines, *(_cover_line(task, dial, s, number) for task, dial, s in rows)])
 
 def _cover_line(

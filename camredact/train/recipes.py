@@ -20,7 +20,7 @@ from ..core.redact import DEFAULT_DIAL
 from ..core.segment import Segmenter
 from .augment import Paste, cutouts, street_loaders
 from .data import LabelledFrame, camvid_frames, extra_frames, find_shared, shrink, split_frames
-from .evaluate import judge
+from .evaluate import judge, table
 from camredact.train.learner import (PEOPLE_WEIGHT, MeanWeights, PeopleLoss, SetLoss, StopAfter, fast_learner, fit,
     seed_learner, watched)
 from .network import BUDGETS, SEED_ARCHS, FastNet, load_network, save_learner
@@ -64,14 +64,12 @@ def find_data(
     people: Path | None = None,    # the folder of the extra sets; None: look for it
     sets: Sequence[str] = (),      # names of those that are wanted
 ) -> tuple[list[LabelledFrame], list[LabelledFrame]]:
-    "CamVid's frames and the extra sets' (none where there are none); raises FileNotFoundError when there is no CamVid."
+    "CamVid's frames and the extra sets' (none where there are none); raises `InputError` when there is no CamVid."
     shared = find_shared()
-    fetched = Path.home()/".fastai"/"data"/"camvid"
-    if data is None and shared is None and not fetched.is_dir():
-        mend = "give --data FOLDER, or fetch it once with fastai's untar_data(URLS.CAMVID)"
-        raise FileNotFoundError(f"CamVid is not here: {mend}")
-    data = data or (shared/"camvid" if shared else fetched)
+    data = data or (shared/"camvid" if shared else Path.home()/".fastai"/"data"/"camvid")
     people = people or (shared/"people" if shared else None)
+    if not data.is_dir():
+        raise InputError(f"{data} is not there: give --data FOLDER, or fetch CamVid with fastai's untar_data(URLS.CAMVID)")
     return camvid_frames(data), extra_frames(people, [s for s in sets if s != "camvid"]) if people else []
 
 def to_validate(
@@ -113,45 +111,27 @@ def run(
     max_batches: int | None = None,  # stop early, for a trial
 ) -> tuple[Path, list[LabelledFrame]]:  # the saved learner, and the frames that it has not seen
     "Copies, splits, seeds, trains and saves; raises OSError and ValueError."
-    camvid, extra = find_data(data, people, list(recipe.shares))
-    small = shrink([*camvid, *extra], out/"small", recipe.side)
-    seen, unseen = split_frames(small[:len(camvid)], small[len(camvid):], holdout)
+    frames, unseen = split_frames(*find_data(data, people, list(recipe.shares)), holdout)
+    small = shrink([*frames, *unseen], out/"small", recipe.side)
+    seen = small[:len(frames)]
     set_seed(recipe.seed)
-    valid = to_validate(seen, unseen, recipe.seed)
+    valid = to_validate(seen, small[len(frames):], recipe.seed)
     dls = street_loaders(seen, valid, recipe.size, recipe.batch, workers, recipe.shares, recipe.zoom, recipe.jitter,
         [Paste(cutouts(seen))])
     learn = make_learner(recipe, dls, start)
     if recipe.mean_decay: learn.add_cb(MeanWeights(recipe.mean_decay))
     if max_batches: learn.add_cb(StopAfter(max_batches))
     with watched(learn): fit(learn, recipe.epochs, out, recipe.lr, go_on)
-    return save_learner(learn, out/f"{recipe.arch}.pth", recipe.arch), split_frames(camvid, extra, holdout)[1]
+    return save_learner(learn, out/f"{recipe.arch}.pth", recipe.arch), unseen
 
 # %% ../../nbs/train/recipes.ipynb #71b3eea5
 def report(
     segmenter: Segmenter,               # the trained model
     unseen: Sequence[LabelledFrame],    # what its training left out
 ) -> dict:                              # `street` and `people`, where there are such frames
-    "Scores on what was left out, printed as a short table."
-    street = [f for f in unseen if f.is_camvid]
-    others = sorted({f.dataset for f in unseen} - {f.dataset for f in street})
-    groups = {name: [f for f in unseen if f.dataset == name] for name in others}
-    scores = {"street": judge(segmenter, street)} if street else {}
-    if groups: scores["people"] = {name: judge(segmenter, frames) for name, frames in groups.items()}
-    if street: print(_street_line(scores["street"]))
-    for name, found in scores.get("people", {}).items(): print(_people_line(name, found))
-    return scores
-
-def _number(x: float | None) -> str: return "none" if x is None else f"{x:.3f}"
-
-def _street_line(found: dict) -> str:
-    "What `judge` found on the left-out drive, in a line."
-    people = found["people_alone"][DEFAULT_DIAL]
-    return (f"left-out drive, {found['frames']} frames: 11-class mIoU {_number(found['miou11'])}, "
-        f"accuracy over 32 codes {_number(found.get('acc32'))}, "
-        f"people recall {_number(people['recall'])} at over-cover {_number(people['over_cover'])}")
-
-def _people_line(name: str, found: dict) -> str:
-    "What `judge` found on a data set, in a line."
-    people = found["people_alone"][DEFAULT_DIAL]
-    return (f"{name:14s} {found['frames']:4d} pictures: recall {_number(people['recall'])}, "
-        f"other pixels covered {_number(people['other_covered'])}")
+    "Scores on what was left out, printed as a short table for each data set."
+    kinds = {f: "left-out drive" if f.is_camvid else f.dataset for f in unseen}
+    found = {kind: judge(segmenter, [f for f in unseen if kinds[f] == kind]) for kind in dict.fromkeys(kinds.values())}
+    for kind, scores in found.items(): print(f"{kind}, {table(scores, [DEFAULT_DIAL])}")
+    street = {"street": found.pop("left-out drive")} if "left-out drive" in found else {}
+    return street | ({"people": found} if found else {})

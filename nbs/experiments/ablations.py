@@ -35,9 +35,9 @@ RARE = [[LABEL_ID[n] for n in names] for names in (
     ("SignSymbol", "TrafficLight", "Misc_Text", "11 sign"), ("Column_Pole", "11 pole"), ("Fence", "11 fence"),
     ("Sidewalk", "11 pavement"))]
 BASE = Recipe(size=(384, 512), batch=5, lr=6e-4, people_weight=2., zoom=(.6, 2.), side=640).with_street(.67)
-RECIPES = {"base": BASE, "base-2": replace(BASE, seed=2), "dice": BASE, "focus": BASE, "ema": replace(BASE,
-    mean_decay=.99),
-    "closer": replace(BASE, zoom=(.8, 3.), side=960), "people weigh more": replace(BASE, people_weight=8.),
+RECIPES = {"base": BASE, "base-2": replace(BASE, seed=2), "dice": BASE, "focus": BASE,
+    "ema": replace(BASE, mean_decay=.99), "closer": replace(BASE, zoom=(.8, 3.), side=960),
+    "people weigh more": replace(BASE, people_weight=8.),
     "strong light": replace(BASE, jitter=.7), "more street": BASE.with_street(.85)}
 CHANGES = {"base": "", "base-2": "seed 2", "dice": "dice 0.5", "focus": "focus", "ema": "mean_decay 0.99",
     "closer": "zoom [0.8, 3.0], side 960", "people weigh more": "weight 8.0", "strong light": "jitter 0.7",
@@ -121,8 +121,8 @@ def row(
     net: nn.Module,
 ) -> dict:
     "What it is worth on what it never saw."
-    drive, near, tasks = drive_frames(DRIVE)[::2], kept_frames()[::3], {key: TASKS[key] for key in ("people",
-        "people_alone")}
+    drive, near = drive_frames(DRIVE)[::2], kept_frames()[::3]
+    tasks = {key: TASKS[key] for key in ("people", "people_alone")}
     small, large = (judge(Trial(RedactGraph(net.eval()), budget), drive, tasks) for budget in (SMALL, LARGE))
     photos = judge(Trial(RedactGraph(net), SMALL), near, tasks)["people_alone"]["cautious"]
     found = {"miou11": small["miou11"], "miou11_large": large["miou11"], "acc32": small["acc32"]}

@@ -1,8 +1,13 @@
 "What several measurements share: frames that weights never saw, and rows of their scores."
 import argparse
+import statistics
+import time
 from pathlib import Path
 
-from camredact.core.categories import InputError
+import numpy as np
+
+from camredact.core.categories import CODES, InputError
+from camredact.core.segment import Segmenter
 from camredact.train.data import LabelledFrame, camvid_frames, extra_frames, find_shared, split_frames
 
 ROOT = Path(__file__).parents[2]
@@ -65,8 +70,8 @@ def street_row(
     score: dict,  # of `MatteScores`, as `judge` gives it
 ) -> dict:
     "The score as columns, with persons who were missed, by height."
-    missed = {f"{what}_{least}": n for least, pair in score["missed"].items() for what, n in zip(("missed", "of"),
-        pair)}
+    missed = {f"{what}_{least}": n for least, pair in score["missed"].items()
+        for what, n in zip(("missed", "of"), pair)}
     return {**shares(score), **missed, "f2": score["f2"]}
 
 
@@ -75,3 +80,18 @@ def photo_row(
 ) -> dict:
     "The score as columns, with pictures in which less than half was covered."
     return {**shares(score), **dict(zip(("under_half", "of_pictures"), score["frames_under_half"]))}
+
+
+def predict_ms(
+    segmenter: Segmenter,
+    size: tuple[int, int],  # height and width, multiples of 32
+    n: int = 30,            # timed calls
+) -> float:
+    "The median time of `score` on noise, in milliseconds; the first calls, on which engines plan, are left out."
+    rgb = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    times = []
+    for _ in range(n + 5):
+        start = time.perf_counter()
+        segmenter.score(rgb, np.ones(len(CODES), np.float32))
+        times.append(1e3*(time.perf_counter() - start))
+    return statistics.median(times[5:])

@@ -1,4 +1,4 @@
-"""Sets the dial: for every category the highest threshold with which, on average, no more than a promised share is shown.
+"""Sets the dial: of every category the highest threshold at which, on average, at most a promised share is shown.
 
 What ships is asked about what it never saw: people far away in the kept towns of Cityscapes, people near and animals on
 the kept photographs, and of the other categories those that the towns' labels can tell. Categories that only CamVid's

@@ -76,8 +76,8 @@ def main() -> None:
     a = p.parse_args()
     rows = [{"hidden": what, **row} for what, file, frames, names in tasks(a) for row in judge(file, frames, names)]
     for row in rows: print(row)
-    how = (f"looks.py: single precision, at the dial's {DEFAULT_DIAL}, with its margin; every {a.every}th labelled frame of "
-        "a drive by weights that left it out, the kept photographs of VOC and COCO by what ships; "
+    how = (f"looks.py: single precision, at the dial's {DEFAULT_DIAL}, with its margin; every {a.every}th labelled "
+        "frame of a drive by weights that left it out, the kept photographs of VOC and COCO by what ships; "
         "other_at_R: what else is covered at the threshold where the recall is R")
     record("looks", rows, how, [*(file for _, file in a.blind), a.shipped])
 

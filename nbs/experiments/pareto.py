@@ -1,4 +1,4 @@
-"""What accuracy costs: encoders, decoders, scales and sizes, in milliseconds against scores on a drive that none has seen.
+"""What accuracy costs: encoders, decoders, scales and sizes, in milliseconds against scores on an unseen drive.
 
 Each network gets the same short training from ImageNet, on all but 0006R0, is brought to eight bits, as what ships is,
 and is judged at several sizes: at one scale, at those of `fast`, and at those of `accurate`. The times are taken at the
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ablations import shorten
-from common import RUNS, all_frames, drive_frames
+from common import RUNS, all_frames, drive_frames, predict_ms
 from fastai.learner import Learner
 from fastai.torch_core import set_seed
 from record import record
@@ -22,7 +22,7 @@ from camredact.core.segment import OnnxSegmenter, model_size
 from camredact.train.augment import Paste, cutouts, street_loaders
 from camredact.train.data import LabelledFrame, shrink, split_frames
 from camredact.train.evaluate import TASKS, judge
-from camredact.train.export import export_onnx, predict_ms, quantise
+from camredact.train.export import export_onnx, quantise
 from camredact.train.learner import fast_learner
 from camredact.train.network import SCALES
 from camredact.train.recipes import Recipe

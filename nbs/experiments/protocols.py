@@ -70,8 +70,8 @@ def rows(
         net = train(seen, steps, out/f"{name.replace(' ', '-')}.pth")
         yield {"protocol": name, "trained_on": len(seen), **row(net, names)}
         some = {n for n in names if n.startswith(DRIVE)}
-        if "random" in name: yield {"protocol": f"{name}, its frames of {DRIVE}", "trained_on": len(seen),
-            **row(net, some)}
+        if "random" in name:
+            yield {"protocol": f"{name}, its frames of {DRIVE}", "trained_on": len(seen), **row(net, some)}
 
 
 def main() -> None:
@@ -80,8 +80,8 @@ def main() -> None:
     p.add_argument("--steps", type=int, default=800)
     a = p.parse_args()
     (RUNS/"protocols").mkdir(parents=True, exist_ok=True)
-    how = (f"protocols.py --steps {a.steps}: fast from ImageNet on CamVid alone, batches of 8 crops of 256x320, seed 42; "
-        "judged at fast's own size")
+    how = (f"protocols.py --steps {a.steps}: fast from ImageNet on CamVid alone, batches of 8 crops of 256x320, "
+        "seed 42; judged at fast's own size")
     record("protocols", list(rows(a.steps)), how)
 
 

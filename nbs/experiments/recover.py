@@ -1,4 +1,4 @@
-"""The learner's file of what ships, got back from its eight bits: to export, to train on from it, or to run it in torch.
+"""The learner's file of what ships, got back from its eight bits: to export, to train on, or to run in torch.
 
 A convolution's weights are its whole numbers times their steps, with the batch normalisation that was folded into them.
 So the network computes what the file computes, but for the rounding of its maps. For a training that starts here, each

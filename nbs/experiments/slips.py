@@ -1,12 +1,16 @@
 """How often somebody who was covered is visible for a frame, with the ways of clips and those of the live camera.
 
+Somebody who is covered, then seen for a single frame, then covered again, has been seen. Such a *slip* is a piece of
+the truth that overlaps a piece of the frame before, was covered there, and is not here. How many there are depends on
+how far apart the frames are, so the figure goes with a rate.
+
 Two sequences, stated apart: a drive of CamVid once a second and a clip of it fifteen times a second, by weights that
 never saw that drive.
 
 example: python nbs/experiments/slips.py --blind 0006R0=runs/blind/fast.onnx 0016E5=runs/blind16/fast.onnx
 """
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -21,13 +25,39 @@ from camredact.core.segment import OnnxSegmenter
 from camredact.core.still import make_detector
 from camredact.media.hysteresis import MODES, Hysteresis
 from camredact.train.data import camvid_frames, find_shared, read_rgb, read_truth, split_names
-from camredact.train.metrics import MatteScores, slips
+from camredact.train.metrics import MatteScores, as_mask
 
 Pair = tuple[np.ndarray, np.ndarray]  # a picture uint8[720,960,3], and where people are, bool[360,480]
 Suspects = list[tuple[np.ndarray, np.ndarray]]  # of each frame the matte, and that of the low threshold
 HOW = ("slips.py; the preset no people, mattes of single frames at the model's budget, then the modes of "
     "camredact.media.hysteresis, whose low threshold was chosen on these frames of 0016E5; "
     "live: the mattes that the dial holds, and the next one's where it looks ahead")
+
+
+def covered_shares(
+    pieces: np.ndarray,  # int[H,W]: which piece a pixel belongs to
+    n: int,              # how many pieces
+    cover: np.ndarray,   # bool[H,W]
+) -> np.ndarray:         # float[n]
+    "The covered share of each piece."
+    return np.bincount(pieces[cover], minlength=n)/np.maximum(np.bincount(pieces.ravel(), minlength=n), 1)
+
+
+def slips(
+    truths: Sequence[np.ndarray],  # bool[H,W] of each frame in turn: people
+    mattes: Sequence[np.ndarray],  # uint8[H,W] of 0 and 255, or bool
+) -> tuple[int, int]:              # slips, and pieces that were covered in the frame before
+    "Pieces that overlap one which was covered to nine tenths a frame before, and are less than half covered."
+    lost = of = 0
+    masks = [as_mask(m) for m in mattes]
+    for before, now, cover, late in zip(truths, truths[1:], masks, masks[1:]):
+        (m, old), (n, new) = (cv2.connectedComponents(t.astype(np.uint8), connectivity=8) for t in (before, now))
+        was, still = covered_shares(old, m, cover) >= .9, covered_shares(new, n, late)
+        pairs = np.unique(old[before & now].astype(np.int64)*n + new[before & now])
+        kept = {int(p % n) for p in pairs if was[p//n]}
+        lost += sum(still[k] < .5 for k in kept)
+        of += len(kept)
+    return int(lost), of
 
 
 def sequence(
@@ -76,14 +106,16 @@ def judge(
         detector = make_detector(PRESETS["no people"], name, net)
         looks = [detector.suspect(rgb) for rgb, _ in pairs]
         ways = {mode: partial(steps, mode=mode) for mode in MODES}
-        if quick: ways |= {f"live{', looking ahead'*on}": partial(live, ahead=on, hold=dial.hold) for on in (False,
-            True)}
+        if quick:
+            ways["live"] = partial(live, ahead=False, hold=dial.hold)
+            ways["live, looking ahead"] = partial(live, ahead=True, hold=dial.hold)
         for way, mattes in ways.items():
-            cover, scores = [resize_matte(m, *t.shape) for m, (_, t) in zip(mattes(pairs, looks), pairs)], MatteScores()
+            cover = [resize_matte(m, *t.shape) for m, (_, t) in zip(mattes(pairs, looks), pairs)]
+            scores = MatteScores()
             for matte, (_, truth) in zip(cover, pairs): scores.update(matte, truth)
             lost, of = slips([t for _, t in pairs], cover)
-            yield {"dial": name, "way": way, "slips": lost, "of": of, **{k: scores.compute()[k] for k in ("recall",
-                "over_cover")}}
+            shares = {key: scores.compute()[key] for key in ("recall", "over_cover")}
+            yield {"dial": name, "way": way, "slips": lost, "of": of, **shares}
 
 
 def main() -> None:

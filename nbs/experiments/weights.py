@@ -14,18 +14,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cards
-import cv2
 import numpy as np
-from common import all_frames, kept_frames, photo_row, street_row
+from common import all_frames, kept_frames, photo_row, predict_ms, street_row
 from record import commit, record, replaced
 
 from camredact.core.files import progress_bar
 from camredact.core.models import weights_folder
 from camredact.core.redact import DEFAULT_DIAL, DIALS
-from camredact.core.segment import OnnxSegmenter, input_size
+from camredact.core.segment import OnnxSegmenter, to_model_size
 from camredact.train.data import LabelledFrame, read_numbers, read_rgb, read_truth, split_frames
 from camredact.train.evaluate import TASKS, Answer, judge, sweep
-from camredact.train.export import bundle, export_onnx, predict_ms
+from camredact.train.export import bundle, export_onnx
 from camredact.train.metrics import MatteScores
 from camredact.train.network import BUDGETS, SCALES, load_network, mean_learner
 
@@ -57,9 +56,7 @@ def model_sized(
     budget: int,  # pixels
 ) -> Iterator[np.ndarray]:
     "Pictures at the size at which a model sees them."
-    for rgb in map(read_rgb, frames):
-        h, w = input_size(*rgb.shape[:2], budget)
-        yield cv2.resize(rgb, (w, h), interpolation=cv2.INTER_AREA)
+    return (to_model_size(read_rgb(f), budget) for f in frames)
 
 
 def sample() -> list[LabelledFrame]:
