@@ -126,7 +126,7 @@ def _inside(
     if inside.sum() >= LEAST: return inside
     raise CannotTell("the two runs covered nothing in common: give it a picture of something that it covers")
 
-# %% ../../nbs/leaktest/pixels.ipynb #fcb00a42
+# %% ../../nbs/leaktest/pixels.ipynb #6301e965
 def check_covered(
     pair: Pair,
 ) -> Verdict:
@@ -171,7 +171,7 @@ def _redrawn(
     fine, kept = (np.stack([im - cv2.blur(im, (5, 5)) for im in x])[follow] for x in (before, after))
     shown = ~covered(pair.before, pair.after)
     touched = np.abs(before - after)[shown].mean() if shown.any() else 255
-    return bool(touched > 3 and (fine*kept).sum() > .5*(fine*fine).sum())
+    return bool(touched > 3 and (fine*kept).sum() > .65*(fine*fine).sum())
 
 # %% ../../nbs/leaktest/pixels.ipynb #0bdcdf1f
 def check_holes(

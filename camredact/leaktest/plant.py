@@ -95,7 +95,7 @@ def exif_with(
         gps.GPSAreaInformation: note("place")}
     return with_thumbnail(exif.tobytes(), small_jpeg(picture, secrets["thumbnail"]))
 
-# %% ../../nbs/leaktest/plant.ipynb #b27da9a8
+# %% ../../nbs/leaktest/plant.ipynb #dd8b6d90
 def xmp_with(
     secrets: Secrets,  # is filled
 ) -> bytes:
@@ -118,9 +118,10 @@ def icc_with(
 ) -> bytes:
     "The profile of sRGB with a secret in place of its copyright."
     plain = "No copyright, use freely"
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = struct.pack(">6H", 2020, 1, 1, 0, 0, 0)  # when it was made
     secret = secrets["colour profile"].ljust(len(plain))
-    return profile.replace(plain.encode("utf-16-be"), secret.encode("utf-16-be"))
+    return bytes(profile).replace(plain.encode("utf-16-be"), secret.encode("utf-16-be"))
 
 # %% ../../nbs/leaktest/plant.ipynb #5180963a
 def _png_notes(
