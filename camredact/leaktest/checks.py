@@ -87,12 +87,29 @@ def inner_parts(
         elif name in EMPTY: yield from [name]*bool(body.strip(b"\0"))
         elif name not in PLAIN[kind]: yield name
 
-# %% ../../nbs/leaktest/checks.ipynb #0be9fb56
+# %% ../../nbs/leaktest/checks.ipynb #15664ce5
+def _decoded(
+    path: Path,    # a clip
+    obeyed: bool,  # whether edit lists and cropping are
+) -> tuple[int, int, int]:
+    "How many frames come out, their height and width; zeros where it cannot be read."
+    try:
+        with av.open(str(path), options={"ignore_editlist": str(int(not obeyed))}) as box:
+            film = box.streams.video[0]
+            film.codec_context.options = {"apply_cropping": str(int(obeyed))}
+            sizes = [(f.height, f.width) for f in box.decode(film)]
+            return len(sizes), *max(sizes, default=(0, 0))
+    except (av.FFmpegError, OSError, IndexError): return 0, 0, 0
+
 def check_parts(
     trial: Trial,
 ) -> Verdict:
     "Whether the output has parts that pictures do without."
     odd = unexpected_parts(trial)
+    if trial.kind in INSIDE:
+        n, h, w = np.subtract(_decoded(trial.out, False), _decoded(trial.out, True))
+        if n > 0: return LEAKS, f"{n} frames that the edit list cuts away"
+        if max(h, w) >= 16: return LEAKS, f"{h} rows and {w} columns of each frame that are cropped"  # 16: a block
     verdict = search_for(trial, "private part")
     telling = [p.name for p in odd if any(places(secret, [p]) for secret in trial.secrets.values())]
     if telling: return LEAKS, f"not needed, and with secrets in them: {', '.join(dict.fromkeys(telling))}"

@@ -14,11 +14,12 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-# %% ../../nbs/leaktest/pixels.ipynb #d7671f3b
+# %% ../../nbs/leaktest/pixels.ipynb #591efcab
 CLEAN = "clean"
+RECOGNISABLE = "recognisable"  # nothing of what is covered, but the camera
 UNSURE = "cannot tell"
 LEAKS = "leaks"
-VERDICTS = (CLEAN, UNSURE, LEAKS)  # from good to bad
+VERDICTS = (CLEAN, RECOGNISABLE, UNSURE, LEAKS)  # from good to bad
 Verdict = tuple[str, str]  # one of them, and a line of evidence
 
 # %% ../../nbs/leaktest/pixels.ipynb #4bf003da
@@ -62,18 +63,6 @@ def frames(
             return np.stack([f.to_ndarray(format="rgba") for f in box.decode(video=0)])
     except UNREADABLE as e: raise CannotTell(f"{path.name} cannot be read: {e}") from e
 
-# %% ../../nbs/leaktest/pixels.ipynb #eac44e52
-def fitted(
-    before: np.ndarray,  # uint8[n,H,W,4]
-    after: np.ndarray,   # uint8[n,H,W,4]
-) -> np.ndarray:         # uint8[n,H,W,4] like the first, or unchanged where it is too small
-    "The corner of it that is most like the first."
-    spare = [a - b for a, b in zip(after.shape[:3], before.shape[:3])]
-    if min(spare) < 0: return after
-    n, h, w = before.shape[:3]
-    corners = [after[k:k + n, y:y + h, x:x + w] for k, y, x in product(*({0, s} for s in spare))]
-    return min(corners, key=lambda corner: np.abs(corner.astype(np.int16) - before).mean())
-
 # %% ../../nbs/leaktest/pixels.ipynb #c3dfe8b6
 LEAST = 64  # pixels: with less nothing was covered
 
@@ -98,6 +87,19 @@ def altered(
     rgb = before[..., :3]
     ramp = np.linspace(24, 56, before.shape[2])[:, None]*(1 if rgb[cover].mean() < 128 else -1)
     return np.where(cover[..., None], np.clip(rgb + ramp, 0, 255), rgb).astype(np.uint8)
+
+# %% ../../nbs/leaktest/pixels.ipynb #c188bfdb
+def fitted(
+    before: np.ndarray,  # uint8[n,H,W,4]
+    after: np.ndarray,   # uint8[n,H,W,4]
+) -> np.ndarray:         # uint8[n,H,W,4] like the first, or unchanged where it is too small
+    "The corner of it that is most like the first, and not all the same."
+    spare = [a - b for a, b in zip(after.shape[:3], before.shape[:3])]
+    if min(spare) < 0: return after
+    n, h, w = before.shape[:3]
+    corners = [after[k:k + n, y:y + h, x:x + w] for k, y, x in product(*({0, s} for s in spare))]
+    shown = [corner for corner in corners if covered(before, corner).sum() >= LEAST]
+    return min(shown or corners, key=lambda corner: np.abs(corner.astype(np.int16) - before).mean())
 
 # %% ../../nbs/leaktest/pixels.ipynb #0b071bc6
 class Pair(NamedTuple):
@@ -126,7 +128,7 @@ def _inside(
     if inside.sum() >= LEAST: return inside
     raise CannotTell("the two runs covered nothing in common: give it a picture of something that it covers")
 
-# %% ../../nbs/leaktest/pixels.ipynb #6301e965
+# %% ../../nbs/leaktest/pixels.ipynb #b8f3340a
 def check_covered(
     pair: Pair,
 ) -> Verdict:
@@ -171,7 +173,7 @@ def _redrawn(
     fine, kept = (np.stack([im - cv2.blur(im, (5, 5)) for im in x])[follow] for x in (before, after))
     shown = ~covered(pair.before, pair.after)
     touched = np.abs(before - after)[shown].mean() if shown.any() else 255
-    return bool(touched > 3 and (fine*kept).sum() > .65*(fine*fine).sum())
+    return bool(touched > 1 and (fine*kept).sum() > .65*(fine*fine).sum())
 
 # %% ../../nbs/leaktest/pixels.ipynb #0bdcdf1f
 def check_holes(

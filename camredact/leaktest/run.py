@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['leaktest', 'status', 'report']
 
-# %% ../../nbs/leaktest/run.ipynb #8195c2af
+# %% ../../nbs/leaktest/run.ipynb #87a63ffc
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from .checks import CHECKS, NOTHING, PIXEL_CHECKS, check_overwrite, check_unseen
 from .containers import CLIPS, PHOTOS
 from .pixels import LEAKS, VERDICTS, CannotTell, Row, Verdict
 from .plant import PLANT, still_clip
+from .traces import check_traces
 from .trial import Bench, Failed, Redactor, Series, Trial, lookalikes, try_pair, try_series
 
 # %% ../../nbs/leaktest/run.ipynb #a952f564
@@ -60,7 +61,7 @@ def _examine_files(
     yield "unseen bytes", bench.kind, run_check(check_unseen, series, series.other, "what was covered")
     yield "unseen notes", bench.kind, run_check(check_unseen, series, series.noted, "what was noted")
 
-# %% ../../nbs/leaktest/run.ipynb #27a255e4
+# %% ../../nbs/leaktest/run.ipynb #a5838160
 def _examine(
     benches: list[Bench],   # one for each kind
     pictures: np.ndarray,   # uint8[n,H,W,3]
@@ -69,6 +70,7 @@ def _examine(
     "All checks; raises `Failed`."
     sharp = next((b for b in benches if b.kind == "png"), benches[0])
     pixels = [*_examine_pixels(sharp, pictures)]
+    picture = pictures[0]
     leaks = any(verdict[0] == LEAKS for _, _, verdict in pixels)
     pictures, changed = (pictures, None) if leaks else _alike(sharp, pictures)
     series = [try_series(bench, pictures, changed) for bench in benches]
@@ -76,6 +78,8 @@ def _examine(
     older = run_check(check_overwrite, sharp.redactor, series[0].first, Path(mkdtemp(dir=sharp.home)))
     yield "over an older file", benches[0].kind, older
     yield from pixels
+    photo = next((b for b in benches if b.kind == "jpg"), None)
+    if photo: yield "traces of the camera", "jpg", run_check(check_traces, photo, picture)
 
 # %% ../../nbs/leaktest/run.ipynb #ac9680a5
 def leaktest(
@@ -101,12 +105,12 @@ def leaktest(
             rows += [Row(f"{family}: {name}", *worst_verdict(said)) for name, said in found.items()]
     return rows
 
-# %% ../../nbs/leaktest/run.ipynb #690bf76a
+# %% ../../nbs/leaktest/run.ipynb #5baeed72
 def status(
     rows: Sequence[Row],
 ) -> int:
-    "The exit status: 0 clean, 1 leaks, 3 cannot tell."
-    return (0, 3, 1)[max((VERDICTS.index(r.verdict) for r in rows), default=1)]
+    "The exit status: 0 clean or recognisable, 1 leaks, 3 cannot tell."
+    return (0, 0, 3, 1)[max((VERDICTS.index(r.verdict) for r in rows), default=2)]
 
 def report(
     rows: Sequence[Row],

@@ -19,7 +19,7 @@ from av.bitstream import BitStreamFilterContext
 from PIL import Image
 
 from camredact.leaktest import plant as pl
-from camredact.leaktest.pixels import CLEAN, LEAKS, frames
+from camredact.leaktest.pixels import CLEAN, LEAKS, RECOGNISABLE, frames
 from camredact.leaktest.run import leaktest, status
 from camredact.streets.street import draw_clip, draw_street
 
@@ -60,7 +60,7 @@ def png(shape: tuple[int, ...], stream: bytes, depth: int = 8, colour: int = 2, 
 
 
 def packed(picture: np.ndarray, more: bytes = b"") -> bytes: return zlib.compress(rows(picture) + more)
-def bits(source: np.ndarray, n: int) -> np.ndarray: return (source[16:-16:2, 90:230:3, 1].reshape(-1)[:n] > 99)*1
+def bits(source: np.ndarray, n: int) -> np.ndarray: return (source[100:220:3, 110:210:3, 1].reshape(-1)[:n] > 99)*1
 def digest(source: np.ndarray) -> bytes: return hashlib.sha256(source.tobytes()).digest()
 def low_byte(a: np.ndarray, b: np.ndarray) -> np.ndarray: return (a.astype(np.uint16) << 8 | b).astype(">u2")
 
@@ -184,7 +184,7 @@ def edit_list(out: Path, shown: np.ndarray, source: np.ndarray) -> None:
 
 
 def crop(out: Path, shown: np.ndarray, source: np.ndarray) -> None:
-    "Frames twice as high, and players are told to show the upper half: by MP4's `clap`, or Matroska's PixelCrop."
+    "Frames twice as high. MP4's `clap` and Matroska's PixelCrop can tell players to show the upper half."
     write(out, np.concatenate([shown, source], 1))
 
 
@@ -267,7 +267,8 @@ def test_what_readers_pass_over_is_found(name: str) -> None:
     rows = leaktest(redactor, PICTURE, [kind], clip=CLIP)
     found = {r.check.split(": ")[1]: r.verdict for r in rows}
     assert status(rows) == 1, "\n".join(map(str, rows))
-    assert LEAKS in (found["unseen bytes"], found.get("colour under alpha 0")), "\n".join(map(str, rows))
+    where = ("unseen bytes", "colour under alpha 0", "parts not needed")
+    assert LEAKS in [found.get(row) for row in where], "\n".join(map(str, rows))
 
 
 PLAIN = {"png": photo(lambda a, b: png(a.shape, packed(a))), "jpg": photo(lambda a, b: jpeg(a)),
@@ -278,4 +279,4 @@ PLAIN = {"png": photo(lambda a, b: png(a.shape, packed(a))), "jpg": photo(lambda
 @pytest.mark.parametrize("kind", PLAIN)
 def test_the_same_files_without_a_leak_are_clean(kind: str) -> None:
     rows = leaktest(PLAIN[kind], PICTURE, [kind], clip=CLIP)
-    assert {r.verdict for r in rows} == {CLEAN}, "\n".join(map(str, rows))
+    assert {r.verdict for r in rows} <= {CLEAN, RECOGNISABLE}, "\n".join(map(str, rows))
