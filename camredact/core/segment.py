@@ -97,7 +97,7 @@ def to_model_size(
     budget: int,      # pixels that the model has time for
 ) -> np.ndarray:      # uint8[h,w,3], sides multiples of 32
     "A picture at the size that the model wants: areas are averaged, and what is small is enlarged smoothly."
-    h, w = input_size(*rgb.shape[:2], budget)
+    h, w = input_size(rgb.shape[0], rgb.shape[1], budget)
     how = cv2.INTER_AREA if h*w < rgb.shape[0]*rgb.shape[1] else cv2.INTER_LINEAR
     return cv2.resize(rgb, (w, h), interpolation=how)
 
