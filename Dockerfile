@@ -9,15 +9,14 @@
 # address hold for all of them together.
 FROM python:3.11-slim AS build
 WORKDIR /src
+COPY locks/service.txt locks/service.txt
+RUN python -m venv /opt/camredact \
+    && /opt/camredact/bin/pip install --no-cache-dir --require-hashes -r locks/service.txt
 COPY settings.ini setup.py pyproject.toml README.md LICENSE NOTICE ./
 COPY nbs/live.ipynb nbs/live.ipynb
 COPY camredact camredact
-# What the service imports, with the versions of settings.ini.
-RUN grep -E '^ +(numpy|opencv-python-headless|pillow|onnxruntime|fastapi|uvicorn|websockets|httptools|python-multipart)[>=]' settings.ini | tr -d ' ' > needed.txt \
-    && python -m venv /opt/camredact \
-    && /opt/camredact/bin/pip install --no-cache-dir -r needed.txt \
-    && /opt/camredact/bin/pip install --no-cache-dir --no-deps . \
-    && /opt/camredact/bin/pip uninstall -y pip
+RUN /opt/camredact/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && /opt/camredact/bin/pip uninstall -y setuptools pip
 
 FROM python:3.11-slim
 COPY --from=build /opt/camredact /opt/camredact

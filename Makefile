@@ -1,7 +1,7 @@
 # CONTRIBUTING.md says what each verb is for; ARGS are passed on: make live ARGS="--source demo"
-.PHONY: help env live serve quick test lint nbdev_test py_test js_test prep check measure bench train docs release
+.PHONY: help env lock live serve quick test lowest lint nbdev_test py_test js_test prep check measure bench train docs release
 ENV := .venv/made-$(shell pwd | cksum | cut -d' ' -f1)
-META := settings.ini setup.py
+META := settings.ini setup.py locks/live.txt
 
 help:        ## this list
 	@sed -n 's/^\([a-z_]*:\)[^#]*##/\1/p' Makefile
@@ -10,13 +10,15 @@ live: $(ENV)-slim        ## the camera in JupyterLab
 	@.venv/bin/camredact live $(ARGS)
 
 serve: $(ENV)-slim        ## the same camera over HTTP, with a page for telephones
-	@.venv/bin/python -c 'import fastapi, uvicorn, websockets, httptools, python_multipart' 2>/dev/null || .venv/bin/python -m pip install -qq -e '.[service]'
 	@.venv/bin/camredact serve $(ARGS)
 
 quick: $(ENV)-dev lint js_test        ## 90 seconds: lint, front end, core's notebooks, tests without browser, training or video
 	.venv/bin/pytest -n 2 tests/quick tests/notebooks -k "quick or core" $(ARGS)
 
 test: $(ENV)-dev lint js_test py_test        ## everything: lint, front end, notebooks, pytest
+
+lowest: $(ENV)-dev        ## the service's tests with the lowest versions that settings.ini allows, in .cache/lowest
+	@.ci/lowest $(ARGS)
 
 nbdev_test: $(ENV)-dev        ## the notebooks alone: make nbdev_test ARGS=nbs/core
 	@.ci/tools
@@ -53,6 +55,9 @@ docs: $(ENV)-dev        ## README.md, and a site in _docs/html; no network, no q
 
 release: $(ENV)-dev        ## dist/: builds sdist and wheel, checks them, tries the wheel in an empty environment
 	@.ci/release $(ARGS)
+
+lock: $(ENV)-dev        ## locks/ anew: the newest versions that settings.ini allows, with hashes
+	@.ci/lock
 
 env: $(ENV)-dev        ## .venv with everything that tests and training need
 

@@ -1,4 +1,7 @@
 "How the tests are sorted and shared out."
+import os
+import tempfile
+
 import pytest
 
 
@@ -6,13 +9,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: needs JupyterLab and a browser")
     config.addinivalue_line("markers",
         "mutants: runs the browser tests against broken builds; only on demand, by -m mutants")
+    state = tempfile.TemporaryDirectory(prefix="state-")  # what the commands remember is not the user's
+    os.environ["XDG_STATE_HOME"] = state.name
+    config.add_cleanup(state.cleanup)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    "Notebooks, which take longest, come first; browser tests share one worker; mutants only run when they are asked for."
-    items.sort(key=lambda item: item.path.parent.name != "notebooks")
+    "Browser tests, which share one worker, come first, then notebooks; mutants only run when they are asked for."
+    browser = {item: bool(item.get_closest_marker("browser")) for item in items}
+    items.sort(key=lambda item: (not browser[item], item.path.parent.name != "notebooks"))
     for item in items:
-        if item.get_closest_marker("browser"): item.add_marker(pytest.mark.xdist_group("browser"))
+        if browser[item]: item.add_marker(pytest.mark.xdist_group("browser"))
     if "mutants" in (config.option.markexpr or ""): return
     config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("mutants")])
     items[:] = [i for i in items if not i.get_closest_marker("mutants")]

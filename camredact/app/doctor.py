@@ -9,9 +9,10 @@ __all__ = ['main']
 import os
 import shutil
 import sys
-import time
+from functools import partial
 from importlib import metadata
 from pathlib import Path
+from timeit import repeat
 from typing import NamedTuple
 from .lab import cameras, live_notebook, private_folder, version_of
 from ..core.categories import InputError
@@ -61,13 +62,12 @@ def look_at_models() -> list[Finding]:
     found = [Finding("onnxruntime engines", ", ".join(onnxruntime.get_available_providers()))]
     for name in models():
         try: segmenter = load(name)
-        except NoWeights as e: found.append(Finding(f"weights {name}", str(e), False)); continue
-        rgb, weights, times = np.zeros((256, 320, 3), np.uint8), np.zeros(32, np.float32), []
-        for _ in range(5):
-            start = time.perf_counter()
-            segmenter.score(rgb, weights)
-            times.append(time.perf_counter() - start)
-        found.append(Finding(f"weights {name}", f"sha256 matches, {1000*min(times):.0f} ms a frame of 320x256 here"))
+        except NoWeights as e:
+            found.append(Finding(f"weights {name}", str(e), False))
+            continue
+        rgb, weights = np.zeros((256, 320, 3), np.uint8), np.zeros(32, np.float32)
+        seconds = min(repeat(partial(segmenter.score, rgb, weights), number=1))
+        found.append(Finding(f"weights {name}", f"sha256 matches, {1000*seconds:.0f} ms a frame of 320x256 here"))
     if models(): return found
     return [*found, Finding("weights", "none: reinstall, or train with `camredact train`", False)]
 
@@ -76,12 +76,11 @@ def look_at_machine() -> list[Finding]:
     "What else is on this machine: cameras, a GPU, the optional packages, and what the project's own tests use."
     devices = cameras()
     names = "ask the browser" if devices is None else ", ".join(devices) or "none here; the browser may be elsewhere"
-    found = [Finding("cameras", names, True if devices else None)]
-    for name, why in (("fastai", "training"), ("torch", "training")):
-        found.append(Finding(name, version_of(name) or f"not installed: {why}", True if version_of(name) else None))
-    for name, why in (("nvidia-smi", "a GPU"), ("chromium", "browser tests"), ("node", "front-end tests")):
-        found.append(Finding(name, shutil.which(name) or f"not found: {why}", True if shutil.which(name) else None))
-    return found
+    extras = [(name, version_of(name), "training") for name in ("fastai", "torch")]
+    programs = [(name, shutil.which(name), why) for name, why in (("nvidia-smi", "a GPU"),
+        ("chromium", "browser tests"), ("node", "front-end tests"))]
+    return [Finding("cameras", names, True if devices else None), *(Finding(name, there or f"not found, for {why}",
+        True if there else None) for name, there, why in (*extras, *programs))]
 
 # %% ../../nbs/app/doctor.ipynb #6845e76c
 def look_at_files() -> list[Finding]:
@@ -99,5 +98,5 @@ def main() -> int:
     findings = [finding for look in looks for finding in look()]
     print(*findings, sep="\n")
     bad = sum(finding.good is False for finding in findings)
-    print(f"{bad} of these must be mended" if bad else "all well")
+    print(f"{bad} problems, in the lines that begin with BAD" if bad else "all well")
     return 1 if bad else 0

@@ -16,8 +16,9 @@ from importlib.resources import files
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 from .categories import InputError, choose
-from .segment import NoWeights, OnnxSegmenter, Segmenter
+from .segment import MODEL_BYTES, NoWeights, OnnxSegmenter, Segmenter
 
 # %% ../../nbs/core/models.ipynb #4691ddd5
 def weights_folder() -> Path:
@@ -47,7 +48,7 @@ def card(
 def _read_card(
     path: Path,  # a .json file
 ) -> dict[str, Any]:
-    "The card; raises `NoWeights` when it is none."
+    "A model's card; raises `NoWeights` when it cannot be read."
     try: about = json.loads(path.read_text(encoding="utf8"))
     except ValueError: about = None
     if not isinstance(about, dict) or "sha256" not in about:
@@ -55,9 +56,9 @@ def _read_card(
     return about
 
 def bundled(
-    name: str,                    # a name out of `models()`
-    folder: Path | None = None,   # None: the package's own
-) -> tuple[Path, dict[str, Any]]:           # the file and its card
+    name: str,                     # a name out of `models()`
+    folder: Path | None = None,    # None: the package's own
+) -> tuple[Path, dict[str, Any]]:  # the file and its card
     "A bundled model, checked against its card; raises `NoWeights` when missing or changed."
     about = card(name, folder)
     path = (folder or weights_folder())/f"{name}.onnx"
@@ -68,11 +69,21 @@ def bundled(
 # %% ../../nbs/core/models.ipynb #6de42b20
 SUFFIXES = (".onnx", ".pth")  # of a model of one's own
 
+def _unpacked(
+    path: Path,  # a file
+) -> int:
+    "Its bytes, and those of its members where it is a zip file, as PyTorch's are."
+    try:
+        with ZipFile(path) as box: members = sum(member.file_size for member in box.infolist())
+    except BadZipFile: members = 0
+    return max(members, path.stat().st_size)
+
 def _engine(
     path: Path,  # a model that is not ONNX
 ) -> Segmenter:
     "A model opened by the entry point of its suffix; raises `NoWeights` where its packages are missing."
     needs = "pip install 'camredact[train]'"
+    if _unpacked(path) > MODEL_BYTES: raise NoWeights(f"{path} is too large: {MODEL_BYTES:,} bytes at most, unpacked")
     points = entry_points(group="camredact.engines", name=path.suffix[1:])
     if not points: raise NoWeights(f"nothing here opens {path.name}: {needs}")
     try:
@@ -96,7 +107,7 @@ def load(
 # %% ../../nbs/core/models.ipynb #5b1c7a91
 def offers(
     models: Iterable[str | os.PathLike[str]],  # bundled names, and paths of others
-) -> dict[str, str]:                      # names, each with the model that it stands for
+) -> dict[str, str]:                           # names, each with the model that it stands for
     "What pages call each model: a path's stem, with a number where that is taken."
     names: dict[str, str] = {}
     for model in dict.fromkeys(map(str, models)):

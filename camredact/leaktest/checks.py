@@ -5,22 +5,24 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/leaktest/checks.ipynb #15169a62
+# %% ../../nbs/leaktest/checks.ipynb #9c30c8be
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 import av
 import cv2
 import numpy as np
 from av.stream import Disposition
 from PIL import ExifTags, Image
-from .containers import PARSERS, PHOTOS, TRAILER, Part, kind_of, part
+from .containers import PARSERS, PHOTOS, TRAILER, Part, kind_of, part, parts_of
 from .pixels import CLEAN, LEAKS, UNSURE, CannotTell, Pair, Verdict
 from .pixels import check_alpha, check_covered, check_holes, frames
-from .plant import places
-from .trial import Files, Redactor, Trial, overwrite
+from .plant import Secrets, places
+from .trial import Failed, Redactor, Series, Trial
 
 # %% ../../nbs/leaktest/checks.ipynb #432b872c
 NOTHING = "not planted"  # a format has no place for it: no row comes of that
@@ -46,7 +48,7 @@ def check_place(
     verdict = search_for(trial, "place")
     return verdict if verdict[0] == LEAKS or not notes else (LEAKS, f"EXIF has coordinates: {dict(notes)}")
 
-# %% ../../nbs/leaktest/checks.ipynb #02c4bc42
+# %% ../../nbs/leaktest/checks.ipynb #2fed7adb
 NEEDED = {"png": {"IHDR", "PLTE", "tRNS", "IDAT", "IEND", "gAMA", "cHRM", "sRGB", "pHYs", "sBIT"},
     "jpg": {"DB", "C0", "C1", "C2", "C4", "DA", "DD", "APP0", "APP14"}, "webp": {"VP8 ", "VP8L", "VP8X", "ALPH"},
     "mp4": {"ftyp", "moov", "mdat", "free", "moof", "mfra", "sidx", "styp"}, "mkv": {"1A45DFA3", "18538067", "EC"}}
@@ -54,11 +56,11 @@ NEEDED = {"png": {"IHDR", "PLTE", "tRNS", "IDAT", "IEND", "gAMA", "cHRM", "sRGB"
 def unexpected_parts(
     trial: Trial,
 ) -> list[Part]:
-    "Parts that pictures do without; of formats that are not known here, attributes alone."
+    "Parts that pictures do without; none of formats that are not known here."
     needed = NEEDED.get(trial.kind)
-    apart = {"note", "chapter"} | ({"after"} if trial.kind in PHOTOS else set())  # these have rows of their own
+    apart = {"note", "chapter", "attribute"} | ({"after"} if trial.kind in PHOTOS else set())  # with rows of their own
     def odd(name: str) -> bool: return needed is not None and name not in needed and name.split()[0] not in apart
-    return [p for p in trial.parts if p.name.startswith("attribute ") or odd(p.name)]
+    return [p for p in trial.parts if odd(p.name)]
 
 # %% ../../nbs/leaktest/checks.ipynb #38310c29
 INSIDE = {"mp4": {**dict.fromkeys("moov trak mdia minf stbl edts dinf udta ilst mvex moof traf mfra".split(), 0),
@@ -85,26 +87,29 @@ def inner_parts(
         elif name in EMPTY: yield from [name]*bool(body.strip(b"\0"))
         elif name not in PLAIN[kind]: yield name
 
-# %% ../../nbs/leaktest/checks.ipynb #19e7c269
-def _frames_shown(
-    path: Path,    # an MP4
-    edited: bool,  # whether its edit list is obeyed
-) -> int:
-    "How many frames come out; 0 if it cannot be read."
+# %% ../../nbs/leaktest/checks.ipynb #15664ce5
+def _decoded(
+    path: Path,    # a clip
+    obeyed: bool,  # whether edit lists and cropping are
+) -> tuple[int, int, int]:
+    "How many frames come out, their height and width; zeros where it cannot be read."
     try:
-        with av.open(str(path), options={"ignore_editlist": str(int(not edited))}) as box:
-            return sum(1 for _ in box.decode(video=0))
-    except (av.FFmpegError, OSError, IndexError): return 0
+        with av.open(str(path), options={"ignore_editlist": str(int(not obeyed))}) as box:
+            film = box.streams.video[0]
+            film.codec_context.options = {"apply_cropping": str(int(obeyed))}
+            sizes = [(f.height, f.width) for f in box.decode(film)]
+            return len(sizes), *max(sizes, default=(0, 0))
+    except (av.FFmpegError, OSError, IndexError): return 0, 0, 0
 
 def check_parts(
     trial: Trial,
 ) -> Verdict:
     "Whether the output has parts that pictures do without."
     odd = unexpected_parts(trial)
-    inside_attributes = [p.name for p in odd if p.name.startswith("attribute ") and kind_of(p.body)]
-    if inside_attributes: return LEAKS, f"a picture in {', '.join(inside_attributes)}"
-    hidden = _frames_shown(trial.out, False) - _frames_shown(trial.out, True) if trial.kind == "mp4" else 0
-    if hidden > 0: return LEAKS, f"{hidden} frames that the edit list cuts away"
+    if trial.kind in INSIDE:
+        n, h, w = np.subtract(_decoded(trial.out, False), _decoded(trial.out, True))
+        if n > 0: return LEAKS, f"{n} frames that the edit list cuts away"
+        if max(h, w) >= 16: return LEAKS, f"{h} rows and {w} columns of each frame that are cropped"  # 16: a block
     verdict = search_for(trial, "private part")
     telling = [p.name for p in odd if any(places(secret, [p]) for secret in trial.secrets.values())]
     if telling: return LEAKS, f"not needed, and with secrets in them: {', '.join(dict.fromkeys(telling))}"
@@ -115,8 +120,21 @@ def check_parts(
     sizes = [f"{p.name} ({len(p.body)} bytes)" for p in odd]
     if odd: return UNSURE, f"{'; '.join(sizes)}: not needed, and nothing planted"
     if not trial.kind: return UNSURE, f"the parts of {trial.out.suffix} files are not known here; no secret was found"
-    known = [p.name for p in trial.parts if not p.name.startswith(("note", TRAILER))]
+    known = [p.name for p in trial.parts if not p.name.startswith(("note", TRAILER, "attribute "))]
     return CLEAN, "only " + ", ".join(dict.fromkeys(known))
+
+# %% ../../nbs/leaktest/checks.ipynb #bef7a453
+def check_attributes(
+    trial: Trial,
+) -> Verdict:
+    "Whether the output has extended attributes; raises `CannotTell` where they cannot be listed."
+    found = [p for p in trial.parts if p.name.startswith("attribute ")]
+    telling = [p.name for p in found if kind_of(p.body) or any(places(s, [p]) for s in trial.secrets.values())]
+    if telling: return LEAKS, f"a picture or a secret in {', '.join(telling)}"
+    if found: return UNSURE, f"{', '.join(p.name for p in found)}: nothing planted is in them"
+    try: os.setxattr(trial.out.parent, "user.leaktest", b"1")
+    except (AttributeError, OSError): raise CannotTell("no attributes here: set TMPDIR to a disk that has them") from None
+    return CLEAN, "no attributes"
 
 # %% ../../nbs/leaktest/checks.ipynb #82f67137
 def check_trailer(
@@ -182,15 +200,22 @@ def check_leftovers(
     if trial.left: return UNSURE, f"{', '.join(trial.left)} was left behind; nothing planted is in it"
     return CLEAN, "no other file"
 
-# %% ../../nbs/leaktest/checks.ipynb #2ff78c2d
+# %% ../../nbs/leaktest/checks.ipynb #a8270d89
 def check_overwrite(
     redactor: Redactor,
     trial: Trial,   # a run that went well
     folder: Path,   # an empty one
 ) -> Verdict:
     "Whether anything is left of a file that the output is written over; raises `Failed`."
-    where = overwrite(redactor, trial, folder)
-    if where is None: return CLEAN, "it does not write over another file"
+    secret = Secrets()["older file"]
+    out = folder/trial.out.name
+    old = trial.source.read_bytes() + secret.encode()*(1 << 17)  # 2 MB
+    out.write_bytes(old)
+    try: redactor(trial.source, out)
+    except Failed:
+        if out.exists() and out.read_bytes() != old: raise
+    if not out.exists() or out.read_bytes() == old: return CLEAN, "it does not write over another file"
+    where = places(secret, parts_of(out))
     if where: return LEAKS, f"the older file is still there {', '.join(where)}"
     return CLEAN, "nothing is left of the older file"
 
@@ -259,32 +284,75 @@ def check_notes(
     odd = [p.name for p in trial.parts if p.name.startswith("note ") and not usual(p)]
     return verdict if verdict[0] == LEAKS or not odd else (UNSURE, f"{', '.join(odd)}: nothing planted is in them")
 
-# %% ../../nbs/leaktest/checks.ipynb #14cdb150
+# %% ../../nbs/leaktest/checks.ipynb #014481e2
+NEW = 64  # bytes that may be new in every run: identifiers, checksums, times
+
+def content(
+    trial: Trial,
+) -> bytes:
+    "The output, with its attributes behind it."
+    return trial.out.read_bytes() + b"".join(p.body for p in trial.parts if p.name.startswith("attribute "))
+
 def bytes_changed(
-    files: Files,
-) -> np.ndarray:  # positions in the first file; raises `CannotTell`
-    "Where the changed picture changed the file, apart from numbers that are new in every run."
-    if len(files.first) != len(files.again): raise CannotTell("its files have another length in every run")
-    if len(files.first) != len(files.other): return np.arange(max(1, abs(len(files.first) - len(files.other))))
-    first, again, other = (np.frombuffer(data, np.uint8) for data in files[:3])
-    new = cv2.dilate((first != again).astype(np.uint8)[None], np.ones((1, 33), np.uint8))[0] > 0
-    if new.mean() > .05: raise CannotTell(f"{new.mean():.0%} of the file is another in every run")
-    return np.flatnonzero((first != other) & ~new)
+    first: bytes,
+    again: bytes,     # of the same input
+    other: bytes,     # of another
+) -> np.ndarray:      # positions in the first; raises `CannotTell`
+    "Where another input changed the file, apart from what is new in every run."
+    if len(first) != len(again): raise CannotTell("its files have another length in every run")
+    a, b, c = (np.frombuffer(data, np.uint8) for data in (first, again, other))
+    n = min(len(a), len(c))
+    new = a != b
+    if new.sum() > NEW: raise CannotTell(f"{new.sum():,} bytes of the file are new in every run")
+    near = cv2.dilate(new.astype(np.uint8)[None], np.ones((1, 33), np.uint8))[0] > 0
+    return np.r_[np.flatnonzero((a[:n] != c[:n]) & ~near[:n]), np.arange(n, max(len(a), len(c)))]
 
+def _part_at(
+    trial: Trial,
+    position: int,  # in `content`
+) -> str:
+    "What part of the output lies there."
+    data = content(trial)
+    end = 0
+    for p in trial.parts:
+        end = max(end, data.find(p.body, end) + len(p.body))
+        if position < end: return p.name
+    return TRAILER
+
+# %% ../../nbs/leaktest/checks.ipynb #792c1026
+def is_plain(
+    trial: Trial,
+) -> bool:
+    "Whether the file is the PNG that OpenCV or Pillow makes of what is seen: without colours in holes."
+    if trial.kind != "png": return False
+    seen = trial.after[0]*(trial.after[0, ..., 3:] > 0)
+    if seen[..., 3].min() == 255: seen = np.ascontiguousarray(seen[..., :3])
+    pillow = BytesIO()
+    Image.fromarray(seen).save(pillow, "PNG")
+    order = cv2.COLOR_RGBA2BGRA if seen.shape[2] == 4 else cv2.COLOR_RGB2BGR
+    return content(trial) in (pillow.getvalue(), cv2.imencode(".png", cv2.cvtColor(seen, order))[1].tobytes())
+
+# %% ../../nbs/leaktest/checks.ipynb #0b0f00cc
 def check_unseen(
-    files: Files | None,  # None: the cover was nowhere deep enough
+    series: Series,
+    other: Trial | None,  # of the series
+    what: str,            # differs in it, in words
 ) -> Verdict:
-    "Whether the file depends on what is covered although nothing that is seen does; raises `CannotTell`."
-    if files is None or not files.same: return NOTHING, ""
-    n = len(bytes_changed(files))
-    if n: return LEAKS, f"{n:,} of {len(files.first):,} bytes depend on what is covered, and nothing that is seen does"
-    return CLEAN, "the same file, whatever was covered"
+    "Whether the file depends on what differs although nothing that is seen does; raises `CannotTell`."
+    if other is None or not np.array_equal(series.first.after, other.after):
+        if is_plain(series.first): return CLEAN, "what is seen, encoded again, is the same file"
+        raise CannotTell(f"what is seen depends on {what}, or too little is covered")
+    where = bytes_changed(*map(content, (series.first, series.again, other)))
+    if not len(where): return CLEAN, f"the same file, whatever {what.removeprefix('what ')}"
+    first = _part_at(series.first, int(where[0]))
+    return LEAKS, f"{len(where):,} bytes, the first in {first}, depend on {what}, and nothing that is seen does"
 
-# %% ../../nbs/leaktest/checks.ipynb #2e6f8573
+# %% ../../nbs/leaktest/checks.ipynb #e30f2914
 FILE_CHECKS: dict[str, Callable[[Trial], Verdict]] = {
     "parts not needed": check_parts,
     "file time": check_time,
     "file name": lambda trial: search_for(trial, "file name"),
+    "attributes": check_attributes,
     "left behind": check_leftovers,
 }
 CHECKS: dict[str, dict[str, Callable[[Trial], Verdict]]] = {
@@ -319,11 +387,14 @@ PIXEL_CHECKS: dict[str, Callable[[Pair], Verdict]] = {
     "partial alpha": check_alpha,
 }
 
-# %% ../../nbs/leaktest/checks.ipynb #abb164a5
+# %% ../../nbs/leaktest/checks.ipynb #bbf74a89
 def run_check(
     check: Callable[..., Verdict],
-    *args: object,                  # for the check
+    *args: object,                  # for the check; an exception: why there is nothing to check
 ) -> Verdict:
     "What the check says, also when it cannot tell."
-    try: return check(*args)
-    except CannotTell as e: return UNSURE, " ".join(str(e).split())
+    try:
+        for arg in args:
+            if isinstance(arg, Exception): raise arg
+        return check(*args)
+    except (CannotTell, Failed) as e: return UNSURE, " ".join(str(e).split())

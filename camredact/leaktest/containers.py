@@ -144,7 +144,7 @@ def _inflated(
         left -= len(found)
         if left <= 0: return
 
-# %% ../../nbs/leaktest/containers.ipynb #0d6de841
+# %% ../../nbs/leaktest/containers.ipynb #160648fa
 def parts_of(
     path: Path,  # a file
 ) -> list[Part]:
@@ -170,7 +170,7 @@ def _notes(
 def _attributes(
     path: Path,  # a file
 ) -> list[tuple[str, bytes]]:
-    "Its extended attributes that programs may set."
-    try: names = [n for n in os.listxattr(path) if n.startswith("user.")]
-    except (AttributeError, OSError): return []
+    "Its extended attributes, but for those of the system."
+    try: names = [n for n in os.listxattr(path) if not n.startswith(("security.", "system."))]
+    except (AttributeError, OSError): return []  # `check_attributes` says so
     return [(f"attribute {n}", os.getxattr(path, n)) for n in names]

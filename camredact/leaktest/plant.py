@@ -5,14 +5,14 @@
 # %% auto #0
 __all__ = []
 
-# %% ../../nbs/leaktest/plant.ipynb #fb3b2d13
+# %% ../../nbs/leaktest/plant.ipynb #fc19da78
 import base64
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
-from secrets import randbelow, token_hex
+from secrets import token_hex
 import av
 import cv2
 import numpy as np
@@ -23,10 +23,16 @@ from PIL import ExifTags, Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 from .containers import CLIPS, PHOTOS, TRAILER, Part, parts_of
 
-# %% ../../nbs/leaktest/plant.ipynb #372ec9df
+# %% ../../nbs/leaktest/plant.ipynb #f1b7afee
 class Secrets(dict[str, str]):
     "A secret for every place that asks for one."
     def __missing__(self, place: str) -> str: return self.setdefault(place, "leak" + token_hex(6))
+
+def number_of(
+    secrets: Secrets,
+) -> int:
+    "A number that is as secret as the file's name: for times and coordinates."
+    return int(secrets["file name"][4:], 16)
 
 def spellings(
     secret: str,  # ASCII
@@ -70,7 +76,7 @@ def with_thumbnail(
     length = struct.pack(order + "HHII", 0x202, 4, 1, len(jpeg))
     return exif[:6] + tiff + struct.pack(order + "H", 2) + offset + length + bytes(4) + jpeg
 
-# %% ../../nbs/leaktest/plant.ipynb #e9213d6a
+# %% ../../nbs/leaktest/plant.ipynb #9011d6aa
 def exif_with(
     secrets: Secrets,     # is filled
     picture: np.ndarray,  # uint8[H,W,3], for the thumbnail
@@ -78,17 +84,18 @@ def exif_with(
     "A camera's notes with secrets in them."
     tag = ExifTags.Base
     gps = ExifTags.GPS
+    north, east = divmod(number_of(secrets) % 36000000, 6000)
     def note(place: str) -> bytes: return b"ASCII\0\0\0" + secrets[place].encode()
     exif = Image.Exif()
     exif.update({tag.Artist: secrets["owner"], tag.ImageDescription: secrets["caption"], tag.Make: "Camera"})
     exif[ExifTags.IFD.Exif] = {tag.BodySerialNumber: secrets["serial number"],
         tag.MakerNote: note("maker's note"), tag.UserComment: note("remark")}
-    exif[ExifTags.IFD.GPSInfo] = {gps.GPSLatitudeRef: "N", gps.GPSLatitude: (52., 12., randbelow(6000)/100),
-        gps.GPSLongitudeRef: "E", gps.GPSLongitude: (0., 7., randbelow(6000)/100),
+    exif[ExifTags.IFD.GPSInfo] = {gps.GPSLatitudeRef: "N", gps.GPSLatitude: (52., 12., north/100),
+        gps.GPSLongitudeRef: "E", gps.GPSLongitude: (0., 7., east/100),
         gps.GPSAreaInformation: note("place")}
     return with_thumbnail(exif.tobytes(), small_jpeg(picture, secrets["thumbnail"]))
 
-# %% ../../nbs/leaktest/plant.ipynb #b27da9a8
+# %% ../../nbs/leaktest/plant.ipynb #dd8b6d90
 def xmp_with(
     secrets: Secrets,  # is filled
 ) -> bytes:
@@ -111,9 +118,10 @@ def icc_with(
 ) -> bytes:
     "The profile of sRGB with a secret in place of its copyright."
     plain = "No copyright, use freely"
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    profile[24:36] = struct.pack(">6H", 2020, 1, 1, 0, 0, 0)  # when it was made
     secret = secrets["colour profile"].ljust(len(plain))
-    return profile.replace(plain.encode("utf-16-be"), secret.encode("utf-16-be"))
+    return bytes(profile).replace(plain.encode("utf-16-be"), secret.encode("utf-16-be"))
 
 # %% ../../nbs/leaktest/plant.ipynb #5180963a
 def _png_notes(
@@ -143,7 +151,7 @@ def _with_webp_chunk(
     data += b"PRVT" + struct.pack("<I", len(body)) + body + bytes(len(body) % 2)
     return data[:4] + struct.pack("<I", len(data) - 8) + data[8:]
 
-# %% ../../nbs/leaktest/plant.ipynb #caac79ac
+# %% ../../nbs/leaktest/plant.ipynb #b219a3af
 def plant_photo(
     path: Path,            # .jpg, .png or .webp
     picture: np.ndarray,   # uint8[H,W,3]
@@ -153,7 +161,7 @@ def plant_photo(
     kind = path.suffix[1:]
     more = {"exif": exif_with(secrets, picture), "icc_profile": icc_with(secrets)}
     if kind == "png": more |= {"pnginfo": _png_notes(secrets)}
-    else: more |= {"xmp": xmp_with(secrets), "quality": 95}
+    else: more |= {"xmp": xmp_with(secrets), "quality": 95, "lossless": True}  # blocks of WebP would change their neighbours
     if kind == "jpg":
         private = _jpeg_segment(11, secrets["private part"].encode())
         more |= {"comment": secrets["comment"].encode(), "extra": _jpeg_segment(13, iptc_with(secrets)) + private}
@@ -175,22 +183,13 @@ def check_planted(
     lost = [place for place, secret in secrets.items() if place not in OUTSIDE and not places(secret, parts)]
     assert not lost, f"{path.suffix}: {', '.join(lost)} could not be planted"
 
-# %% ../../nbs/leaktest/plant.ipynb #78219bb9
-def write_plain(
-    path: Path,
-    pictures: np.ndarray,  # uint8[H,W,3], or uint8[n,H,W,3] for a clip
-) -> None:
-    "A photo or a clip with no secrets in it. What changes in a block of 16 x 16 pixels changes nothing around it."
-    if path.suffix[1:] not in CLIPS: return Image.fromarray(pictures).save(path, quality=95, lossless=True)
-    with av.open(str(path), "w") as box: mux_film(box, add_film(box, pictures, 0), pictures)
-
+# %% ../../nbs/leaktest/plant.ipynb #35889fe0
 def add_film(
     box: av.container.OutputContainer,
     pictures: np.ndarray,   # uint8[n,H,W,3], even sides
-    crf: int = 10,          # x264's scale: 0 is lossless
 ) -> av.VideoStream:
-    "A stream for ten pictures a second, in good quality."
-    film = box.add_stream("libx264", rate=10, options={"crf": str(crf), "preset": "ultrafast"})
+    "A stream for ten pictures a second, without loss: what changes in a block changes nothing around it."
+    film = box.add_stream("libx264", rate=10, options={"crf": "0", "preset": "ultrafast"})
     film.height, film.width = pictures.shape[1:3]
     film.pix_fmt = "yuv420p"
     return film
@@ -297,14 +296,14 @@ def _append_box(
     uuid = struct.pack(">I4s16s", 24 + len(body), b"uuid", bytes(16))
     with path.open("ab") as f: f.write((uuid if path.suffix == ".mp4" else bytes([0xEC, 0x80 + len(body)])) + body)
 
-# %% ../../nbs/leaktest/plant.ipynb #818ad848
+# %% ../../nbs/leaktest/plant.ipynb #71860388
 def _notes_with(
     secrets: Secrets,  # is filled
 ) -> dict[str, str]:
     "What a phone notes about a clip."
-    north, east = (randbelow(900000)/10000 for _ in range(2))
-    secrets["place"] = f"+{north:07.4f}+{east:08.4f}/"
-    secrets["recording time"] = f"20{randbelow(10):02}-05-{10 + randbelow(20)}T04:05:06.000000Z"
+    n = number_of(secrets)
+    secrets["place"] = f"+{n % 900000/10000:07.4f}+{n // 7 % 900000/10000:08.4f}/"
+    secrets["recording time"] = f"20{n % 10:02}-05-{10 + n % 20}T04:05:06.000000Z"
     notes = {"title": "title", "comment": "comment", "artist": "owner", "location": "place",
         "creation_time": "recording time"}
     return {key: secrets[place] for key, place in notes.items()}

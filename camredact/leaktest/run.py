@@ -5,17 +5,18 @@
 # %% auto #0
 __all__ = ['leaktest', 'status', 'report']
 
-# %% ../../nbs/leaktest/run.ipynb #cc6ca06b
+# %% ../../nbs/leaktest/run.ipynb #87a63ffc
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 import numpy as np
 from .checks import CHECKS, NOTHING, PIXEL_CHECKS, check_overwrite, check_unseen, run_check
 from .containers import CLIPS, PHOTOS
-from .pixels import UNSURE, VERDICTS, CannotTell, Row, Verdict
+from .pixels import LEAKS, VERDICTS, CannotTell, Row, Verdict
 from .plant import PLANT, still_clip
-from .trial import Failed, Redactor, try_file, try_files, try_pair
+from .traces import check_traces
+from .trial import Bench, Failed, Redactor, Series, Trial, lookalikes, try_pair, try_series
 
 # %% ../../nbs/leaktest/run.ipynb #a952f564
 def worst_verdict(
@@ -26,60 +27,61 @@ def worst_verdict(
     kinds = [kind for kind, (verdict, _) in found.items() if verdict == bad]
     return bad, f"{', '.join(kinds)}: {found[kinds[0]][1]}"
 
-# %% ../../nbs/leaktest/run.ipynb #ec0cf4a7
-Found = dict[str, dict[str, Verdict]]  # check -> kind of file -> what it said
-
-def _fresh(
-    folder: Path,
-) -> Path:
-    "A new folder in it."
-    return Path(mkdtemp(dir=folder))
-
-def _examine_files(
-    redactor: Redactor,
-    family: str,            # photo or clip
-    kinds: Sequence[str],   # of that family
-    pictures: np.ndarray,   # uint8[H,W,3], or uint8[n,H,W,3] for clips
-    suffix: str | None,     # of the output; None: the input's own
-    folder: Path,           # for everything
-) -> Found:
-    "Runs the redactor once on each kind, and once over an older file; raises `Failed`."
-    trials = {kind: try_file(redactor, _fresh(folder), kind, pictures, suffix) for kind in kinds}
-    found = {name: {kind: run_check(f, trial) for kind, trial in trials.items()} for name, f in CHECKS[family].items()}
-    found["over an older file"] = {kinds[0]: run_check(check_overwrite, redactor, trials[kinds[0]], _fresh(folder))}
-    return found
+# %% ../../nbs/leaktest/run.ipynb #28dedc36
+Said = tuple[str, str, Verdict]  # a check, a kind of file, what it said
 
 def _examine_pixels(
-    redactor: Redactor,
+    bench: Bench,
+    pictures: np.ndarray,   # uint8[n,H,W,3]
+) -> Iterator[Said]:
+    "The checks of pixels, on one kind."
+    checks = PIXEL_CHECKS if bench.kind in PHOTOS else {"covered pixels": PIXEL_CHECKS["covered pixels"]}
+    try: pair = try_pair(bench, pictures)
+    except (CannotTell, Failed) as e: pair = e
+    for name, check in checks.items(): yield name, bench.kind, run_check(check, pair)
+
+def _alike(
+    bench: Bench,
+    pictures: np.ndarray,   # uint8[n,H,W,3]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    "Two inputs that look alike once redacted, or the pictures alone."
+    exact = [bench._replace(kind="png", suffix=suffix) for suffix in (".png", ".jpg")]
+    for one in (*exact, bench) if bench.kind in PHOTOS else (bench,):
+        try: return lookalikes(one, pictures)
+        except (CannotTell, Failed): pass
+    return pictures, None
+
+def _examine_files(
+    bench: Bench,
+    series: Series,
+    checks: dict[str, Callable[[Trial], Verdict]],
+) -> Iterator[Said]:
+    "The checks of files, on one kind."
+    for name, check in checks.items(): yield name, bench.kind, run_check(check, series.first)
+    yield "unseen bytes", bench.kind, run_check(check_unseen, series, series.other, "what was covered")
+    yield "unseen notes", bench.kind, run_check(check_unseen, series, series.noted, "what was noted")
+
+# %% ../../nbs/leaktest/run.ipynb #a5838160
+def _examine(
+    benches: list[Bench],   # one for each kind
+    pictures: np.ndarray,   # uint8[n,H,W,3]
     family: str,            # photo or clip
-    kinds: Sequence[str],   # of that family
-    pictures: np.ndarray,   # uint8[H,W,3], or uint8[n,H,W,3] for clips
-    suffix: str | None,     # of the output; None: the input's own
-    folder: Path,           # for everything
-) -> Found:
-    "Runs the redactor three times on one kind."
-    kind = "png" if "png" in kinds else kinds[0]
-    checks = PIXEL_CHECKS if family == "photo" else {"covered pixels": PIXEL_CHECKS["covered pixels"]}
-    try: pair = try_pair(redactor, _fresh(folder), kind, pictures, suffix)
-    except (CannotTell, Failed) as e: return {name: {kind: (UNSURE, " ".join(str(e).split()))} for name in checks}
-    return {name: {kind: run_check(f, pair)} for name, f in checks.items()}
+) -> Iterator[Said]:
+    "All checks; raises `Failed`."
+    sharp = next((b for b in benches if b.kind == "png"), benches[0])
+    pixels = [*_examine_pixels(sharp, pictures)]
+    picture = pictures[0]
+    leaks = any(verdict[0] == LEAKS for _, _, verdict in pixels)
+    pictures, changed = (pictures, None) if leaks else _alike(sharp, pictures)
+    series = [try_series(bench, pictures, changed) for bench in benches]
+    for bench, four in zip(benches, series): yield from _examine_files(bench, four, CHECKS[family])
+    older = run_check(check_overwrite, sharp.redactor, series[0].first, Path(mkdtemp(dir=sharp.home)))
+    yield "over an older file", benches[0].kind, older
+    yield from pixels
+    photo = next((b for b in benches if b.kind == "jpg"), None)
+    if photo: yield "traces of the camera", "jpg", run_check(check_traces, photo, picture)
 
-# %% ../../nbs/leaktest/run.ipynb #e335194e
-def _examine_bytes(
-    redactor: Redactor,
-    family: str,            # not used: photos and clips alike
-    kinds: Sequence[str],
-    pictures: np.ndarray,   # uint8[H,W,3], or uint8[n,H,W,3] for clips
-    suffix: str | None,     # of the output; None: the input's own
-    folder: Path,           # for everything
-) -> Found:
-    "Runs the redactor three times or four on each kind."
-    def one(kind: str) -> Verdict:
-        try: return check_unseen(try_files(redactor, _fresh(folder), kind, pictures, suffix))
-        except (CannotTell, Failed) as e: return UNSURE, " ".join(str(e).split())
-    return {"unseen bytes": {kind: one(kind) for kind in kinds}}
-
-# %% ../../nbs/leaktest/run.ipynb #ae68bc76
+# %% ../../nbs/leaktest/run.ipynb #ac9680a5
 def leaktest(
     redactor: Redactor,
     picture: np.ndarray,                # uint8[H,W,3] with something that it covers
@@ -90,25 +92,25 @@ def leaktest(
     "What leaks from a redactor's output; raises `Failed` where there is none, `ValueError` on an unknown kind."
     if unknown := set(inputs) - set(PLANT):
         raise ValueError(f"unknown kind of input {', '.join(sorted(unknown))}: choose of {', '.join(PLANT)}")
-    suffix = suffix and "." + suffix.lstrip(".")
     rows = []
-    with TemporaryDirectory(prefix="leaktest-") as folder:
+    with TemporaryDirectory(prefix="leaktest-") as home:
         for family, known in (("photo", PHOTOS), ("clip", CLIPS)):
-            kinds = [kind for kind in inputs if kind in known]
-            if not kinds: continue
-            pictures = picture if family == "photo" else still_clip(picture) if clip is None else clip
-            given = (redactor, family, kinds, pictures, suffix, Path(folder))
-            for name, said in (_examine_files(*given) | _examine_pixels(*given) | _examine_bytes(*given)).items():
-                planted = {kind: verdict for kind, verdict in said.items() if verdict[0] != NOTHING}
-                if planted: rows.append(Row(f"{family}: {name}", *worst_verdict(planted)))
+            endings = {kind: "." + (suffix or kind).lstrip(".") for kind in inputs if kind in known}
+            benches = [Bench(redactor, Path(home), kind, ending) for kind, ending in endings.items()]
+            if not benches: continue
+            pictures = picture[None] if family == "photo" else still_clip(picture) if clip is None else clip
+            found: dict[str, dict[str, Verdict]] = {}
+            for name, kind, verdict in _examine(benches, pictures, family):
+                if verdict[0] != NOTHING: found.setdefault(name, {})[kind] = verdict
+            rows += [Row(f"{family}: {name}", *worst_verdict(said)) for name, said in found.items()]
     return rows
 
-# %% ../../nbs/leaktest/run.ipynb #690bf76a
+# %% ../../nbs/leaktest/run.ipynb #5baeed72
 def status(
     rows: Sequence[Row],
 ) -> int:
-    "The exit status: 0 clean, 1 leaks, 3 cannot tell."
-    return (0, 3, 1)[max((VERDICTS.index(r.verdict) for r in rows), default=1)]
+    "The exit status: 0 clean or recognisable, 1 leaks, 3 cannot tell."
+    return (0, 0, 3, 1)[max((VERDICTS.index(r.verdict) for r in rows), default=2)]
 
 def report(
     rows: Sequence[Row],

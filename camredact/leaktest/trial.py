@@ -5,18 +5,20 @@
 # %% auto #0
 __all__ = ['Redactor', 'Failed', 'command', 'Trial']
 
-# %% ../../nbs/leaktest/trial.ipynb #499ea119
+# %% ../../nbs/leaktest/trial.ipynb #5dbf95c4
 import os
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from secrets import randbelow
+from tempfile import mkdtemp
 from typing import NamedTuple
 import cv2
 import numpy as np
 from .containers import CLIPS, Part, kind_of, parts_of
-from .pixels import LEAST, CannotTell, Pair, altered, covered, frames
-from .plant import PLANT, Secrets, check_planted, places, write_plain
+from .pixels import LEAST, CannotTell, Pair, altered, covered, fitted, frames
+from .plant import PLANT, Secrets, check_planted, number_of
 
 # %% ../../nbs/leaktest/trial.ipynb #d95471c6
 Redactor = Callable[[Path, Path], None]  # reads the first, writes the second
@@ -24,18 +26,7 @@ Redactor = Callable[[Path, Path], None]  # reads the first, writes the second
 class Failed(ValueError):
     "A redactor failed, or wrote nothing: one line."
 
-# %% ../../nbs/leaktest/trial.ipynb #d241eaa1
-def run(
-    redactor: Redactor,
-    source: Path,
-    out: Path,
-) -> None:
-    "Runs it; raises `Failed` unless there is something afterwards."
-    redactor(source, out)
-    if out.is_file() and out.stat().st_size: return
-    raise Failed(f"the redactor ended well on a {source.suffix} file, but wrote no {out.name}")
-
-# %% ../../nbs/leaktest/trial.ipynb #c3a89a07
+# %% ../../nbs/leaktest/trial.ipynb #26013a5e
 EXAMPLE = "camredact leaktest -- blur {in} {out}"
 
 def _last_line(
@@ -45,14 +36,7 @@ def _last_line(
     lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
     return lines[-1].strip() if lines else "it did not say why"
 
-def _environment(
-    out: Path,  # where the redactor writes
-) -> dict[str, str]:
-    "The environment, with the trial's own folder for temporary files where it has one."
-    temp = out.parent.parent/"temp"
-    return os.environ | (dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temp)) if temp.is_dir() else {})
-
-# %% ../../nbs/leaktest/trial.ipynb #7bf1c8fc
+# %% ../../nbs/leaktest/trial.ipynb #a3a58d45
 def command(
     words: Sequence[str],  # the program and its arguments, with {in} and {out} in them
     limit: float = 600,    # seconds for one run
@@ -63,7 +47,7 @@ def command(
     def redactor(source: Path, out: Path) -> None:
         argv = [word.replace("{in}", str(source)).replace("{out}", str(out)) for word in words]
         on = f"on a {source.suffix} file"
-        env = _environment(out)
+        env = os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(out.parent.parent/"temp"))
         try: done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=limit, env=env)
         except subprocess.TimeoutExpired:
             raise Failed(f"{words[0]} took longer than {limit:.0f} seconds {on}") from None
@@ -72,21 +56,64 @@ def command(
             raise Failed(f"{words[0]} failed {on}, status {done.returncode}: {_last_line(done.stderr)}")
     return redactor
 
-# %% ../../nbs/leaktest/trial.ipynb #16cff698
-class Trial(NamedTuple):
+# %% ../../nbs/leaktest/trial.ipynb #c9a106c4
+@dataclass(frozen=True)
+class Trial:
     "One run on a file with secrets in it, and what came of it."
     source: Path
     out: Path
     secrets: Secrets
-    parts: list[Part]        # of the output
     left: dict[str, bytes]   # other files that lie there now, by name
 
-    @property
-    def kind(self) -> str:
-        "What the output is, as `kind_of` says."
-        with self.out.open("rb") as f: return kind_of(f.read(12))
+    @cached_property
+    def parts(self) -> list[Part]: return parts_of(self.out)
 
-# %% ../../nbs/leaktest/trial.ipynb #791ded85
+    @cached_property
+    def before(self) -> np.ndarray: return frames(self.source)
+
+    @cached_property
+    def after(self) -> np.ndarray: return fitted(self.before, frames(self.out))
+
+    @cached_property
+    def kind(self) -> str: return kind_of(self.out.read_bytes())
+
+# %% ../../nbs/leaktest/trial.ipynb #aadb1aee
+class Bench(NamedTuple):
+    "A redactor, and the kind of files that it is tried with."
+    redactor: Redactor
+    home: Path     # a folder for all runs
+    kind: str      # of the input, a key of `PLANT`
+    suffix: str    # of the output
+
+    def run(
+        self,
+        pictures: np.ndarray,             # uint8[n,H,W,3]; the first is the photo
+        secrets: Secrets | None = None,   # of a run before, to plant the same again
+    ) -> Trial:
+        "Plants, runs, collects; raises `Failed`."
+        folder = Path(mkdtemp(dir=self.home))
+        secrets = Secrets() if secrets is None else secrets
+        for name in ("in", "out", "temp"): (folder/name).mkdir()
+        source = folder/"in"/f"{secrets['file name']}.{self.kind}"
+        out = folder/"out"/f"redacted{self.suffix}"
+        PLANT[self.kind](source, pictures if self.kind in CLIPS else pictures[0], secrets)
+        check_planted(source, secrets)
+        noon = 86400*(11000 + number_of(secrets) % 3000) + 43200
+        os.utime(source, (noon, noon))
+        run(self.redactor, source, out)
+        os.utime(source, (noon, noon))
+        return Trial(source, out, secrets, _others(folder, source, out))
+
+def run(
+    redactor: Redactor,
+    source: Path,
+    out: Path,
+) -> None:
+    "Runs it; raises `Failed` unless there is something afterwards."
+    redactor(source, out)
+    if out.is_file() and out.stat().st_size: return
+    raise Failed(f"the redactor ended well on a {source.suffix} file, but wrote no {out.name}")
+
 def _others(
     folder: Path,
     *known: Path,  # files that belong there
@@ -94,111 +121,103 @@ def _others(
     "All other files in a folder and below, by name."
     return {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p not in known}
 
-def try_file(
-    redactor: Redactor,
-    folder: Path,               # an empty one
-    kind: str,                  # a key of `PLANT`
-    pictures: np.ndarray,       # uint8[H,W,3], or uint8[n,H,W,3] for a clip
-    suffix: str | None = None,  # of the output; None: the input's own
-) -> Trial:
-    "Plants, runs, collects; raises `Failed`."
-    secrets = Secrets()
-    for name in ("in", "out", "temp"): (folder/name).mkdir()
-    source = folder/"in"/f"{secrets['file name']}.{kind}"
-    out = folder/"out"/f"redacted{suffix or '.' + kind}"
-    PLANT[kind](source, pictures, secrets)
-    check_planted(source, secrets)
-    noon = 86400*(11000 + randbelow(3000)) + 43200
-    os.utime(source, (noon, noon))
-    run(redactor, source, out)
-    os.utime(source, (noon, noon))
-    return Trial(source, out, secrets, parts_of(out), _others(folder, source, out))
-
-# %% ../../nbs/leaktest/trial.ipynb #6389c49d
-def overwrite(
-    redactor: Redactor,
-    trial: Trial,   # a run that went well
-    folder: Path,   # an empty one
-) -> list[str] | None:  # None: the older file was left as it was
-    "Where in the output the older file can still be found; raises `Failed`."
-    secret = Secrets()["older file"]
-    out = folder/trial.out.name
-    old = trial.source.read_bytes() + secret.encode()*(1 << 17)  # 2 MB
-    out.write_bytes(old)
-    try: redactor(trial.source, out)
-    except Failed:
-        if out.exists() and out.read_bytes() != old: raise
-    return places(secret, parts_of(out)) if out.exists() and out.read_bytes() != old else None
-
-# %% ../../nbs/leaktest/trial.ipynb #72a55cc5
+# %% ../../nbs/leaktest/trial.ipynb #23a97614
 def try_pair(
-    redactor: Redactor,
-    folder: Path,               # an empty one
-    kind: str,                  # a key of `PLANT`
-    pictures: np.ndarray,       # uint8[H,W,3], or uint8[n,H,W,3] for a clip
-    suffix: str | None = None,  # of the output; None: the input's own
+    bench: Bench,
+    pictures: np.ndarray,   # uint8[n,H,W,3]
 ) -> Pair:
     "Three runs; raises `Failed`, or `CannotTell` where there is nothing to compare."
-    def once(name: str, pictures: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        source = folder/f"{name}.{kind}"
-        out = folder/f"{name}-redacted{suffix or '.' + kind}"
-        write_plain(source, pictures)
-        run(redactor, source, out)
-        return frames(source), frames(out)
-    before, after = once("first", pictures)
-    _, again = once("again", pictures)
-    exact = kind_of((folder/f"first-redacted{suffix or '.' + kind}").read_bytes()) == "png"
-    cover = covered(before, after)
+    first = bench.run(pictures)
+    cover = covered(first.before, first.after)
     if cover.sum() < LEAST: raise CannotTell("nothing was covered: give it a picture of something that it covers")
-    changed = altered(before, cover)
-    return Pair(before, after, again, *once("other", changed if kind in CLIPS else changed[0]), exact)
+    other = bench.run(altered(first.before, cover))
+    again = bench.run(pictures)
+    return Pair(first.before, first.after, again.after, other.before, other.after, first.kind == "png")
 
-# %% ../../nbs/leaktest/trial.ipynb #dc885032
-class Files(NamedTuple):
-    "Outputs of a picture, of the same again, and of one that was changed deep under the cover."
-    first: bytes
-    again: bytes
-    other: bytes
-    same: bool     # whether the first and the other show the same pictures
+# %% ../../nbs/leaktest/trial.ipynb #2471f845
+def _each(
+    operation: Callable[..., np.ndarray],  # of OpenCV, on one mask
+    masks: np.ndarray,                     # bool[n,H,W]
+    *args: object,                         # for the operation
+    **more: object,                        # for it too
+) -> np.ndarray:                           # bool[n,H,W]
+    "Every mask after the operation."
+    return np.stack([operation(m.astype(np.uint8), *args, **more) for m in masks]) > 0
+
+def _blocks(
+    masks: np.ndarray,                 # bool[n,H,W]
+    how: Callable[..., np.ndarray],    # `np.all` or `np.any`
+) -> np.ndarray:                       # bool[n,H,W]
+    "The blocks of 16 x 16 pixels that are so in all of their pixels, or in any."
+    n, h, w = (len(masks), masks.shape[1]//16, masks.shape[2]//16)
+    found = np.zeros(masks.shape, bool)
+    small = how(masks[:, :16*h, :16*w].reshape(n, h, 16, w, 16), axis=(2, 4))
+    found[:, :16*h, :16*w] = small.repeat(16, 1).repeat(16, 2)
+    return found
 
 def deep_blocks(
     cover: np.ndarray,  # bool[n,H,W]
 ) -> np.ndarray:        # bool[n,H,W]
-    "The blocks of 16 x 16 pixels that lie under the cover together with all that is around them; holes are filled."
-    n, h, w = cover.shape
+    "The blocks that lie under the cover together with all that is around them; holes are filled."
     hole = np.ones((25, 25), np.uint8)  # where what was covered looks like its cover
-    cover = np.stack([cv2.morphologyEx(c.astype(np.uint8), cv2.MORPH_CLOSE, hole) for c in cover]) > 0
-    blocks = cover[:, :h//16*16, :w//16*16].reshape(n, h//16, 16, w//16, 16).all((2, 4))
-    square = np.ones((3, 3), np.uint8)
-    inner = np.stack([cv2.erode(b.astype(np.uint8), square, borderValue=0) for b in blocks]) > 0
-    deep = np.zeros(cover.shape, bool)
-    deep[:, :h//16*16, :w//16*16] = inner.repeat(16, 1).repeat(16, 2)
-    return deep
+    whole = _blocks(_each(cv2.morphologyEx, cover, cv2.MORPH_CLOSE, hole), np.all)
+    return _each(cv2.erode, whole, np.ones((33, 33), np.uint8), borderValue=0)
 
-def try_files(
-    redactor: Redactor,
-    folder: Path,               # an empty one
-    kind: str,                  # a key of `PLANT`
-    pictures: np.ndarray,       # uint8[H,W,3], or uint8[n,H,W,3] for a clip
-    suffix: str | None = None,  # of the output; None: the input's own
-) -> Files | None:              # None: the cover is nowhere deep enough
-    "Three runs or four; raises `Failed`, or `CannotTell`."
-    def once(name: str, pictures: np.ndarray) -> tuple[Path, Path]:
-        (folder/name).mkdir()
-        paths = folder/name/f"source.{kind}", folder/name/f"redacted{suffix or '.' + kind}"
-        write_plain(paths[0], pictures)
-        run(redactor, *paths)
-        return paths
-    source, out = once("first", pictures)
-    seen = frames(out)
-    deep = deep_blocks(covered(frames(source), seen))
-    if not deep.any(): return None
-    again = once("again", pictures)[1].read_bytes()
-    deep = (deep if kind in CLIPS else deep[0])[..., None]
-    for name, step in (("other", 48), ("gentle", 8)):
-        moved = np.where(pictures < 128, pictures + np.uint8(step), pictures - np.uint8(step))
-        changed = np.where(deep, moved, pictures)
-        other = once(name, changed)[1]
-        files = Files(out.read_bytes(), again, other.read_bytes(), np.array_equal(seen, frames(other)))
-        if files.same: break
-    return files
+def changed_there(
+    pictures: np.ndarray,   # uint8[n,H,W,3]
+    where: np.ndarray,      # bool[n,H,W]
+) -> np.ndarray:            # uint8[n,H,W,3]
+    "The same, but there lighter where it is dark, and darker where it is light."
+    moved = np.where(pictures < 128, pictures + np.uint8(48), pictures - np.uint8(48))
+    return np.where(where[..., None], moved, pictures)
+
+# %% ../../nbs/leaktest/trial.ipynb #efef331c
+ROUNDS = 10
+
+def _settled(
+    one: Trial,
+    other: Trial,       # on pictures that were changed deep under the cover
+    deep: np.ndarray,   # bool[n,H,W]: where
+    loose: int,         # how much an encoder changes
+) -> tuple[np.ndarray, np.ndarray]:  # uint8[n,H,W,3], and what is still deep
+    "The pictures with the cover's own colours wherever either run covered, but for what is deep."
+    def far(a: np.ndarray, b: np.ndarray) -> np.ndarray: return np.abs(a.astype(np.int16) - b).max(-1)
+    deep = deep & ~_blocks(deep & (far(one.after, other.after) > loose), np.any)
+    in_one = far(one.before, one.after) >= far(other.before, other.after)
+    cover = np.where(in_one[..., None], one.after, other.after)
+    return np.where(deep[..., None], one.before, cover)[..., :3], deep
+
+def lookalikes(
+    bench: Bench,
+    pictures: np.ndarray,   # uint8[n,H,W,3]
+) -> tuple[np.ndarray, np.ndarray]:  # uint8[n,H,W,3] each
+    "Two inputs that differ under the cover, and look alike once redacted; raises `CannotTell`, `Failed`."
+    one = bench.run(pictures)
+    deep = deep_blocks(covered(one.before, one.after))
+    for _ in range(ROUNDS):
+        if not deep.any(): raise CannotTell("no cover is 48 pixels wide and high, or it moves with every change below it")
+        changed = changed_there(pictures, deep)
+        other = bench.run(changed)
+        if np.array_equal(one.after, other.after): return pictures, changed
+        if (one.after[..., 3] < 255).any(): raise CannotTell("its holes move with every change below them")
+        pictures, deep = _settled(one, other, deep, 0 if one.kind == "png" else 24)
+        one = bench.run(pictures)
+    raise CannotTell("what is seen follows what is covered, or the cover moves with every change below it")
+
+# %% ../../nbs/leaktest/trial.ipynb #2e69365e
+class Series(NamedTuple):
+    "Four runs on one kind of file. Nothing that is seen should tell them apart."
+    first: Trial
+    other: Trial | None   # on other pixels under the cover; None: there is no such picture
+    noted: Trial          # with other secrets
+    again: Trial
+
+def try_series(
+    bench: Bench,
+    pictures: np.ndarray,          # uint8[n,H,W,3]
+    changed: np.ndarray | None,    # the other of `lookalikes`
+) -> Series:
+    "All four; raises `Failed`."
+    first = bench.run(pictures)
+    other = None if changed is None else bench.run(changed, first.secrets)
+    return Series(first, other, bench.run(pictures), bench.run(pictures, first.secrets))

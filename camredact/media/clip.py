@@ -22,10 +22,11 @@ from ..core.categories import PRESETS, choose, error_line
 from ..core.files import BadOutput, atomic_write, check_output, progress_bar
 from ..core.redact import DEFAULT_DIAL, resize_matte
 from ..core.segment import Segmenter
-from ..core.still import STYLES, Detector, cover, make_detector
+from ..core.still import STYLES, Detector, box_matte, cover, make_detector
 from .hysteresis import Hysteresis
 from .photo import photo_bytes
 from .reader import ClipReader, DecodedFrame, first_frame
+from .scrub import Scrub
 from .writer import ClipWriter, ContactSheet, codec_for
 
 # %% ../../nbs/media/clip.ipynb #3633c23d
@@ -38,6 +39,7 @@ class ClipReport:
     failed: int = 0        # covered, since the model failed
     cut: bool = False      # the source breaks off
     audio: bool = False    # the sound was kept
+    others: str = ""       # what else the source holds
     seconds: float = 0.    # that it took
     sheet: np.ndarray | None = field(default=None, repr=False)  # uint8[H,W,3]: some redacted frames
 
@@ -47,6 +49,7 @@ class ClipReport:
         if self.failed: notes.append(f"{self.failed} wholly covered: the model failed")
         if self.cut: notes.append("the source breaks off")
         if self.audio: notes.append("THE SOUND WAS KEPT")
+        if self.others: notes.append(self.others)
         return "; ".join([f"{self.path}: {self.frames} frames in {self.seconds:.0f} s", *notes])
 
     def _repr_html_(self) -> str:
@@ -72,6 +75,19 @@ def covered_frame(
     return cover(np.zeros((*size, 3), np.uint8), np.full(size, 255, np.uint8), style), False
 
 # %% ../../nbs/media/clip.ipynb #15515bd2
+def fitted(
+    rgb: np.ndarray,        # uint8[h,w,3]
+    size: tuple[int, int],  # height and width wanted
+) -> np.ndarray:            # uint8[H,W,3], of that size
+    "Scale a picture to a size, with black bars where its shape is another."
+    h, w = rgb.shape[:2]
+    if (h, w) == size: return rgb
+    scale = min(size[0]/h, size[1]/w)
+    inner = max(1, round(h*scale)), max(1, round(w*scale))
+    rgb = cv2.resize(rgb, inner[::-1], interpolation=cv2.INTER_AREA)
+    top, left = (size[0] - inner[0])//2, (size[1] - inner[1])//2
+    return cv2.copyMakeBorder(rgb, top, size[0] - inner[0] - top, left, size[1] - inner[1] - left, cv2.BORDER_CONSTANT)
+
 class ClipRedactor:
     "Takes decoded frames, and gives redacted ones to a writer and a contact sheet."
     def __init__(
@@ -83,6 +99,8 @@ class ClipRedactor:
         step: Hysteresis,          # what neighbours add
         writer: ClipWriter,          # where frames go
         result: ClipReport,            # where they are counted
+        scrub: bool = False,           # see `Scrub`
+        mattes: ClipWriter | None = None,  # where mattes go
     ):
         self.detector = detector
         self.size = size
@@ -91,13 +109,13 @@ class ClipRedactor:
         self.step = step
         self.writer = writer
         self.result = result
+        self.scrub = Scrub(size) if scrub else None
+        self.mattes = mattes
         self.sheet = ContactSheet()
 
     def take(self, frame: DecodedFrame) -> None:
-        "The next frame; one of another size is brought to that of the first."
-        rgb = frame.rgb
-        if rgb is not None and rgb.shape[:2] != self.size:
-            rgb = cv2.resize(rgb, self.size[::-1], interpolation=cv2.INTER_AREA)
+        "The next frame; one of another size is brought to that of the first, with bars where its shape is another."
+        rgb = None if frame.rgb is None else fitted(frame.rgb, self.size)
         for item, found in self.step.push((frame.at, rgb), rgb, *self._mattes(rgb)): self._give(item, found)
 
     def end(self) -> None:
@@ -110,9 +128,18 @@ class ClipRedactor:
         try: return self.detector.suspect(rgb, self.budget)
         except Exception: return None, None  # whatever it was: covered, and counted
 
+    def _final(self, matte: np.ndarray | None) -> np.ndarray:
+        "What is covered in the result, uint8[H,W]: all, where there is no matte."
+        if matte is None: return np.full(self.size, 255, np.uint8)
+        matte = resize_matte(matte, *self.size)
+        if self.style == "box": matte = box_matte(matte)
+        return self.scrub.matte(matte) if self.scrub else matte
+
     def _give(self, item: tuple[int, np.ndarray | None], matte: np.ndarray | None) -> None:
         at, rgb = item
         picture, ok = covered_frame(rgb, matte, self.size, self.style)
+        if self.scrub: picture = self.scrub.picture(picture)
+        if self.mattes: self.mattes.add(self._final(matte if ok else None), at)
         self.result.frames += 1
         if rgb is None: self.result.unread += 1
         elif not ok: self.result.failed += 1
@@ -129,12 +156,13 @@ def clip_loop(
     bar = progress_bar(reader, "redacting the clip", reader.total, shown=progress is True)
     for item in bar:
         if isinstance(item, DecodedFrame): redactor.take(item)
-        else: redactor.writer.copy(item)
+        else: redactor.writer.copy(item, reader.start_of(item))
         if callable(progress): progress(redactor.result.frames)
     redactor.end()
-    redactor.writer.finish()
+    for writer in filter(None, (redactor.writer, redactor.mattes)): writer.finish(reader.ends and reader.ends[1])
     redactor.result.cut = reader.cut or reader.truncated
     redactor.result.audio = reader.audio is not None
+    redactor.result.others = reader.others()
 
 SOUND = "the sound is kept: voices identify people, and so may what they say"
 
@@ -150,8 +178,11 @@ def redact_clip(
     reach: int = 1,                                # how many neighbours on each side
     budget: int | None = None,                     # pixels of a frame that the model sees; None: its own
     keep_audio: bool = False,                      # copy the sound, with a warning
+    track: int | None = None,                      # of pictures, from 1 on; None: the one that players show
     preview: str | os.PathLike[str] | None = None,      # a .png with some redacted frames
+    mask: str | os.PathLike[str] | None = None,    # a .mkv with the mattes: lossless, 255 is hidden
     overwrite: bool = False,                       # files of these names may go, the source never
+    scrub: bool = False,                           # see `Scrub`: less of the camera and of the source's file is left
     progress: bool | Callable[[int], None] = True, # show it where it can be shown, or a function of the frames done
 ) -> ClipReport:
     "Clean a clip; raises `InputError`. A frame that cannot be read or judged is covered, and counted."
@@ -163,17 +194,23 @@ def redact_clip(
     codec = codec_for(out)
     sheet = Path(preview) if preview else None
     if sheet and sheet.suffix.lower() != ".png": raise BadOutput(f"{sheet} should end in .png")
-    for target in filter(None, (out, sheet)): check_output(target, [source], overwrite)
+    mattes = Path(mask) if mask else None
+    if mattes and mattes.suffix.lower() != ".mkv": raise BadOutput(f"{mattes} should end in .mkv")
+    for target in filter(None, (out, sheet, mattes)): check_output(target, [source], overwrite)
     detector = make_detector(hidden, dial, segmenter, bar)
-    start, size = first_frame(source)
+    start, size = first_frame(source, track)
     if keep_audio: warn(SOUND, stacklevel=2)
     result = ClipReport(out)
     try:
         with ExitStack() as stack:
             part = stack.enter_context(atomic_write(out, overwrite))
-            reader = stack.enter_context(closing(ClipReader(source, keep_audio)))
+            reader = stack.enter_context(closing(ClipReader(source, keep_audio, track)))
             writer = stack.enter_context(closing(ClipWriter(part, codec, size, reader.rate, start, reader.audio)))
-            clip_loop(reader, ClipRedactor(detector, size, budget, style, step, writer, result), progress)
+            grey = None
+            if mattes:
+                other = stack.enter_context(atomic_write(mattes, overwrite))
+                grey = stack.enter_context(closing(ClipWriter(other, "ffv1", size, reader.rate, start, grey=True)))
+            clip_loop(reader, ClipRedactor(detector, size, budget, style, step, writer, result, scrub, grey), progress)
     except av.FFmpegError as e:  # from writing: reading keeps its errors to itself
         raise BadOutput(f"{out} cannot be written: {error_line(e)}") from e
     if sheet and result.sheet is not None:

@@ -21,7 +21,7 @@ from .service import Service
 HEAD = 16 << 10  # bytes of a message's dictionary, at most
 
 def pack(
-    message: dict[str, Any],           # what to say
+    message: dict[str, Any],   # what to say
     buffers: Sequence[bytes],  # at most one
 ) -> bytes:
     "One message as bytes."
@@ -29,9 +29,9 @@ def pack(
     return struct.pack(">I", len(head)) + head + b"".join(buffers)
 
 def unpack(
-    data: bytes | None,         # as it came; None: it was text
+    data: bytes | None,                   # as it came; None: it was text
 ) -> tuple[dict[str, Any], list[bytes]]:  # the dictionary, and the buffer if there is one
-    "Raises `ValueError` for what is no message."
+    "Raises `ValueError` for anything else."
     if data is None or len(data) < 4: raise ValueError("a message is bytes: a length, JSON, a picture")
     n = struct.unpack(">I", data[:4])[0]
     if n > min(HEAD, len(data) - 4):
@@ -50,11 +50,13 @@ class Client:
         service: Service,    # what answers
         socket: WebSocket,   # accepted
     ):
-        self.service, self.socket, self.name = service, socket, service.next_name()
+        self.service = service
+        self.socket = socket
+        self.name = service.next_name()
         self.loop = asyncio.get_running_loop()
         self.outbox: asyncio.Queue[bytes] = asyncio.Queue()
-        self.hands, self.pace = asyncio.Semaphore(MAX_UNANSWERED), RateLimiter(service.limits.frames,
-            service.limits.frames)
+        self.room = asyncio.Semaphore(MAX_UNANSWERED)
+        self.pace = RateLimiter(service.limits.frames, service.limits.frames)
 
     async def run(self) -> None:
         "Read and write until one of the two ends."
@@ -67,9 +69,9 @@ class Client:
         finally: self.service.session.leave(self.name)
 
     async def read(self) -> None:
-        "Take message after message, one for each free hand."
+        "Take message after message, while fewer than `MAX_UNANSWERED` wait for their answers."
         while True:
-            async with asyncio.timeout(self.service.limits.idle_s): await self.hands.acquire()
+            async with asyncio.timeout(self.service.limits.idle_s): await self.room.acquire()
             while wait := self.pace.take(self.name): await asyncio.sleep(wait)
             async with asyncio.timeout(self.service.limits.idle_s): came = await self.socket.receive()
             if came["type"] == "websocket.disconnect": return
@@ -89,9 +91,9 @@ class Client:
 
     def answered(
         self,
-        page: str,          # the name that it has over there
-        answer: dict[str, Any],       # the session's, from any thread
-        pngs: list[bytes],  # at most one
+        page: str,               # the name that it gave itself
+        answer: dict[str, Any],  # the session's, from any thread
+        pngs: list[bytes],       # at most one
     ) -> None:
         "Pass an answer on."
         if pngs: self.service.worked(answer["model"])
@@ -99,10 +101,10 @@ class Client:
 
     def reply(
         self,
-        answer: dict[str, Any],         # from any thread
-        pngs: list[bytes],    # at most one
+        answer: dict[str, Any],  # from any thread
+        pngs: list[bytes],       # at most one
     ) -> None:
-        "Put an answer into the outbox; an echo that is no JSON is left out, for a hand waits."
+        "Put an answer into the outbox; what cannot be JSON is left out, since each message gets an answer."
         try: data = pack(answer, pngs)
         except (ValueError, RecursionError):
             data = pack({**ANSWER, "error": "the dictionary of a message is nested too deeply"}, [])
@@ -113,4 +115,4 @@ class Client:
         while True:
             data = await self.outbox.get()
             async with asyncio.timeout(self.service.limits.send_s): await self.socket.send_bytes(data)
-            self.hands.release()
+            self.room.release()

@@ -12,7 +12,8 @@ from camredact.train.data import LabelledFrame, camvid_frames, extra_frames, fin
 
 ROOT = Path(__file__).parents[2]
 RUNS = ROOT/"runs"
-SETS = ("coco", "fashion", "streets_india", "voc")  # beside CamVid, whose kept tenth is reported
+SETS = ("cityscapes", "coco", "faces", "fashion", "portraits", "rooms", "streets_india", "voc", "walkers")
+# the sets beside CamVid on whose kept part figures are reported: a tenth of each, and three towns of Cityscapes
 
 
 def drive_and_file(
@@ -50,16 +51,19 @@ def drive_frames(
     return [f for f in all_frames()[0] if f.drive == drive]
 
 
-def kept_frames() -> list[LabelledFrame]:
-    "The kept tenth of the extra sets, which no training saw."
-    return split_frames(*all_frames())[1]
+def kept_frames(
+    *sets: str,  # names out of `SETS`; none: all
+) -> list[LabelledFrame]:
+    "What is kept aside of the extra sets, which no training saw."
+    return [f for f in split_frames(*all_frames())[1] if not sets or f.dataset in sets]
 
 
 def shares(
     score: dict,  # of `MatteScores`, as `judge` gives it
 ) -> dict:
-    "How many frames, and the shares that were covered."
-    return {"frames": score["frames"], **{key: score[key] for key in ("recall", "over_cover", "other_covered")}}
+    "How many frames, the shares that were covered, how much of the cover was needed, and pieces that hide nobody."
+    keys = ("recall", "over_cover", "other_covered", "precision", "false_pieces")
+    return {"frames": score["frames"], **{key: score[key] for key in keys}}
 
 
 def street_row(

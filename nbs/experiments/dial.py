@@ -1,18 +1,17 @@
 """Sets the dial: of every category the highest threshold at which, on average, at most a promised share is shown.
 
-People: on each drive by weights that never saw it, and on the kept photographs, each by itself; the lowest threshold is
-taken. Animals: the kept pictures that hold any. No training saw the photographs, so what ships may be asked about them
-(--near); else the weights of each drive are. Other categories: each drive's frames with 32 classes; again the lowest.
-The thresholds in core/redact are these, and a test compares them.
+What ships is asked about what it never saw: people far away in the kept towns of Cityscapes, people near and animals on
+the kept photographs, and of the other categories those that the towns' labels can tell. Categories that only CamVid's
+labels tell are asked of weights that a drive was kept from (--drive). Where several are asked, the lowest threshold is
+taken. The thresholds in core/redact are these, and a test compares them.
 
-example: python nbs/experiments/dial.py --drive 0006R0=runs/blind/fast.onnx
-         python nbs/experiments/dial.py --drive 0006R0=runs/blind/fast.onnx --near runs/ships/fast.onnx
+example: python nbs/experiments/dial.py --drive 0006R0=runs/next/fast.onnx
 """
 import argparse
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import product
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -20,37 +19,46 @@ import numpy as np
 from common import drive_and_file, drive_frames, kept_frames
 from record import record
 
-from camredact.core.categories import CODES, PEOPLE, VOID
-from camredact.core.redact import DIALS
+from camredact.core.categories import CODES, PEOPLE
+from camredact.core.models import weights_folder
+from camredact.core.redact import DIALS, Dial
 from camredact.core.segment import OnnxSegmenter
 from camredact.train.calibrate import (
     ALPHAS, MIN_PIXELS, THRESHOLD_GRID, conformal_threshold, cover_losses, dial_thresholds)
 from camredact.train.data import LabelledFrame, read_labels
-from camredact.train.labels import LABEL_ID
+from camredact.train.labels import LABEL_ID, truth_of
 
 MIN_FRAMES = 10  # that must hold a category
 ANIMAL = LABEL_ID["Animal"]
+NEAR = ("fashion", "voc", "coco", "portraits", "faces", "walkers")  # sets of people near a camera
 Losses = dict[str, np.ndarray]  # of each category, float[frames, thresholds]
+
+
+class Remembering:
+    "A segmenter that looks at each picture once."
+    def __init__(self, file: Path): self.net, self.known = OnnxSegmenter(file, threads=1), {}
+
+    @property
+    def budget(self) -> int: return self.net.budget
+
+    def probs(self, rgb: np.ndarray) -> np.ndarray:
+        key = hash(rgb.tobytes())
+        if key not in self.known: self.known[key] = self.net.probs(rgb).astype(np.float16)
+        return self.known[key].astype(np.float32)
 
 
 @dataclass
 class Holdout:
     "Weights, and what they never saw."
-    drive: str         # that was left out; empty: none was, and only the photographs are asked about
-    file: Path         # the weights
-    photographs: bool  # whether they are asked about the kept photographs
+    name: str   # "towns", "photographs", or a drive
+    file: Path  # the weights
 
-    def __post_init__(self):
-        self.street = drive_frames(self.drive) if self.drive else []
-        self.near = [f for f in kept_frames() if f.dataset in ("fashion", "voc", "coco")] if self.photographs else []
+    @cached_property
+    def frames(self) -> list[LabelledFrame]:
+        if self.name == "towns": return kept_frames("cityscapes")[::2]
+        return kept_frames(*NEAR) if self.name == "photographs" else drive_frames(self.name)
 
-    @property
-    def name(self) -> str: return self.drive or "photographs"
-
-    def __str__(self) -> str:
-        blind = f"blind to {self.drive} ({len(self.street)} frames of it)" if self.drive else "what ships"
-        near = f" ({len(self.near)} kept pictures)" if self.near else ""
-        return f"{self.file.parent.name}/{self.file.name} {blind}{near}"
+    def __str__(self) -> str: return f"{self.file.parent.name}/{self.file.name} on {self.name} ({len(self.frames)} pictures)"
 
 
 def asked(
@@ -58,23 +66,28 @@ def asked(
     dial: str,  # its position
 ) -> Iterator[tuple[str, list[LabelledFrame]]]:
     "The categories that enough frames hold for the promise, with those frames."
-    ids = {f: read_labels(f) for f in holdout.street if f.dataset == "camvid32"}
-    for k, c in enumerate(CODES):
-        frames = [f for f, labels in ids.items() if (labels == k).sum() >= MIN_PIXELS]
-        if c not in PEOPLE and k != VOID and len(frames) >= max(MIN_FRAMES, 1/ALPHAS[dial]): yield c, frames
-    if animals := [f for f in holdout.near if (read_labels(f) == ANIMAL).any()]: yield "Animal", animals
+    ids = {f: read_labels(f) for f in holdout.frames}
+    if holdout.name == "photographs":
+        yield "Animal", [f for f, labels in ids.items() if (labels == ANIMAL).any()]
+        return
+    for c in CODES:
+        if c in PEOPLE or c == "Void": continue
+        frames = [f for f, labels in ids.items() if truth_of(labels, {c})[0].sum() >= MIN_PIXELS]
+        if len(frames) >= max(MIN_FRAMES, 1/ALPHAS[dial]): yield c, frames
 
 
 def measured(
     holdout: Holdout,
-    dial: str,  # its position
-) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], Losses]:
-    "Of people far and near, losses and shares of other pixels covered; and the losses of the other categories."
+) -> list[tuple[tuple[np.ndarray, np.ndarray] | None, Losses]]:
+    "At each position of the dial: of people, losses and shares of other pixels covered; losses of the other categories."
     cv2.setNumThreads(1)
-    net, margin = OnnxSegmenter(holdout.file, threads=1), DIALS[dial].margin
-    groups = {"far": holdout.street, "near": holdout.near}
-    people = {where: cover_losses(net, frames, PEOPLE, margin) for where, frames in groups.items() if frames}
-    return people, {c: cover_losses(net, frames, {c}, margin)[0] for c, frames in asked(holdout, dial)}
+    net, found = Remembering(holdout.file), []
+    for dial in (DIALS[name] for name in ALPHAS):
+        def losses(frames: list[LabelledFrame], names: set[str], dial: Dial = dial) -> tuple[np.ndarray, np.ndarray]:
+            return cover_losses(net, frames, names, dial.margin, peak=dial.peak)
+        people = losses(holdout.frames, PEOPLE) if holdout.name in ("towns", "photographs") else None
+        found.append((people, {c: losses(frames, {c})[0] for c, frames in asked(holdout, dial.name)}))
+    return found
 
 
 def lowest(
@@ -90,42 +103,39 @@ def lowest(
 def main() -> None:
     "Measures, chooses, and records."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--drive", type=drive_and_file, action="append", required=True, metavar="DRIVE=FILE",
+    p.add_argument("--drive", type=drive_and_file, action="append", default=[], metavar="DRIVE=FILE",
         help="a drive, and an .onnx file that never saw it; may be given again, for the next drive")
-    p.add_argument("--near", type=Path, metavar="FILE",
-        help="an .onnx file of what ships, to be asked about the photographs")
+    p.add_argument("--ships", type=Path, default=weights_folder()/"fast.onnx", metavar="FILE",
+        help="an .onnx file of what ships")
     a = p.parse_args()
-    holdouts = [Holdout(*d, photographs=not a.near) for d in a.drive]
-    if a.near: holdouts.append(Holdout("", a.near, photographs=True))
-    with ProcessPoolExecutor() as pool: answers = list(pool.map(measured, *zip(*product(holdouts, ALPHAS))))
+    holdouts = [Holdout(name, a.ships) for name in ("towns", "photographs")] + [Holdout(*d) for d in a.drive]
+    with ProcessPoolExecutor(2) as pool: answers = list(pool.map(measured, holdouts))
     chosen: dict[str, dict] = {}
     wanted: dict[tuple[str, str], dict] = {}
     curves: list[dict] = []
-    for k, (dial, alpha) in enumerate(ALPHAS.items()):
-        parts, each = zip(*answers[k::len(ALPHAS)])
-        people = {f"{where} {h.name}": x for h, part in zip(holdouts, parts) for where, x in part.items()}
+    for k, (name, alpha) in enumerate(ALPHAS.items()):
+        dial, parts = DIALS[name], {h.name: answer[k] for h, answer in zip(holdouts, answers)}
+        people = {where: x for where, (x, _) in parts.items() if x}
         for where, (x, other) in people.items():
-            curves += [{"pictures": where, "margin": DIALS[dial].margin, "tau": t, "recall": 1 - lost,
-                "other_covered": o}
+            curves += [{"pictures": where, "margin": dial.margin, "tau": t, "recall": 1 - lost, "other_covered": o}
                 for t, lost, o in zip(THRESHOLD_GRID, x.mean(0), other)]
-            row = wanted.setdefault((where, "people"), {"asked": where, "category": "people", "pictures": len(x)})
-            row[dial] = conformal_threshold(x, alpha)
-        for h, losses in zip(holdouts, each):
-            for c, x in losses.items():
-                row = wanted.setdefault((h.name, c), {"asked": h.name, "category": c, "pictures": None})
-                row[dial] = conformal_threshold(x, alpha)
+        for where, (found, each) in parts.items():
+            for c, x in {**({"people": found[0]} if found else {}), **each}.items():
+                row = wanted.setdefault((where, c), {"asked": where, "category": c, "pictures": len(x)})
+                row[name] = conformal_threshold(x, alpha)
         worst = min((x for x, _ in people.values()), key=lambda x: conformal_threshold(x, alpha) or 0)
-        taus = dial_thresholds({**lowest(list(each), alpha), "people": worst}, alpha)
-        for c, t in taus.items():  # no position covers less than the one before
+        taus = dial_thresholds({**lowest([each for _, each in parts.values()], alpha), "people": worst}, alpha)
+        for c, t in taus.items():  # no position covers less than the one before, at either threshold
             row = chosen.setdefault(c, {"category": c})
-            row[dial] = min(t, *(v for key, v in row.items() if key != "category"), 1.)
+            before = [min(1, DIALS[d].peak/dial.peak)*v for d, v in row.items() if d != "category"]
+            row[name] = float(f"{min(t, *before, 1.):.3g}")
     how, files = f"dial.py: {', '.join(map(str, holdouts))}; no hold", [h.file for h in holdouts]
-    promise = [{"dial": dial, "alpha": alpha, "margin": DIALS[dial].margin} for dial, alpha in ALPHAS.items()]
+    promise = [{"dial": d, "alpha": alpha, "margin": DIALS[d].margin, "peak": DIALS[d].peak} for d, alpha in ALPHAS.items()]
     record("dial", list(chosen.values()), how, files)
     record("dial-promise", promise, f"{how}; alpha: the share that may be shown on average", files)
     rows = [{key: row.get(key, "not asked") for key in ("asked", "category", "pictures", *ALPHAS)}
         for row in wanted.values()]
-    record("dial-asked", rows, f"{how}; null: no threshold is low enough; pictures: those with people", files)
+    record("dial-asked", rows, f"{how}; null: no threshold is low enough", files)
     record("dial-curves", [row for row in curves if row["margin"] != DIALS["balanced"].margin], how, files)
 
 

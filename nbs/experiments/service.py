@@ -30,7 +30,7 @@ import cv2
 import numpy as np
 import psutil
 
-from kit.image import instructions, lint, needed, picture_from
+from kit.image import instructions, lint, picture_from
 from kit.server import WIDE_OPEN, Running, alone, answer, ask, form, hostile, request, street
 from record import record
 
@@ -264,7 +264,8 @@ def image() -> list[dict]:
                 else: shutil.copy(ROOT / item, source / item)
         pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check", "--no-compile",
             "--target", str(site)]
-        for what in (needed(), ["--no-deps", str(source)]): subprocess.run([*pip, *what], check=True)
+        locked = ["--require-hashes", "-r", str(source/"locks/service.txt")]
+        for what in (locked, ["--no-deps", str(source)]): subprocess.run([*pip, *what], check=True)
         size = sum(p.stat().st_size for p in site.rglob("*") if p.is_file())
         bad = lint((ROOT/"Dockerfile").read_text())
         print(*bad, sep="\n")

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 from kit.lab import FAR, Recording, Studio, Tab, launch
-from kit.stamps import BAND, HIGH, WIDE, agreement, cells, checkered, covered_stripes, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered, start
+from kit.stamps import (BAND, HIGH, WIDE, agreement, cells, checkered, covered_stripes, differs_from_checkerboard,
+    is_open, own_frames, record_until, sky_covered, start)
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -93,7 +94,8 @@ def test_covered_from_a_toggle_to_the_first_matte_of_the_new_choice(lab: Studio)
     click = recording.clicks[0]
     after = recording.after(click)
     first = next(s for s in after if is_open(s))
-    assert first["t"] - click >= 450, f"uncovered {first['t'] - click:.0f} ms after the click: no matte of the new choice can be so early"
+    early = first["t"] - click
+    assert early >= 450, f"uncovered {early:.0f} ms after the click: no matte of the new choice can be so early"
     assert all(sky_covered(s) for s in after if is_open(s)), "the new choice is not obeyed"
     assert any(not sky_covered(s) for s in recording.samples if s["t"] < click and is_open(s))
     assert sorted(json.loads(tab.execute("import json; print(json.dumps(cam.hidden))"))) == ["Car", "Sky"]
@@ -122,7 +124,7 @@ def told(tab: Tab, expression: str) -> None:
         assert time.monotonic() < until, f"Python never heard of it: {expression}"
 
 
-def test_the_panel_does_what_it_says(lab: Studio) -> None:
+def test_panel_changes_what_its_controls_name(lab: Studio) -> None:
     from camredact.core.categories import CODES, PRESETS
     tab = start(lab, "panel")
     boxes = tab.js("() => [...document.querySelectorAll('.camredact fieldset input[name=hide]')].map(e => e.value)")
@@ -133,8 +135,8 @@ def test_the_panel_does_what_it_says(lab: Studio) -> None:
     tab.tick("Car", True)
     tab.wait("() => document.querySelector('.camredact select[name=preset]').value === 'custom'")
     tab.choose("dial", "balanced")
-    told(tab,
-        "cam.dial == 'balanced' and cam.preset == 'custom' and 'Car' in cam.hidden and cam.state == 'live' and 'Hidden' in cam.words")
+    told(tab, "cam.dial == 'balanced' and cam.preset == 'custom' and 'Car' in cam.hidden")
+    told(tab, "cam.state == 'live' and 'Hidden' in cam.words")
     assert tab.js("() => document.querySelector('.camredact select[name=model]').value") == "double"
     tab.wait("() => /answer \\d+ ± \\d+ ms/.test(document.querySelector('.camredact').innerText)",
         why="the answer time")
@@ -145,20 +147,24 @@ def test_the_panel_does_what_it_says(lab: Studio) -> None:
     told(tab, "cam.show_raw is False")
     tab.page.locator(".camredact input[name=ahead]").first.set_checked(True)
     told(tab, "cam.look_ahead is True")
-    shown = int(tab.js("() => document.querySelector('.camredact').dataset.shown"))
-    tab.wait(f"() => document.querySelector('.camredact').dataset.state === 'live' && document.querySelector('.camredact').dataset.shown > {shown + 5}")
+    tab.wait_shown(6)
+    tab.wait_state("live")
 
 
 def test_snapshot_and_film_hold_the_redacted_picture(lab: Studio, tmp_path: Path) -> None:
     import av
     tab = start(lab, "saving", hidden=["Sky"])
     tab.page.locator(".camredact input[name=raw]").first.set_checked(True)
-    assert differs_from_checkerboard(tab.picture("raw")) > 30, "the raw sky looks like the checkerboard: the test would prove nothing"
-    with tab.page.expect_download() as still: tab.press("snapshot")
-    still.value.save_as(tmp_path / "still.png")
-    shot = np.asarray(Image.open(tmp_path / "still.png").convert("RGB"))
-    assert shot.shape == tab.picture().shape and differs_from_checkerboard(shot) == 0, "the snapshot shows what is hidden"
-    assert differs_from_checkerboard(shot, 0, BAND) > 30, "the snapshot shows nothing"
+    assert differs_from_checkerboard(tab.picture("raw")) > 30, "the raw sky looks like the checkerboard: nothing proved"
+    shot, until = None, time.monotonic() + FAR
+    while shot is None or differs_from_checkerboard(shot, 0, BAND) <= 30:  # a slow machine may be covered just then
+        assert time.monotonic() < until, "the snapshot shows nothing"
+        tab.wait_state("live")
+        with tab.page.expect_download() as still: tab.press("snapshot")
+        still.value.save_as(tmp_path / "still.png")
+        shot = np.asarray(Image.open(tmp_path / "still.png").convert("RGB"))
+        assert shot.shape == tab.picture().shape
+        assert differs_from_checkerboard(shot) == 0, "the snapshot shows what is hidden"
     tab.press("record")
     tab.wait_shown(20)
     with tab.page.expect_download() as film: tab.press("record")
@@ -187,8 +193,8 @@ def test_stop_releases_the_camera_and_start_brings_it_back(lab: Studio) -> None:
     tab.wait("() => window.__streams.every(s => s.getTracks().every(t => t.readyState === 'ended'))",
         why="the camera released")
     stopped = [s for s in tab.recording().samples if s["state"] == "stopped"]
-    assert stopped and not any(map(is_open,
-        stopped)) and checkered(tab.picture()).all(), "the picture is seen after Stop"
+    assert stopped and not any(map(is_open, stopped)), "the picture is seen after Stop"
+    assert checkered(tab.picture()).all(), "the picture is seen after Stop"
     tab.press("start")
     tab.wait_state("live")
     assert tracks(tab).count("live") == 1
@@ -269,7 +275,7 @@ def drive(folder: Path, name: str) -> tuple[Path, np.ndarray]:
     return write_mjpeg(folder / "drive.mjpeg", [stamp(p, n) for n, p in enumerate(pictures)], 5), np.stack(labels)
 
 
-def test_cars_of_a_drive_that_the_model_never_saw(server: Any, playwright: Any, tmp_path: Path) -> None:
+def test_cars_of_an_unseen_drive_are_covered(server: Any, playwright: Any, tmp_path: Path) -> None:
     from camredact.core.categories import CODES
     from kit.numbered import read_stamp
     weights = Path(os.environ.get("CAMREDACT_UNSEEN", ROOT / "runs" / "blind" / "fast.onnx"))
@@ -278,8 +284,8 @@ def test_cars_of_a_drive_that_the_model_never_saw(server: Any, playwright: Any, 
     camera, labels = drive(tmp_path, UNSEEN)
     studio, hidden = Studio(server, launch(playwright, camera)), [CODES.index(c) for c in CARS]
     try:
-        tab = studio.open("drive.ipynb",
-            [f"from camredact.live.widget import Camera\ncam = Camera(model={str(weights)!r}, hidden={CARS!r}, dial='precise')", "cam"])
+        tab = studio.open("drive.ipynb", ["from camredact.live.widget import Camera",
+            f"cam = Camera(model={str(weights)!r}, hidden={CARS!r}, dial='precise')", "cam"])
         tab.run_all()
         tab.wait_state("live")
         seen, until = {}, time.monotonic() + 120

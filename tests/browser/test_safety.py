@@ -1,4 +1,4 @@
-"""Nothing of a frame is kept: a session with everything turned on that writes anything down, and a search through all of it.
+"""Nothing of a frame is kept: everything that writes anything down is turned on, and all of it is searched.
 
 The frames carry a patch of one colour that nothing else has. The search is for the heads of picture files, as bytes, in
 base64 and as Python prints them, and for that colour in a row, as arrays would hold it.
@@ -18,13 +18,14 @@ from kit.traces import MARK, NEAR, marked_film, pictures, written
 AUTOSAVE = {"@jupyterlab/docmanager-extension:plugin": {"autosave": True, "autosaveInterval": 2}}
 TURNED_ON = """
 import logging, sys
-logging.basicConfig(level=logging.DEBUG, handlers=[logging.StreamHandler(sys.stdout), logging.FileHandler("kernel.log")], force=True)
+handlers = [logging.StreamHandler(sys.stdout), logging.FileHandler("kernel.log")]
+logging.basicConfig(level=logging.DEBUG, handlers=handlers, force=True)
 logging.getLogger("camredact").setLevel(logging.DEBUG)
 shell = get_ipython()
 shell.history_manager.db_log_output = True
 shell.run_line_magic("xmode", "Verbose")
 """
-def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
+def test_search_finds_every_form_of_a_picture(tmp_path: Path) -> None:
     film = marked_film(tmp_path).read_bytes()
     jpeg = film[film.index(b"\xff\xd8"):film.index(b"\xff\xd9") + 2]
     frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
@@ -53,7 +54,7 @@ def test_nothing_of_a_frame_is_written_anywhere(playwright: Any, tmp_path: Path)
             tab.execute("double.fault = None")
             tab.wait_state("live")
         arrived = np.array(tab.execute("print(*double.last[-40:-20, 20:40].reshape(-1, 3).mean(0))").split(), float)
-        assert (np.abs(arrived - MARK) < NEAR).all(), f"the mark came to the kernel as {arrived}: the test would prove nothing"
+        assert (np.abs(arrived - MARK) < NEAR).all(), f"the mark came to the kernel as {arrived}: nothing proved"
         with pytest.raises(RuntimeError, match="ZeroDivisionError"):
             tab.execute("frames = cam.frames, cam.session; 1/0")
         tab.press("snapshot")
@@ -64,7 +65,7 @@ def test_nothing_of_a_frame_is_written_anywhere(playwright: Any, tmp_path: Path)
         tab.execute("%history -o -t")
         time.sleep(3)  # the autosave
         notebook = tab.save()
-        assert "widgets" in notebook["metadata"], "the state of the widgets is not in the notebook: the test would prove nothing"
+        assert "widgets" in notebook["metadata"], "the widgets' state is not in the notebook: nothing proved"
         logs = server.log.read_text(errors="replace"), (server.root / "kernel.log").read_text()
         assert "[D " in logs[0] and "a frame failed" in logs[1], "nothing was logged: the test would prove nothing"
         studio.close()

@@ -9,7 +9,7 @@ from kit.soak import soak
 pytestmark = pytest.mark.browser
 
 
-def test_a_short_while_at_full_rate(playwright: Any, film: dict) -> None:
+def test_camera_at_full_rate_stays_live_and_does_not_grow(playwright: Any, film: dict) -> None:
     found = soak(film["path"], float(os.environ.get("CAMREDACT_SOAK", 24)), 2, browser_path(playwright))
     assert found["live_share"] > .95 and not found["page_errors"], found
     assert found["shown"] > 5*60*found["minutes"], found

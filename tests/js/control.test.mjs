@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { Source } from "../../camredact/live/static/browser.js";
 import { Control } from "../../camredact/live/static/control.js";
 import { jupyterStreams } from "../../camredact/live/static/jupyter.js";
-import { Loop, WORDS } from "../../camredact/live/static/loop.js";
+import { Loop, SILENCE, WORDS } from "../../camredact/live/static/loop.js";
 import { TRAITS, Model, Platform, seen, settle, stream, widget } from "./doubles.mjs";
 
 test("a view starts the camera, and the first matte shows", async () => {
@@ -16,7 +16,8 @@ test("a view starts the camera, and the first matte shows", async () => {
 
 test("a click covers before its handler returns, and is told to Python", async () => {
   const w = await widget();
-  const clicks = [() => w.control.hide(["Tree"], true), () => w.control.hide(["Car", "Tree"], false), () => w.control.choosePreset("unsure"),
+  const clicks = [() => w.control.hide(["Tree"], true), () => w.control.hide(["Car", "Tree"], false),
+    () => w.control.choosePreset("unsure"),
     () => w.control.coverUnsure(false), () => w.control.set({ hidden: ["Sky", "Tree"] })];
   for (const click of clicks) {
     await w.round();
@@ -26,7 +27,8 @@ test("a click covers before its handler returns, and is told to Python", async (
     assert.deepEqual([seen(w.loop.screen), w.loop.words], [[], WORDS.choice]);
     assert.ok(w.model.saved > saved);
   }
-  assert.deepEqual([w.model.get("hidden"), w.model.get("preset"), w.loop.choice.hidden], [["Sky", "Tree"], "custom", ["Sky", "Tree"]]);
+  assert.deepEqual([w.model.get("hidden"), w.model.get("preset"), w.loop.choice.hidden],
+    [["Sky", "Tree"], "custom", ["Sky", "Tree"]]);
 });
 
 test("the name of the preset follows the boxes", async () => {
@@ -53,7 +55,8 @@ test("Stop stops every track, covers, and Start asks again", async () => {
   const w = await widget(), first = w.streams.last;
   await w.round();
   w.control.press(false);
-  assert.deepEqual([first.track.stopped, seen(w.loop.screen), w.loop.state, w.model.get("running")], [true, [], "stopped", false]);
+  assert.deepEqual([first.track.stopped, seen(w.loop.screen), w.loop.state, w.model.get("running")],
+    [true, [], "stopped", false]);
   const { released } = w.streams;
   assert.ok(released > 0);
   w.control.press(true);
@@ -63,7 +66,8 @@ test("Stop stops every track, covers, and Start asks again", async () => {
   assert.equal(w.loop.state, "live");
 });
 
-test("a page that is loaded again switches no camera on, whatever `running` says, until Start is pressed in it", async () => {
+test("a page that is loaded again switches no camera on, whatever `running` says, until Start is pressed in it",
+  async () => {
   for (const just_run of [false, undefined]) {
     const w = await widget({ traits: { just_run } });
     w.model.set("camera", "user");
@@ -119,7 +123,8 @@ test("a permission that comes after Stop opens nothing", async () => {
 
 test("a refusal that comes after Stop says nothing", async () => {
   let refuse;
-  const w = await widget({ given: () => new Promise((_, no) => { refuse = () => no(Object.assign(new Error("no"), { name: "NotAllowedError" })); }) });
+  const denied = Object.assign(new Error("no"), { name: "NotAllowedError" });
+  const w = await widget({ given: () => new Promise((_, no) => { refuse = () => no(denied); }) });
   w.control.press(false);
   refuse();
   await settle();
@@ -127,9 +132,11 @@ test("a refusal that comes after Stop says nothing", async () => {
 });
 
 const REFUSED = { NotAllowedError: /not allowed/, NotFoundError: /No camera/, Insecure: /ssh -L/ };
-for (const [name, words] of Object.entries(REFUSED)) test(`no camera, ${name}: said, and Start tries again`, async () => {
+for (const [name, words] of Object.entries(REFUSED)) test(`no camera, ${name}: said, and Start tries again`,
+  async () => {
   let broken = true;
-  const w = await widget({ given: () => { if (broken) throw Object.assign(new Error("x"), { name }); return stream(); } });
+  const given = () => { if (broken) throw Object.assign(new Error("x"), { name }); return stream(); };
+  const w = await widget({ given });
   assert.deepEqual([w.loop.state, seen(w.loop.screen)], ["failed", []]);
   assert.match(w.loop.words, words);
   broken = false;
@@ -192,6 +199,47 @@ test("the last view goes: the camera goes off; a view that only moves does not m
   assert.ok(w.loop.video);
 });
 
+test("a picture that is in no view is covered and nothing is sent, until one of its views is seen again", async () => {
+  const w = await widget(), other = () => {}, sent = () => w.kernel.sent.length;
+  await w.round();
+  w.control.attach(other);
+  w.control.see(w.view, false);
+  await w.round();
+  assert.equal(w.loop.state, "live");
+  const before = sent();
+  w.control.see(other, false);
+  assert.deepEqual([seen(w.loop.screen), w.loop.state, w.loop.words], [[], "late", WORDS.hidden]);
+  for (let i = 0; i < 20; i++) { w.loop.video.tick(); await w.platform.pass(100); }
+  assert.deepEqual([sent(), w.loop.words], [before, WORDS.hidden]);
+  w.control.see(w.view, true);
+  await w.round();
+  assert.deepEqual([w.loop.state, sent()], ["live", before + 1]);
+});
+
+test("a recording goes on while the picture is scrolled away, and no longer", async () => {
+  const w = await widget();
+  await w.round();
+  w.control.record();
+  w.control.see(w.view, false);
+  await w.round();
+  assert.equal(w.loop.state, "live");
+  await w.control.finish();
+  assert.deepEqual([seen(w.loop.screen), w.loop.words], [[], WORDS.hidden]);
+});
+
+test("a kernel that falls silent: the camera goes off, and Start asks for it again", async () => {
+  const w = await widget();
+  await w.round();
+  for (let t = 0; t < SILENCE + 500; t += 100) { w.loop.video?.tick(); await w.platform.pass(100); }
+  assert.deepEqual([w.streams.last.track.stopped, w.loop.video, w.loop.state, w.loop.words],
+    [true, null, "failed", WORDS.silent]);
+  assert.deepEqual([w.loop.sender.width, w.control.busy], [1, false], "something raw is left");
+  w.control.press(true);
+  await settle();
+  await w.round();
+  assert.deepEqual([w.streams.asked.length, w.loop.state], [2, "live"]);
+});
+
 test("the kernel goes: the camera goes off, and nothing can be started", async () => {
   const w = await widget();
   await w.round();
@@ -244,13 +292,11 @@ test("the raw view that was switched off stays off", async () => {
   assert.equal((await widget({ memory })).model.get("show_raw"), false);
 });
 
-test("Python hears the state at once, and the figures about once a second", async () => {
+test("Python hears the state at once, and nothing else", async () => {
   const w = await widget(), before = w.model.saved;
   for (let i = 0; i < 60; i++) { await w.round(); await w.platform.pass(50); }
-  assert.ok(w.model.saved - before <= 6, `${w.model.saved - before} in three seconds`);
+  assert.ok(w.model.saved - before <= 2, `${w.model.saved - before} in three seconds`);
   assert.equal(w.model.get("state"), "live");
-  assert.ok(w.loop.counts.shown - w.model.get("stats").shown <= 20);
-  assert.doesNotThrow(() => JSON.stringify(w.model.get("stats")));
   w.control.press(false);
   await w.platform.pass(150);
   assert.equal(w.model.get("state"), "stopped");
@@ -262,7 +308,8 @@ test("ipywebrtc's stream is asked without sound, and forgotten so that it can be
     set: (name, value) => { model.constraints = value; },
     captureStream() { return this.cameraStream ??= (made.push(stream()), Promise.resolve(made.at(-1))); },
   };
-  const widget = { get: name => ({ stream: "IPY_MODEL_abc" })[name], widget_manager: { get_model: async id => { assert.equal(id, "abc"); return model; } } };
+  const widget = { get: name => ({ stream: "IPY_MODEL_abc" })[name],
+    widget_manager: { get_model: async id => { assert.equal(id, "abc"); return model; } } };
   const source = new Source({ streams: jupyterStreams(widget, { mediaDevices: {} }), platform: new Platform() });
   await source.open("user");
   assert.deepEqual(model.constraints, { audio: false, video: { width: 640, facingMode: "user" } });

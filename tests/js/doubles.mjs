@@ -27,19 +27,23 @@ const BLEND = {  // colours as [r, g, b, a]
 };
 
 class Context {
-  constructor(canvas) { Object.assign(this, { canvas, fillStyle: "#000000", globalCompositeOperation: "source-over", imageSmoothingEnabled: true }); }
+  constructor(canvas) { Object.assign(this, { canvas, fillStyle: "#000000", globalCompositeOperation: "source-over",
+    imageSmoothingEnabled: true }); }
 
   drawImage(image, x, y, width = image.width, height = image.height) {
     if (image.closed) throw new Error("InvalidStateError: the image is closed");
     const { data, w, h } = this.canvas, blend = BLEND[this.globalCompositeOperation];
     if (!blend || x || y) throw new Error(`the double cannot draw so: ${this.globalCompositeOperation} at ${x}, ${y}`);
     if (this.globalCompositeOperation === "copy") data.fill(0);
-    if (this.globalCompositeOperation === "copy" && image.width === w && image.height === h && width === w && height === h) return void data.set(image.data);
-    const [sx, sy] = [image.width / width, image.height / height], smooth = this.imageSmoothingEnabled && (sx !== 1 || sy !== 1);
+    if (this.globalCompositeOperation === "copy" && image.width === w && image.height === h && width === w
+      && height === h) return void data.set(image.data);
+    const [sx, sy] = [image.width / width, image.height / height],
+      smooth = this.imageSmoothingEnabled && (sx !== 1 || sy !== 1);
     for (let j = 0; j < Math.min(height, h); j++) for (let i = 0; i < Math.min(width, w); i++) {
-      const [u, v] = [Math.floor((i + .5) * sx), Math.floor((j + .5) * sy)], from = 4 * (v * image.width + u), to = 4 * (j * w + i);
+      const [u, v] = [Math.floor((i + .5) * sx), Math.floor((j + .5) * sy)], from = 4 * (v * image.width + u),
+        to = 4 * (j * w + i);
       const near = 4 * (Math.min(v + 1, image.height - 1) * image.width + Math.min(u + 1, image.width - 1));
-      const source = [0, 1, 2, 3].map(k => smooth ? (image.data[from + k] + image.data[near + k]) / 2 : image.data[from + k]);
+      const source = [0, 1, 2, 3].map(k => (image.data[from + k] + image.data[(smooth ? near : from) + k]) / 2);
       const colour = blend(source, data.subarray(to, to + 4));
       for (let k = 0; k < 4; k++) data[to + k] = colour[k];
     }
@@ -47,7 +51,8 @@ class Context {
 
   fillRect(x, y, width, height) {
     const { data, w, h } = this.canvas, rgb = [1, 3, 5].map(i => parseInt(this.fillStyle.slice(i, i + 2), 16));
-    for (let j = y; j < Math.min(y + height, h); j++) for (let i = 4 * (j * w + x); i < 4 * (j * w + Math.min(x + width, w)); i += 4)
+    for (let j = y; j < Math.min(y + height, h); j++) for (let i = 4 * (j * w + x);
+      i < 4 * (j * w + Math.min(x + width, w)); i += 4)
       [data[i], data[i + 1], data[i + 2], data[i + 3]] = [...rgb, 255];
   }
 
@@ -66,7 +71,8 @@ export function picture(width, height, n) {
 export function seen(canvas) {
   const out = [];
   for (let y = 0, i = 0; y < canvas.height; y++) for (let x = 0; x < canvas.width; x++, i += 4) {
-    const [r, g, b, a] = canvas.data.subarray(i, i + 4), grey = (Math.floor(x / 8) + Math.floor(y / 8)) % 2 ? 0xdb : 0x6d;
+    const [r, g, b, a] = canvas.data.subarray(i, i + 4),
+      grey = (Math.floor(x / 8) + Math.floor(y / 8)) % 2 ? 0xdb : 0x6d;
     if (r !== grey || g !== grey || b !== grey || a !== 255) out.push([x, y, g]);
   }
   return out;
@@ -78,11 +84,14 @@ const SIGNATURE = Buffer.from("89504e470d0a1a0a", "hex");
 
 /** A PNG of one 8-bit channel. `grey(x, y)` gives the values. */
 export function png(width, height, grey = () => 255) {
-  const rows = Buffer.from(Array.from({ length: height }, (_, y) => [0, ...Array.from({ length: width }, (_, x) => grey(x, y))]).flat());
-  const chunk = (name, data) => { const b = Buffer.alloc(12 + data.length); b.writeUInt32BE(data.length); b.write(name, 4); data.copy(b, 8); return b; };
+  const rows = Buffer.from(Array.from({ length: height },
+    (_, y) => [0, ...Array.from({ length: width }, (_, x) => grey(x, y))]).flat());
+  const chunk = (name, data) => { const b = Buffer.alloc(12 + data.length); b.writeUInt32BE(data.length);
+    b.write(name, 4); data.copy(b, 8); return b; };
   const head = Buffer.alloc(13);
   head.writeUInt32BE(width); head.writeUInt32BE(height, 4); head[8] = 8;
-  return Buffer.concat([SIGNATURE, chunk("IHDR", head), chunk("IDAT", deflateSync(rows)), chunk("IEND", Buffer.alloc(0))]);
+  return Buffer.concat([SIGNATURE, chunk("IHDR", head), chunk("IDAT", deflateSync(rows)),
+    chunk("IEND", Buffer.alloc(0))]);
 }
 
 /** What a browser makes of such a PNG; it rejects what is none, and is not asked to mind checksums. */
@@ -91,7 +100,10 @@ export async function decode(bytes) {
   if (!b.subarray(0, 8).equals(SIGNATURE)) throw new Error("The source image could not be decoded.");
   const [width, height, at] = [b.readUInt32BE(16), b.readUInt32BE(20), 33];
   const rows = inflateSync(b.subarray(at + 8, at + 8 + b.readUInt32BE(at))), canvas = new Canvas(width, height);
-  for (let i = 0; i < width * height; i++) canvas.data.set([...Array(3).fill(rows[Math.floor(i / width) * (width + 1) + 1 + i % width]), 255], 4 * i);
+  for (let i = 0; i < width * height; i++) {
+    const grey = rows[Math.floor(i / width) * (width + 1) + 1 + i % width];
+    canvas.data.set([grey, grey, grey, 255], 4 * i);
+  }
   return canvas;
 }
 
@@ -103,7 +115,8 @@ export async function settle() { for (let i = 0; i < 30; i++) await null; }
 /** A platform for the loop. `clock.pass(ms)` runs the timers that are due, in their order. */
 export class Platform {
   constructor() {
-    Object.assign(this, { time: 1000, offset: 0, timers: new Map(), ids: 0, pages: 0, unseen: false, watchers: new Set() });
+    Object.assign(this, { time: 1000, offset: 0, timers: new Map(), ids: 0, pages: 0, unseen: false,
+      watchers: new Set() });
     Object.assign(this, { open: new Set(), files: [], memory: {}, fault: null });
   }
   now = () => this.time + this.offset;  // timers go on by themselves when somebody sets the clock
@@ -112,10 +125,15 @@ export class Platform {
   nonce = () => `page ${++this.pages}`;
   hidden = () => this.unseen;
   onVisibility = f => { this.watchers.add(f); return () => this.watchers.delete(f); };
+  onView = () => () => {};
   canvas = () => new Canvas(16, 16);
   encodesFaithfully = async () => this.fault !== "encodesFaithfully";
-  bitmap = async video => { this.raise("bitmap"); return this.keep(picture(video.videoWidth, video.videoHeight, video.number)); };
-  encode = async canvas => { this.raise("encode"); return Buffer.from([canvas.width / 32, canvas.height / 32, canvas.data[1]]); };  // size, number
+  bitmap = async ({ videoWidth, videoHeight, number }) => {
+    this.raise("bitmap");
+    return this.keep(picture(videoWidth, videoHeight, number));
+  };
+  encode = async canvas => { this.raise("encode");
+    return Buffer.from([canvas.width / 32, canvas.height / 32, canvas.data[1]]); };  // size, number
   decode = async bytes => this.keep(await decode(bytes));
   video = async stream => camera(stream.width, stream.height);
   frames = (video, f) => { video.tick = f; return () => { video.tick = () => {}; }; };
@@ -126,7 +144,8 @@ export class Platform {
   download = (file, kind) => this.files.push([kind, file]);
   recorder = canvas => ({ canvas, stop: async () => ({ of: canvas }) });
 
-  keep(bitmap) { this.open.add(bitmap); bitmap.close = () => { bitmap.closed = true; this.open.delete(bitmap); }; return bitmap; }
+  keep(bitmap) { this.open.add(bitmap); bitmap.close = () => { bitmap.closed = true; this.open.delete(bitmap); };
+    return bitmap; }
   raise(where) { if (this.fault === where) throw new Error(`no ${where}`); }
   look(hidden) { this.unseen = hidden; for (const f of this.watchers) f(); }
 
@@ -145,21 +164,25 @@ export class Platform {
   }
 }
 
-export function camera(width = 32, height = 32) { return { videoWidth: width, videoHeight: height, number: 0, tick() {} }; }
+export function camera(videoWidth = 32, videoHeight = 32) { return { videoWidth, videoHeight, number: 0, tick() {} }; }
 
 /** The other end: keeps what was sent, and answers when told to. */
 export class Kernel {
   constructor() { this.sent = []; this.open = true; this.full = false; this.dropped = 0; }
   ready() { if (!this.open) throw new Error("the channel is closed"); return !this.full; }
   drop() { this.dropped++; }
-  send(message, buffers) { if (!this.open) throw new Error("the channel is closed"); this.sent.push({ message, buffers }); }
+  send(message, buffers) {
+    if (!this.open) throw new Error("the channel is closed");
+    this.sent.push({ message, buffers });
+  }
   onMessage(f) { this.callback = f; }
   close() { this.open = false; }
 
   /** The answer to a frame that was sent, as an honest kernel would make it; `changes` spoil it. */
   answer({ message, buffers: [jpeg] }, changes = {}, grey = undefined) {
     const { kind, ...echo } = message, [width, height] = [32 * jpeg[0], 32 * jpeg[1]];
-    return [{ kind: "matte", ...echo, width, height, ms: { decode: 1, predict: 8, matte: 1, encode: 1 }, ...changes }, [png(width, height, grey)]];
+    return [{ kind: "matte", ...echo, width, height, ms: { decode: 1, predict: 8, matte: 1, encode: 1 }, ...changes },
+      [png(width, height, grey)]];
   }
 
   async reply(frame = this.sent.at(-1), changes = {}, buffers = undefined) {
@@ -186,7 +209,7 @@ export function stage({ size = [32, 32], budget = 32 * 32 } = {}) {
   return { platform, kernel, video, loop, shoot, pixels, round };
 }
 
-// --------------------------------------------------------------------------------------------- the widget around it all
+// -------------------------------------------------------------------------------------------- the widget around it all
 
 export class Model {
   constructor(traits) { Object.assign(this, { traits, listeners: {}, saved: 0 }); }
@@ -209,12 +232,15 @@ export function stream(width = 32, height = 32) {
 }
 
 export const TRAITS = {
-  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, just_run: true, show_raw: true, look_ahead: false, codes: ["Car", "Sky", "Tree"],
-  dials: ["precise", "cautious"], presets: { "no cars": { hidden: ["Car"], bar: 0 }, unsure: { hidden: ["Sky"], bar: .5 } },
+  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, just_run: true,
+    show_raw: true, look_ahead: false, codes: ["Car", "Sky", "Tree"],
+  dials: ["precise", "cautious"], presets: { "no cars": { hidden: ["Car"], bar: 0 },
+    unsure: { hidden: ["Sky"], bar: .5 } },
 };
 
 /** A widget whose camera gives `given` (a stream, an error, or a promise of one), with one view. */
-export async function widget({ given = () => stream(), traits = {}, attach = true, memory = {}, platform = new Platform() } = {}) {
+export async function widget({ given = () => stream(), traits = {}, attach = true, memory = {},
+  platform = new Platform() } = {}) {
   const kernel = new Kernel(), model = new Model({ ...structuredClone(TRAITS), ...traits });
   platform.memory = memory;
   const capture = async wanted => { streams.asked.push(wanted); return streams.last = await given(); };

@@ -24,7 +24,8 @@ export function dice(seed) {
 /** The widget, and beside it a ledger that knows, without asking the widget, what may be seen: what the kernel's own
     matte for a frame showed, once it was delivered, as long as nothing has voided it since. */
 export class World {
-  constructor(seed) { Object.assign(this, dice(seed), { ledger: new Map(), turn: 0, shots: 0, looked: 0, shown: 0, newest: {} }); }
+  constructor(seed) { Object.assign(this, dice(seed),
+    { ledger: new Map(), turn: 0, shots: 0, looked: 0, shown: 0, newest: {} }); }
 
   async open(platform) {
     this.size = this.pick(SIZES);
@@ -44,7 +45,8 @@ export class World {
     video.number = number;
     video.tick();
     await settle();
-    for (const frame of sent.slice(before)) Object.assign(frame, { at: this.platform.time, turn: this.turn, holes: this.holes ?? this.roll(97) + 1 });
+    for (const frame of sent.slice(before)) Object.assign(frame,
+      { at: this.platform.time, turn: this.turn, holes: this.holes ?? this.roll(97) + 1 });
     return sent[before];
   }
 
@@ -72,7 +74,8 @@ export class World {
 
   async pass(ms) { await this.platform.pass(ms); this.check(); }
 
-  async round() { const frame = await this.shoot(); await this.pass(20 + this.roll(60)); await this.reply(frame); this.check(); }
+  async round() { const frame = await this.shoot(); await this.pass(20 + this.roll(60)); await this.reply(frame);
+    this.check(); }
 
   /** Whether the pixel x, y of a canvas may be seen. */
   allowed(canvas, x, y, number) {
@@ -91,7 +94,8 @@ export class World {
 
   /** Whether one of the mattes of later pictures shows all that is open, too. */
   later(canvas, open) {
-    return [...this.ledger].some(([number, own]) => number > open[0][2] && open.every(([x, y]) => World.shows(own, canvas, x, y)));
+    return [...this.ledger].some(([number, own]) => number > open[0][2]
+      && open.every(([x, y]) => World.shows(own, canvas, x, y)));
   }
 
   /** Looks at the screen, at what a view shows, and at the film that is being recorded. Frames may not go back. */
@@ -99,11 +103,13 @@ export class World {
     const film = this.control.recorder ? [["film", this.control.film]] : [];
     for (const [name, canvas] of [["screen", this.loop.screen], ["view", this.canvas], ...film]) {
       this.looked += canvas.width * canvas.height;
-      const open = seen(canvas), bad = open.filter(p => !this.allowed(canvas, ...p)), newest = Math.max(0, ...open.map(p => p[2]));
+      const open = seen(canvas), bad = open.filter(p => !this.allowed(canvas, ...p)),
+        newest = Math.max(0, ...open.map(p => p[2]));
       this.shown += open.length;
       if (newest && newest < (this.newest[name] ?? 0)) throw new Error(`frame ${newest} after ${this.newest[name]} on the ${name}`);
       if (newest) this.newest[name] = newest;
-      if (open.length && this.model.get("look_ahead") && !this.later(canvas, open)) throw new Error(`unauthorised pixels on the ${name}: the next matte was not asked`);
+      if (open.length && this.model.get("look_ahead")
+        && !this.later(canvas, open)) throw new Error(`unauthorised pixels on the ${name}: the next matte was not asked`);
       if (bad.length) throw new Error(`${bad.length} unauthorised pixels on the ${name}, the first at ${bad[0].slice(0, 2)} of frame ${bad[0][2]}`);
     }
     if (this.loop.state !== "live" && this.loop.screen !== this.loop.checker) throw new Error(`a picture in the state ${this.loop.state}`);
@@ -113,7 +119,8 @@ export class World {
   async wander(steps) {
     for (let i = 0; i < steps; i++) {
       const { sent } = this.kernel;
-      await this.pick([() => this.shoot(), () => this.round(), () => this.pass(this.roll(400)), () => sent.length && this.reply(this.pick(sent.slice(-4)))])();
+      await this.pick([() => this.shoot(), () => this.round(), () => this.pass(this.roll(400)),
+        () => sent.length && this.reply(this.pick(sent.slice(-4)))])();
       this.check();
     }
   }
@@ -125,7 +132,8 @@ export class World {
     for (const canvas of [this.loop.stage, this.loop.mask]) canvas.context = null;
     if (!this.control.recorder) this.control.record();
     if (this.platform.unseen) await this.void(() => this.platform.look(false));
-    if (!this.model.get("codes").every(c => TRAITS.codes.includes(c)) || !this.model.get("hidden").every(c => TRAITS.codes.includes(c)))
+    if (!this.model.get("codes").every(c => TRAITS.codes.includes(c))
+      || !this.model.get("hidden").every(c => TRAITS.codes.includes(c)))
       await this.void(() => this.model.set("hidden", ["Car"]));
     if (!this.loop.video || this.loop.encodesFaithfully === false) await this.void(() => this.control.press(true));
     await this.pass(MAX_AGE + 600);
@@ -148,7 +156,8 @@ export const STATES = {
   "a matte being decoded": async w => {
     await w.round();
     const { decode } = w;
-    w.platform.decode = async bytes => { await new Promise(yes => w.platform.setTimeout(yes, 50)); return decode(bytes); };
+    w.platform.decode = async bytes => { await new Promise(yes => w.platform.setTimeout(yes, 50));
+      return decode(bytes); };
     await w.reply(await w.shoot());
   },
   "looking ahead": async w => { w.model.set("look_ahead", true); await rounds(w, 3); },
@@ -168,7 +177,8 @@ async function spoil(w, changes, change = buffers => buffers) {
 }
 
 const flip = (w, png) => { const b = Buffer.from(png); b[w.roll(b.length)] ^= 1 << w.roll(8); return b; };
-const drawn = (w, name) => { w.loop[name].getContext()[w.pick(["drawImage", "getImageData"])] = () => { throw new Error("no more memory"); }; };
+const drawn = (w, name) => { w.loop[name].getContext()[w.pick(["drawImage",
+  "getImageData"])] = () => { throw new Error("no more memory"); }; };
 const another = async w => {  // a tab that shows the same notebook, and counts its frames as this one does
   const tab = await new World(w.roll(1e9)).open(w.platform);
   for (let i = 0; i < w.shots + 2; i++) {
@@ -188,12 +198,14 @@ export const FAULTS = {
   "another kind": w => spoil(w, { kind: w.pick(["mask", "", undefined, 7]) }),
   "another page": w => spoil(w, { page: w.pick(["page 2", "", undefined, null]) }),
   "an unknown id": w => spoil(w, { id: w.pick([-1, 1e9, "1", undefined, NaN, {}]) }),
-  "another thing hidden": w => spoil(w, { hidden: w.pick([[], ["Tree"], ["Carr"], ["Car", "Car"], undefined, "Car", null, [null]].filter(h => JSON.stringify(h) !== JSON.stringify(w.loop.choice.hidden))) }),
-  "another version": w => spoil(w, { protocol: w.pick([1, 3, "2", undefined, null, NaN]) }),
+  "another thing hidden": w => spoil(w, { hidden: w.pick([[], ["Tree"], ["Carr"], ["Car", "Car"], undefined, "Car",
+    null, [null]].filter(h => JSON.stringify(h) !== JSON.stringify(w.loop.choice.hidden))) }),
+  "another version": w => spoil(w, { protocol: w.pick([1, 2, "3", undefined, null, NaN]) }),
   "another dial": w => spoil(w, { dial: w.pick(["precise", "", undefined]) }),
   "another model": w => spoil(w, { model: w.pick(["accurate", "", undefined]) }),
   "another bar": w => spoil(w, { bar: w.pick([.5, NaN, "0", undefined]) }),
-  "another size": w => spoil(w, w.pick([{ width: 96 + 32 * w.roll(3) }, { height: 96 }, { width: undefined }, { height: "32" }])),
+  "another size": w => spoil(w, w.pick([{ width: 96 + 32 * w.roll(3) }, { height: 96 }, { width: undefined },
+    { height: "32" }])),
   "a matte of another size": w => spoil(w, {}, () => [png(...w.pick([[31, 32], [32, 33], [96, 64], [1, 1]]))]),
   "a matte that is cut off": w => spoil(w, {}, ([b]) => [b.subarray(0, w.roll(b.length - 24))]),
   "a matte with a bit flipped": async w => {  // refused, or read as it was: where the flip changes nothing that is read
@@ -211,21 +223,29 @@ export const FAULTS = {
     if (!frame) return;
     const { message, buffers, number, own } = w.honest(frame);
     w.ledger.set(number, own);
-    await w.deliver({ ...message, ms: w.pick([{ predict: NaN }, { predict: -1e9 }, "ms", null, { decode: "1" }, 7]) }, buffers);
+    await w.deliver({ ...message, ms: w.pick([{ predict: NaN }, { predict: -1e9 }, "ms", null, { decode: "1" }, 7]) },
+      buffers);
   },
   "the same answer twice": async w => { const f = await w.shoot(); await w.reply(f); await w.reply(f); },
-  "answers in the wrong order": async w => { const frames = [await w.shoot(), await w.shoot(), await w.shoot()]; for (const f of frames.reverse()) await w.reply(f); },
-  "an answer from before": async w => { const old = [...w.kernel.sent]; await w.void(() => w.control.hide(["Sky"], true)); for (const f of old) await w.reply(f); },
-  "an answer that comes late": async w => { const f = await w.shoot(); await w.pass(MAX_AGE + w.roll(500) - 250); await w.reply(f); },
+  "answers in the wrong order": async w => { const frames = [await w.shoot(), await w.shoot(), await w.shoot()];
+    for (const f of frames.reverse()) await w.reply(f); },
+  "an answer from before": async w => { const old = [...w.kernel.sent];
+    await w.void(() => w.control.hide(["Sky"], true)); for (const f of old) await w.reply(f); },
+  "an answer that comes late": async w => { const f = await w.shoot(); await w.pass(MAX_AGE + w.roll(500) - 250);
+    await w.reply(f); },
   "no answer": async w => { for (let t = 0; t < 2500; t += 100) { await w.shoot(); await w.pass(100); } },
   "silence": async w => { for (let t = 0; t < SILENCE + 1000; t += 500) { await w.shoot(); await w.pass(500); } },
   "no picture to be had": async w => { w.platform.fault = "bitmap"; await w.shoot(); },
   "no JPEG to be made": async w => { w.platform.fault = "encode"; await w.shoot(); },
-  "a browser that alters pictures": async w => { w.loop.encodesFaithfully = undefined; w.platform.fault = "encodesFaithfully"; await w.shoot(); },
+  "a browser that alters pictures": async w => { w.loop.encodesFaithfully = undefined;
+    w.platform.fault = "encodesFaithfully"; await w.shoot(); },
   "nothing can be sent": async w => { w.kernel.open = false; await w.shoot(); },
-  "the way is full": async w => { w.kernel.full = true; for (let t = 0; t < 1500; t += 100) { await w.shoot(); await w.pass(100); } },
-  "no PNG to be read": async w => { w.platform.decode = async () => { throw new Error("no memory"); }; await w.reply(await w.shoot()); },
-  "a decoder that never ends": async w => { w.platform.decode = () => new Promise(() => {}); await w.reply(await w.shoot()); },
+  "the way is full": async w => { w.kernel.full = true;
+    for (let t = 0; t < 1500; t += 100) { await w.shoot(); await w.pass(100); } },
+  "no PNG to be read": async w => { w.platform.decode = async () => { throw new Error("no memory"); };
+    await w.reply(await w.shoot()); },
+  "a decoder that never ends": async w => { w.platform.decode = () => new Promise(() => {});
+    await w.reply(await w.shoot()); },
   "no memory to read the mask": async w => { const f = await w.shoot(); drawn(w, "mask"); await w.reply(f); },
   "no memory to compose": async w => { const f = await w.shoot(); drawn(w, "stage"); await w.reply(f); },
   "no memory for the film": async w => {
@@ -233,19 +253,49 @@ export const FAULTS = {
     if (w.control.film) w.control.film.getContext().drawImage = () => { throw new Error("no more memory"); };
     await w.reply(f);
   },
-  "a view that breaks": async w => { w.control.views = new Set([() => { throw new Error("a broken view"); }, ...w.control.views]); await w.reply(await w.shoot()); },
-  "the clock jumps ahead": async w => { const f = await w.shoot(); w.platform.offset += 1000 * (1 + w.roll(7200)); await w.reply(f); },
-  "the clock jumps back": async w => { const f = await w.shoot(); w.platform.offset -= 1000 * (1 + w.roll(7200)); const before = w.loop.counts.shown; await w.reply(f); if (w.loop.counts.shown > before) throw new Error("a frame from the future is shown"); },
-  "a choice made meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.control.hide(["Sky"], true)); await w.reply(f); },
-  "everything is shown, meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.model.set("hidden", [])); await w.reply(f); },
-  "another model chosen meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.model.set("model", "accurate")); await w.reply(f); },
-  "an unknown category": async w => { const f = await w.shoot(); await w.void(() => w.model.set("hidden", ["Carr"])); await w.reply(f); await spoil(w, { error: "unknown category 'Carr'" }); },
-  "the camera is switched": async w => { const f = await w.shoot(); w.size = w.pick(SIZES); await w.void(() => w.model.set("camera", "user")); await w.reply(f); },
-  "the camera ends": async w => { const f = await w.shoot(); await w.void(() => w.streams.last?.track.dispatchEvent(new Event("ended"))); await w.reply(f); },
-  "the page goes out of view": async w => { const f = await w.shoot(); await w.void(() => w.platform.look(!w.platform.unseen)); await w.reply(f); },
-  "Stop, meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.control.press(false)); await w.reply(f); },
-  "Stop and Start": async w => { const f = await w.shoot(); await w.void(() => w.control.press(false)); await w.void(() => w.control.press(true)); await w.reply(f); },
-  "the view leaves": async w => { const f = await w.shoot(); for (const v of [w.view, w.mirror]) w.control.detach(v); blit(w.canvas, w.loop.checker); await w.pass(900); await w.void(() => w.platform.pass(200)); await w.reply(f); for (const v of [w.view, w.mirror]) w.control.attach(v); await settle(); blit(w.canvas, w.loop.screen); },
+  "a view that breaks": async w => { w.loop.listeners = new Set([() => { throw new Error("a broken view"); },
+    ...w.loop.listeners]); await w.reply(await w.shoot()); },
+  "the clock jumps ahead": async w => { const f = await w.shoot(); w.platform.offset += 1000 * (1 + w.roll(7200));
+    await w.reply(f); },
+  "the clock jumps back": async w => { const f = await w.shoot(); w.platform.offset -= 1000 * (1 + w.roll(7200));
+    const before = w.loop.counts.shown; await w.reply(f);
+    if (w.loop.counts.shown > before) throw new Error("a frame from the future is shown"); },
+  "a choice made meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.control.hide(["Sky"], true));
+    await w.reply(f); },
+  "everything is shown, meanwhile": async w => { const f = await w.shoot();
+    await w.void(() => w.model.set("hidden", [])); await w.reply(f); },
+  "another model chosen meanwhile": async w => { const f = await w.shoot();
+    await w.void(() => w.model.set("model", "accurate")); await w.reply(f); },
+  "an unknown category": async w => { const f = await w.shoot(); await w.void(() => w.model.set("hidden", ["Carr"]));
+    await w.reply(f); await spoil(w, { error: "unknown category 'Carr'" }); },
+  "the camera is switched": async w => { const f = await w.shoot(); w.size = w.pick(SIZES);
+    await w.void(() => w.model.set("camera", "user")); await w.reply(f); },
+  "the camera ends": async w => { const f = await w.shoot();
+    await w.void(() => w.streams.last?.track.dispatchEvent(new Event("ended"))); await w.reply(f); },
+  "the page goes out of view": async w => { const f = await w.shoot();
+    await w.void(() => w.platform.look(!w.platform.unseen)); await w.reply(f); },
+  "the picture is scrolled out of view": async w => {
+    const f = await w.shoot(), views = [w.view, w.mirror];
+    await w.control.finish();  // a recording is seen later
+    await w.void(() => { for (const view of views) w.control.see(view, false); });
+    await w.reply(f);
+    if (await w.shoot()) throw new Error("a frame is sent that nobody can see");
+    for (const view of views) w.control.see(view, true);
+  },
+  "a clock that is none": async w => {
+    const frame = await w.shoot();
+    if (!frame) return;
+    const { message, buffers, number, own } = w.honest(frame);
+    w.ledger.set(number, own);
+    await w.deliver({ ...message, at: w.pick([NaN, "1", null, -1e18, 1e308, {}]) }, buffers);
+  },
+  "Stop, meanwhile": async w => { const f = await w.shoot(); await w.void(() => w.control.press(false));
+    await w.reply(f); },
+  "Stop and Start": async w => { const f = await w.shoot(); await w.void(() => w.control.press(false));
+    await w.void(() => w.control.press(true)); await w.reply(f); },
+  "the view leaves": async w => { const f = await w.shoot(); for (const v of [w.view, w.mirror]) w.control.detach(v);
+    blit(w.canvas, w.loop.checker); await w.pass(900); await w.void(() => w.platform.pass(200)); await w.reply(f);
+    for (const v of [w.view, w.mirror]) w.control.attach(v); await settle(); blit(w.canvas, w.loop.screen); },
   "another tab's answers": another,
   "the channel closes": async w => { const f = await w.shoot(); await w.void(() => w.loop.close()); await w.reply(f); },
 };
@@ -261,7 +311,8 @@ export async function trial(state, fault, seed) {
   w.check();
   await w.wander(5);
   const back = await w.recovers();
-  if (back === FINAL.includes(fault)) throw new Error(back ? "it came back from what is final" : `it did not come back: ${w.loop.state}, ${w.loop.words}`);
+  if (back === FINAL.includes(fault)) throw new Error(back
+    ? "it came back from what is final" : `it did not come back: ${w.loop.state}, ${w.loop.words}`);
   return [w.looked, w.shown];
 }
 

@@ -5,7 +5,8 @@ import { FAULTS, STATES, World, campaign, trial } from "./faults.mjs";
 
 const TIMES = Number(process.env.CAMREDACT_FAULTS ?? 1);
 
-test(`${Object.keys(FAULTS).length} faults in ${Object.keys(STATES).length} states, ${TIMES} each: not one pixel`, async () => {
+test(`${Object.keys(FAULTS).length} faults in ${Object.keys(STATES).length} states, ${TIMES} each: not one pixel`,
+  async () => {
   const { trials, seen, failed } = await campaign(TIMES);
   assert.deepEqual(failed, []);
   assert.ok(trials === TIMES * Object.keys(FAULTS).length * Object.keys(STATES).length && seen > 1000 * trials);

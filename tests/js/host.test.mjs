@@ -2,15 +2,18 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { Loop, SILENCE, WORDS } from "../../camredact/live/static/loop.js";
-import { Photo, State, beginning, hiddenWords, pack, pageStreams, photoView, queryOf, shrunk, socketTransport, unpack, whyNot } from "../../camredact/live/static/host.js";
+import { Photo, State, beginning, hiddenWords, pack, pageStreams, photoView, queryOf, shrunk, socketTransport, unpack,
+  whyNot } from "../../camredact/live/static/host.js";
 import { CHOICE, Platform, TRAITS, camera, png, seen, settle, stream } from "./doubles.mjs";
 
 test("a message comes back as it went", () => {
-  for (const [message, buffers] of [[{ kind: "frame", id: 7, words: "für alle" }, [Uint8Array.of(255, 216, 0, 1)]], [{}, []]]) {
+  for (const [message, buffers] of [[{ kind: "frame", id: 7, words: "für alle" }, [Uint8Array.of(255, 216, 0, 1)]],
+    [{}, []]]) {
     const [said, data] = unpack(pack(message, buffers.map(b => b.buffer)));
     assert.deepEqual([said, data.map(b => [...new Uint8Array(b)])], [message, buffers.map(b => [...b])]);
   }
-  assert.equal(Buffer.from(pack({ a: 1 }, [Uint8Array.of(9).buffer])).toString("hex"), "00000007" + Buffer.from('{"a":1}').toString("hex") + "09");
+  assert.equal(Buffer.from(pack({ a: 1 }, [Uint8Array.of(9).buffer])).toString("hex"),
+    "00000007" + Buffer.from('{"a":1}').toString("hex") + "09");
 });
 
 test("what is no message is no answer", () => {
@@ -22,7 +25,8 @@ test("what is no message is no answer", () => {
 function network() {
   const made = [];
   class Socket {
-    constructor(url, protocols) { Object.assign(this, { url, protocols, readyState: 0, bufferedAmount: 0, sent: [] }); made.push(this); }
+    constructor(url, protocols) { Object.assign(this, { url, protocols, readyState: 0, bufferedAmount: 0, sent: [] });
+      made.push(this); }
     open() { this.readyState = 1; this.onopen?.(); }
     send(bytes) { this.sent.push(unpack(bytes)); }
     close() { this.readyState = 3; this.onclose?.(); }
@@ -45,9 +49,11 @@ async function live(more = {}) {
   loop.play(video);
   const shoot = async () => { video.number++; video.tick(); await settle(); return net.last.sent.at(-1); };
   /** What an honest service answers to a frame. */
-  const honest = ([{ kind, ...echo }, [jpeg]]) => { const [w, h] = [...new Uint8Array(jpeg)].map(n => 32 * n); return [{ kind: "matte", ...echo, width: w, height: h, ms: { predict: 8 } }, [png(w, h)]]; };
-  const round = async () => { const frame = await shoot(); net.last.answer(honest(frame)); await settle(); return frame; };
-  return { net, platform, loop, transport, shoot, honest, round, pixels: () => seen(loop.screen) };
+  const honest = ([{ kind, ...echo }, [jpeg]]) => { const [w, h] = [...new Uint8Array(jpeg)].map(n => 32 * n);
+    return [{ kind: "matte", ...echo, width: w, height: h, ms: { predict: 8 } }, [png(w, h)]]; };
+  const round = async () => { const frame = await shoot(); net.last.answer(honest(frame)); await settle();
+    return frame; };
+  return { net, platform, loop, video, transport, shoot, honest, round, pixels: () => seen(loop.screen) };
 }
 
 test("frames go out and mattes come in over a socket", async () => {
@@ -95,14 +101,16 @@ test("attempts come at longer and longer intervals, and none after the end", asy
   assert.equal(s.net.made.length, times.length + 1);
 });
 
-test("a socket that has fallen silent is replaced, and its late answers reveal nothing", async () => {
+test("a socket that has fallen silent is closed, its late answers reveal nothing, and Start opens another",
+  async () => {
   const s = await live();
   await s.round();
   const dead = s.net.last, late = await s.shoot();
   for (let t = 0; t < SILENCE + 1000; t += 500) { await s.platform.pass(500); await s.shoot(); }
-  assert.equal(s.net.made.length, 2);
-  assert.equal(dead.readyState, 3, "the old one is closed");
-  assert.deepEqual([s.pixels(), s.loop.state], [[], "failed"]);
+  assert.deepEqual([s.net.made.length, dead.readyState, s.loop.video], [1, 3, null]);
+  assert.deepEqual([s.pixels(), s.loop.state, s.loop.words], [[], "failed", WORDS.silent]);
+  s.loop.play(s.video);
+  await s.shoot();
   s.net.last.open();
   dead.answer(s.honest(late));
   await s.platform.pass(600);
@@ -195,7 +203,8 @@ test("the page begins with everything covered that the first preset covers, and 
   const tables = { ...TRAITS, dial: "cautious", model: "fast", models: ["fast"] };
   for (const [handheld, which] of [[true, "environment"], [false, "default"]]) {
     const state = beginning(tables, handheld);
-    assert.deepEqual(["hidden", "bar", "preset", "camera", "running", "show_raw"].map(n => state.get(n)), [["Car"], 0, "no cars", which, false, false]);
+    assert.deepEqual(["hidden", "bar", "preset", "camera", "running", "show_raw"].map(n => state.get(n)),
+      [["Car"], 0, "no cars", which, false, false]);
   }
 });
 
@@ -217,10 +226,12 @@ function photo(hidden = ["Car"]) {
     options.signal.addEventListener("abort", () => no(new Error("aborted")));
     asked.push({ url, options, yes, no });
   });
-  const photo = new Photo({ state, headers: { authorization: "Bearer x" }, ask, show: (png, words) => shown.push([png, words]),
+  const photo = new Photo({ state, headers: { authorization: "Bearer x" }, ask,
+    show: (png, words) => shown.push([png, words]),
     shrink: async file => file, wait: ms => new Promise(yes => { waits.push([ms, yes]); if (!ms) yes(); }) });
   const pass = async () => { for (const [, yes] of waits) yes(); await settle(); };
-  const answer = (n, png) => asked[n].yes({ ok: true, blob: async () => png, headers: new Map([["camredact-hidden", "Car"]]) });
+  const answer = (n, png) => asked[n].yes({ ok: true, blob: async () => png,
+    headers: new Map([["camredact-hidden", "Car"]]) });
   return { state, photo, shown, asked, answer, waits, pass };
 }
 
@@ -248,7 +259,8 @@ test("a photo goes out once for several clicks, and again when the service has t
   await p.pass();
   assert.equal(p.asked.length, 2);
   assert.match(p.asked[1].url, /categories=Road/);
-  const busy = { ok: false, status: 503, headers: new Map([["retry-after", "7"]]), json: async () => ({ error: "all places are taken" }) };
+  const busy = { ok: false, status: 503, headers: new Map([["retry-after", "7"]]),
+    json: async () => ({ error: "all places are taken" }) };
   for (let n = 1; n < 5; n++) {
     assert.deepEqual([p.asked.length, p.shown.at(-1)[0]], [n + 1, null]);
     p.asked[n].yes(busy);
@@ -282,9 +294,11 @@ test("an answer that is not the service's is told by its status", async () => {
 /** A browser that reads photos of that size; gives the canvases that were made. */
 function browser(t, width, height) {
   const made = [];
-  globalThis.createImageBitmap = async () => { if (!width) throw new Error("no picture"); return { width, height, close() {} }; };
+  globalThis.createImageBitmap = async () => { if (!width) throw new Error("no picture");
+    return { width, height, close() {} }; };
   globalThis.document = { createElement() {
-    const canvas = { getContext: () => ({ fillRect() {}, drawImage() {} }), toBlob: (f, kind) => f(new Blob(["small"], { type: kind })) };
+    const canvas = { getContext: () => ({ fillRect() {}, drawImage() {} }),
+      toBlob: (f, kind) => f(new Blob(["small"], { type: kind })) };
     made.push(canvas);
     return canvas;
   } };
@@ -296,7 +310,8 @@ test("a photo that is too large for the service is made smaller", async t => {
   const made = browser(t, 6000, 4000), small = await shrunk(FILE);
   assert.deepEqual([small.type, made.length], ["image/jpeg", 1]);
   const { width, height } = made[0];
-  assert.ok(width * height <= 16e6 && width * height > 15.9e6 && Math.abs(width / height - 1.5) < .001, `${width} x ${height}`);
+  assert.ok(width * height <= 16e6 && width * height > 15.9e6 && Math.abs(width / height - 1.5) < .001,
+    `${width} x ${height}`);
 });
 
 test("a photo that is small enough, or cannot be read here, goes as it is", async t => {
@@ -341,7 +356,8 @@ test("a picture whose bytes come after a click is not shown", async () => {
   p.photo.redact(FILE);
   await p.pass();
   let last;
-  p.asked[0].yes({ ok: true, blob: () => new Promise(yes => { last = yes; }), headers: new Map([["camredact-hidden", "Car"]]) });
+  p.asked[0].yes({ ok: true, blob: () => new Promise(yes => { last = yes; }),
+    headers: new Map([["camredact-hidden", "Car"]]) });
   await settle();
   p.state.set("hidden", ["Sky"]);
   last("for the old choice");
@@ -367,10 +383,13 @@ test("the picture before is let go of", t => {
   const made = [], gone = [];
   t.mock.method(URL, "createObjectURL", () => { made.push(`blob:${made.length}`); return made.at(-1); });
   t.mock.method(URL, "revokeObjectURL", url => gone.push(url));
-  const element = () => ({ attributes: {}, setAttribute(n, v) { this.attributes[n] = v; }, removeAttribute(n) { delete this.attributes[n]; } });
-  const parts = { img: element(), "[role=status]": element(), a: element() }, show = photoView({ querySelector: s => parts[s] });
+  const element = () => ({ attributes: {}, setAttribute(n, v) { this.attributes[n] = v; },
+    removeAttribute(n) { delete this.attributes[n]; } });
+  const parts = { img: element(), "[role=status]": element(), a: element() },
+    show = photoView({ querySelector: s => parts[s] });
   show("one", "Hidden: Car.");
   assert.deepEqual([parts.img.attributes.src, parts.a.attributes.href, parts.img.hidden], ["blob:0", "blob:0", false]);
   show(null, "Covered");
-  assert.deepEqual([parts.img.attributes, parts.a.attributes, parts.img.hidden, gone.includes("blob:0")], [{}, {}, true, true]);
+  assert.deepEqual([parts.img.attributes, parts.a.attributes, parts.img.hidden, gone.includes("blob:0")],
+    [{}, {}, true, true]);
 });

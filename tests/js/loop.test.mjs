@@ -34,8 +34,17 @@ test("a frame's own matte for the choice of now reveals that frame", async () =>
 
 test("what is sent says page, id and choice", async () => {
   const s = stage(), { message, buffers } = await s.shoot();
-  assert.deepEqual(message, { kind: "frame", protocol: PROTOCOL, page: "page 1", id: 1, ...CHOICE });
+  assert.deepEqual(message, { kind: "frame", protocol: PROTOCOL, page: "page 1", id: 1, at: null, ...CHOICE });
   assert.equal(buffers.length, 1);
+});
+
+test("a frame says when it was sent, by the clock that the last answer told", async () => {
+  const s = stage();
+  await s.kernel.reply(await s.shoot(), { at: 70000.4 });
+  await s.platform.pass(250);
+  assert.equal((await s.shoot()).message.at, 70250);
+  await s.kernel.reply(undefined, { at: "late" });
+  assert.equal((await s.shoot()).message.at, null);
 });
 
 test("of a matte, only white is shown", async () => {
@@ -65,11 +74,13 @@ test("sizes that do not divide: a pixel is shown only if every mask pixel that i
     assert.equal(s.loop.state, "live");
     for (const [x, y] of s.pixels())
       for (let v = Math.floor(y * height / H); v < (y + 1) * height / H; v++)
-        for (let u = Math.floor(x * width / W); u < (x + 1) * width / W; u++) assert.equal(grey(u, v), 255, `${size}: ${x},${y} shows ${u},${v}`);
+        for (let u = Math.floor(x * width / W); u < (x + 1) * width / W; u++) assert.equal(grey(u, v), 255,
+          `${size}: ${x},${y} shows ${u},${v}`);
   }
 });
 
-const WRONG = {  // what may be wrong with an answer: changes to it, then its buffers; whether it is even about this frame
+// what may be wrong with an answer: changes to it, then its buffers; whether it is even about this frame
+const WRONG = {
   "another page": [{ page: "page 2" }, undefined, false],
   "no page": [{ page: undefined }, undefined, false],
   "another kind": [{ kind: "mask" }, undefined, false],
@@ -107,7 +118,8 @@ for (const [what, [changes, buffers, ours = true]] of Object.entries(WRONG)) tes
   assert.ok(all(s.pixels(), 2), "the next one is shown");
   await s.kernel.reply(await s.shoot(), changes, buffers);
   assert.deepEqual(s.pixels().filter(p => p[2] === 3), [], "nothing of that frame, ever");
-  assert.equal(s.pixels().length, ours ? 0 : 32 * 32, "an answer that is ours and wrong covers; one that is not changes nothing");
+  assert.equal(s.pixels().length, ours ? 0 : 32 * 32,
+    "an answer that is ours and wrong covers; one that is not changes nothing");
   await s.platform.pass(MAX_AGE + 1000);
   covered(s, ours ? "failed" : "late");
   assert.deepEqual([s.loop.pending.size, s.platform.open.size], [0, 0], "no place and no picture is lost");
@@ -162,7 +174,8 @@ test("a click while the matte is being decoded", async () => {
 });
 
 test("a kernel of another version is refused in words, whatever it says", async () => {
-  for (const protocol of [undefined, 1, 3, "2"]) for (const more of [{}, { dropped: true }, { error: "weights must be a list of 32 numbers" }]) {
+  for (const protocol of [undefined, 1, PROTOCOL - 1, String(PROTOCOL)]) for (const more of [{}, { dropped: true },
+    { error: "weights must be a list of 32 numbers" }]) {
     const s = stage();
     await s.kernel.reply(await s.shoot(), { protocol, ...more });
     covered(s, "failed", WORDS.version);
@@ -216,33 +229,38 @@ test("places in flight are few, and come back when nothing answers", async () =>
 
 test("each picture of the camera is sent at most once", async () => {
   const s = stage();
-  for (let i = 0; i < 30; i++) { s.video.number++; s.video.tick(); await s.platform.pass(10); if (i % 3 === 0) await s.kernel.reply(); }
+  for (let i = 0; i < 30; i++) { s.video.number++; s.video.tick(); await s.platform.pass(10);
+    if (i % 3 === 0) await s.kernel.reply(); }
   const numbers = s.kernel.sent.map(f => f.message.id);
   assert.ok(numbers.length > 10 && numbers.length <= 30);
   assert.equal(new Set(numbers).size, numbers.length);
 });
 
-test("a kernel that falls silent: late, then failed, and live again when it answers", async () => {
+test("a kernel that falls silent: late, then failed, and live again once Start is pressed", async () => {
   const s = stage();
   for (let i = 0; i < 5; i++) await s.round();
   const states = new Set();
-  for (let t = 0; t < SILENCE + 3000; t += 100) { await s.shoot(); await s.platform.pass(100); states.add(s.loop.state); }
+  for (let t = 0; t < SILENCE + 3000; t += 100) { await s.shoot(); await s.platform.pass(100);
+    states.add(s.loop.state); }
   assert.deepEqual([...states], ["live", "late", "failed"]);
   covered(s, "failed", WORDS.silent);
   await s.kernel.reply();  // to what it was sent long ago
   covered(s, "failed", WORDS.silent);
+  assert.deepEqual([s.loop.video, s.kernel.dropped], [null, 1]);
+  s.loop.play(s.video);
   await s.round();
   assert.equal(s.loop.state, "live");
 });
 
-test("a kernel that never answers is sent less and less, whatever is clicked, and Start begins anew", async () => {
+test("a kernel that never answers is sent less and less, then nothing, whatever is clicked, and Start begins anew",
+  async () => {
   const s = stage();
   for (let t = 0; t < 48 * 30; t++) {
     await s.shoot();
     await s.platform.pass(1000 / 30);
     if (t % 7 === 0) s.loop.choose(t % 2 ? CHOICE : OTHER, "Live.");
   }
-  assert.ok(s.kernel.sent.length <= 8, `${s.kernel.sent.length} raw frames on their way`);
+  assert.ok(s.kernel.sent.length <= 5, `${s.kernel.sent.length} raw frames on their way`);
   const { length } = s.kernel.sent;
   s.loop.play(s.video);
   await s.shoot();
@@ -269,7 +287,8 @@ test("nothing is drawn or sent while the way is shut, and what is under way when
 });
 
 test("Stop throws away what waits, and keeps nothing raw", async () => {
-  const s = stage(), raw = ({ data }) => { for (let i = 0; i < data.length; i += 4) if (data[i] === 200 && data[i + 2] === 40) return true; return false; };
+  const s = stage(), raw = ({ data }) => { for (let i = 0; i < data.length;
+    i += 4) if (data[i] === 200 && data[i + 2] === 40) return true; return false; };
   await s.round();
   await s.shoot();
   assert.ok(raw(s.loop.sender), "the test would prove nothing");
@@ -279,8 +298,10 @@ test("Stop throws away what waits, and keeps nothing raw", async () => {
 });
 
 test("over Jupyter's comm nothing is sent unless it is connected", async () => {
-  const s = stage(), kernel = { connectionStatus: "connected" }, sent = [], frames = { on() {}, off() {}, widget_manager: { kernel }, send: message => sent.push(message.id) };
-  const loop = new Loop({ transport: commTransport(frames), platform: s.platform, budgetOf: () => 32 * 32 }), video = camera();
+  const s = stage(), kernel = { connectionStatus: "connected" }, sent = [],
+    frames = { on() {}, off() {}, widget_manager: { kernel }, send: message => sent.push(message.id) };
+  const loop = new Loop({ transport: commTransport(frames), platform: s.platform, budgetOf: () => 32 * 32 }),
+    video = camera();
   loop.choose(CHOICE, "Live.");
   loop.play(video);
   const shoot = async () => { video.tick(); await settle(); };
@@ -345,7 +366,8 @@ test("the channel closes: covered for good, whatever is tried", async () => {
   assert.equal(s.platform.watchers.size, 0);
 });
 
-for (const fault of ["bitmap", "encode", "send"]) test(`the ${fault} fails: covered, no place lost, and tried again`, async () => {
+for (const fault of ["bitmap", "encode", "send"]) test(`the ${fault} fails: covered, no place lost, and tried again`,
+  async () => {
   const s = stage();
   await s.round();
   s.platform.fault = fault;
@@ -398,7 +420,8 @@ test("another size of the camera: the screen follows, and stays covered until a 
 });
 
 test("two tabs on one kernel never use each other's mattes", async () => {
-  const a = stage(), kernel = new Kernel(), b = new Loop({ transport: kernel, platform: a.platform, budgetOf: () => 32 * 32 }), video = camera();
+  const a = stage(), kernel = new Kernel(), b = new Loop({ transport: kernel, platform: a.platform,
+    budgetOf: () => 32 * 32 }), video = camera();
   b.choose(CHOICE, "Live.");
   b.play(video);
   const frame = await a.shoot();
@@ -450,7 +473,8 @@ test("the raw view gets every picture once, and never one that is older than wha
   s.loop.invalidate();
   await s.kernel.reply();
   const bitmaps = [], quick = s.platform.bitmap;
-  s.platform.bitmap = video => { const picture = quick(video); return new Promise(yes => bitmaps.push(() => yes(picture))); };
+  s.platform.bitmap = video => { const picture = quick(video);
+    return new Promise(yes => bitmaps.push(() => yes(picture))); };
   await s.shoot();            // 6: its picture is slow to come
   s.loop.pausedUntil = Infinity;
   await s.platform.pass(33);
@@ -464,7 +488,8 @@ test("the raw view gets every picture once, and never one that is older than wha
 /** A loop, and mattes that are white in their first columns. */
 const looking = () => Object.assign(stage(), { left: x => png(32, 32, u => u < x ? 255 : 0) });
 
-test("looking ahead, a picture shows when the next one's matte is there, and hides what that hides as well", async () => {
+test("looking ahead, a picture shows when the next one's matte is there, and hides what that hides as well",
+  async () => {
   const s = looking();
   s.loop.lookAhead = true;
   const first = await s.shoot(), second = await s.shoot();
@@ -491,7 +516,8 @@ test("looking ahead, whatever is wrong with the next answer covers, and the pict
   }
 });
 
-test("looking ahead, a picture whose next one never comes is not shown, and what shows goes when it is old", async () => {
+test("looking ahead, a picture whose next one never comes is not shown, and what shows goes when it is old",
+  async () => {
   const s = stage();
   s.loop.lookAhead = true;
   await s.round();
@@ -503,7 +529,8 @@ test("looking ahead, a picture whose next one never comes is not shown, and what
 });
 
 test("a choice, Stop, or no more looking ahead: the picture that waits is let go", async () => {
-  const ends = { choice: s => s.loop.choose(OTHER), stop: s => s.loop.unfollow("stopped", WORDS.stopped), hidden: s => s.platform.look(true) };
+  const ends = { choice: s => s.loop.choose(OTHER), stop: s => s.loop.unfollow("stopped", WORDS.stopped),
+    hidden: s => s.platform.look(true) };
   for (const [name, end] of Object.entries(ends)) {
     const s = stage();
     s.loop.lookAhead = true;
@@ -530,7 +557,8 @@ test("looking ahead, a camera of five pictures a second stays live", async () =>
     const frame = await s.shoot();
     await s.platform.pass(40);
     await s.kernel.reply(frame);
-    for (let t = 0; t < 160; t += 20) { await s.platform.pass(20); assert.equal(s.loop.state, "live", `after ${t} ms`); }
+    for (let t = 0; t < 160; t += 20) { await s.platform.pass(20); assert.equal(s.loop.state, "live", `after ${t} ms`);
+      }
   }
 });
 

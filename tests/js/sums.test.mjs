@@ -19,7 +19,9 @@ test("the model's size is the one in the table that Python is tested with too", 
 test("choices are the same only if the names, bar, dial and model are", () => {
   const a = { hidden: ["Car", "Sky"], bar: 0, dial: "d", model: "m" };
   assert.ok(cam.sameChoice(a, structuredClone(a)));
-  for (const b of [{ hidden: ["Car", "Tree"] }, { hidden: ["Car"] }, { hidden: ["Car", "Sky", "Tree"] }, { hidden: ["Sky", "Car"] }, { hidden: undefined }, { hidden: "Car,Sky" }, { bar: .5 }, { dial: "e" }, { model: "n" }])
+  for (const b of [{ hidden: ["Car", "Tree"] }, { hidden: ["Car"] }, { hidden: ["Car", "Sky", "Tree"] },
+    { hidden: ["Sky", "Car"] }, { hidden: undefined }, { hidden: "Car,Sky" }, { bar: .5 }, { dial: "e" },
+    { model: "n" }])
     assert.ok(!cam.sameChoice({ ...a, ...b }, a) && !cam.sameChoice(a, { ...a, hidden: [], ...b }), JSON.stringify(b));
   assert.ok(!cam.sameChoice(null, null));
 });
@@ -29,7 +31,8 @@ test("the age follows the answers, within its bounds", () => {
 });
 
 test("one to three frames are in flight", () => {
-  assert.deepEqual([[NaN, NaN], [2000, NaN], [50, 12], [210, 10], [130, 60], [400, 100], [900, 400]].map(([a, w]) => cam.inFlight(a, w)), [2, 2, 3, 3, 2, 3, 1]);
+  assert.deepEqual([[NaN, NaN], [2000, NaN], [50, 12], [210, 10], [130, 60], [400, 100],
+    [900, 400]].map(([a, w]) => cam.inFlight(a, w)), [2, 2, 3, 3, 2, 3, 1]);
 });
 
 test("a preset's name follows the set and the bar", () => {
@@ -44,11 +47,13 @@ test("the state says what is hidden, and says so when nothing is", () => {
   const presets = { "no cars": { hidden: ["Car"], bar: 0 } };
   assert.equal(cam.liveWords([], 0, presets, 32), "Live. Nothing is hidden: the whole picture shows.");
   assert.equal(cam.liveWords(["Car"], 0, presets, 32), "Live. Hidden (no cars): Car.");
-  assert.equal(cam.liveWords(["TrafficLight"], .5, presets, 32), "Live. Hidden: Traffic light, and what the model is unsure of.");
+  assert.equal(cam.liveWords(["TrafficLight"], .5, presets, 32),
+    "Live. Hidden: Traffic light, and what the model is unsure of.");
 });
 
 test("alpha comes from white and from nothing else", () => {
-  const rgba = new Uint8ClampedArray([255, 255, 255, 255, 254, 254, 254, 255, 255, 255, 255, 254, 255, 0, 255, 255, 0, 0, 0, 0]);
+  const rgba = new Uint8ClampedArray([255, 255, 255, 255, 254, 254, 254, 255, 255, 255, 255, 254, 255, 0, 255, 255, 0,
+    0, 0, 0]);
   cam.greyToAlpha(rgba, 5, 1, 0);
   assert.deepEqual([...rgba.filter((_, i) => i % 4 === 3)], [255, 0, 0, 0, 0]);
 });
@@ -64,7 +69,8 @@ test("whole multiples need no erosion, other sizes do", () => {
 });
 
 test("the camera is never asked for sound", () => {
-  for (const wanted of ["default", "user", "environment", "a1b2"]) assert.equal(cam.constraintsFor(wanted).audio, false);
+  for (const wanted of ["default", "user", "environment", "a1b2"]) assert.equal(cam.constraintsFor(wanted).audio,
+    false);
   assert.deepEqual(cam.constraintsFor("user", { width: 640 }).video, { width: 640, facingMode: "user" });
   assert.deepEqual(cam.constraintsFor("a1b2").video, { deviceId: { exact: "a1b2" } });
 });
@@ -72,7 +78,8 @@ test("the camera is never asked for sound", () => {
 test("what goes wrong with a camera is said with the way out", () => {
   const say = name => cam.sourceWords({ name, message: "m" }, { hostname: "far.example.org", port: "8888" });
   assert.match(say("Insecure"), /ssh -L 8888:127\.0\.0\.1:8888 far\.example\.org/);
-  for (const name of ["NotAllowedError", "NotFoundError", "NotReadableError", "OverconstrainedError"]) assert.match(say(name), /Start/);
+  for (const name of ["NotAllowedError", "NotFoundError", "NotReadableError",
+    "OverconstrainedError"]) assert.match(say(name), /Start/);
   assert.match(say("Clip"), /webm and mp4/);
   assert.match(say("AbortError"), /could not be opened: m/);
 });

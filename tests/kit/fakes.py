@@ -1,4 +1,4 @@
-"""Segmenters whose matte tells which frame it was made for, and sessions that spoil answers. Kernels under test import this module."""
+"""Segmenters whose matte tells which frame it was made for, and sessions that spoil answers: for kernels under test."""
 import time
 from collections.abc import Callable
 from contextvars import copy_context
@@ -73,7 +73,7 @@ class Film(Double):
 
 
 def with_strangers(session: Session) -> Session:
-    "Before each answer, one of the same id goes out to a page that does not exist, and shows everything: ids of tabs collide."
+    "Before each answer, one of the same id that shows everything goes out to another page: ids of tabs collide."
     submit = session.submit
 
     def both(message: dict, buffers: list, reply: Reply) -> None:
@@ -135,3 +135,19 @@ class Even:
         score = np.zeros(rgb.shape[:2], np.float32)
         score[:len(score)//2] = 2
         return score, np.ones_like(score)
+
+
+class Faulty(Even):
+    "Covers the upper half, and does something else at the calls that are named."
+
+    def __init__(self, faults: dict[int, object]): self.faults, self.calls = faults, 0
+
+    def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        score, sure = super().score(rgb, weights)
+        fault, self.calls = self.faults.get(self.calls), self.calls + 1
+        if isinstance(fault, BaseException): raise fault
+        if fault == "nan": return score*np.nan, sure
+        if fault == "size": return score[1:], sure[1:]
+        if fault == "nothing": return None, None
+        if fault == "axes": return score[..., None], sure
+        return score, sure

@@ -44,17 +44,20 @@ def lint(text: str) -> list[str]:
 
 
 def needed() -> list[str]:
-    "What the Dockerfile installs: those lines of settings.ini that its own pattern finds."
-    pattern = re.search(r"grep -E '([^']+)' settings.ini", (ROOT / "Dockerfile").read_text())[1]
-    return [line.replace(" ", "") for line in (ROOT / "settings.ini").read_text().splitlines()
-        if re.search(pattern, line)]
+    "What the Dockerfile installs: requirements, as the lines of its lock begin."
+    lock = re.search(r"--require-hashes -r (\S+)", (ROOT/"Dockerfile").read_text())[1]
+    lines = (ROOT/lock).read_text().splitlines()
+    return [re.sub(r"==[^ ]+| *\\$", "", line) for line in lines if line[:1].isalnum()]
 
 
-ISOLATED = "import sys; sys.path.insert(0, sys.argv.pop(1)); from camredact.app.cli import main; sys.exit(main(['serve', '--port', '0']))"
+ISOLATED = """import sys
+sys.path.insert(0, sys.argv.pop(1))
+from camredact.app.cli import main
+sys.exit(main(['serve', '--port', '0']))"""
 
 
 def picture_from(folder: Path) -> float:
-    "Seconds until the service has redacted a picture, started where nothing can be imported but what lies in a folder; raises RuntimeError with its words."
+    "Seconds until the service has redacted a picture with what a folder holds alone; raises RuntimeError."
     began = time.perf_counter()
     with tempfile.TemporaryFile() as log, subprocess.Popen([sys.executable, "-I", "-S", "-u", "-c", ISOLATED,
         str(folder)], stdout=subprocess.PIPE, stderr=log, cwd=folder) as process:

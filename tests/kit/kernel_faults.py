@@ -1,4 +1,4 @@
-"""The kernel's half under faults: Hypothesis writes scripts of frames and faults, and a ledger beside the real `Session`
+"""The kernel's half under faults: Hypothesis writes scripts of frames and faults. A ledger beside the real `Session`
 knows which pixels each answer may show; then each fault meets each state."""
 import queue
 import time
@@ -179,7 +179,8 @@ class Faults(RuleBasedStateMachine):
         assert visible.shape == SIZE and set(np.unique(visible)) <= {0, 255}
         hidden = ~((score < 1) & np.isfinite(score) & np.isfinite(confidence) & (confidence >= message["bar"]))
         self.seen += int((visible == 255).sum())
-        assert not (visible[hidden] == 255).any(), f"{(visible[hidden] == 255).sum()} pixels of frame {n} show that must not"
+        shown = (visible[hidden] == 255).sum()
+        assert not shown, f"{shown} pixels of frame {n} show that must not"
 
     @invariant()
     def says_what_it_is(self) -> None:
@@ -204,7 +205,8 @@ REACH = {  # how a session gets into a state
     "idle": lambda m: None,
     "busy": lambda m: m.send(page=0, spoilt="as agreed", deaf=1),
     "waiting": lambda m: [m.send(page=0, spoilt="as agreed", deaf=1) for _ in range(2)],
-    "live": lambda m: [(m.send(page=0, spoilt="as agreed", deaf=1), m.say(outcome="as it should", seed=n)) for n in range(3)],
+    "live": lambda m: [(m.send(page=0, spoilt="as agreed", deaf=1), m.say(outcome="as it should", seed=n))
+        for n in range(3)],
     "failed": lambda m: (m.send(page=0, spoilt="as agreed", deaf=1), m.say(outcome="an error", seed=0)),
     "stopped": lambda m: (m.send(page=0, spoilt="as agreed", deaf=1), m.end()),
 }
@@ -241,7 +243,7 @@ def trial(fault: str, state: str, seed: int) -> tuple[int, int]:
 
 
 def campaign(times: int) -> dict:
-    "`times` trials of each fault in each state: how many, how many pixels were looked at and rightly seen, which failed."
+    "`times` trials of each fault in each state: their number, the pixels looked at and rightly seen, which failed."
     result = {"trials": 0, "pixels": 0, "seen": 0, "failed": []}
     for fault, state in PAIRS:
         for _ in range(times):

@@ -56,8 +56,10 @@ CAMERAS = """(() => {  // keeps every stream that the page gets, so that a test 
     const stream = await ask(wanted); window.__streams.push(stream); return stream; };
 })()"""
 
-EXECUTE = """async (code) => {  // runs code in the kernel of the notebook in front, as a cell would
-  const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+EXECUTE = """async (code) => {  // runs code in the kernel of the notebook in front, or of the first, as a cell would
+  const { shell } = window.jupyterapp, all = [shell.currentWidget, ...shell.widgets('main')];
+  const notebook = all.find((w) => w?.sessionContext?.session);
+  const kernel = notebook.sessionContext.session.kernel;
   const future = kernel.requestExecute({code, silent: false, store_history: false, stop_on_error: false});
   const texts = [], errors = [];
   future.onIOPub = (m) => {
@@ -76,6 +78,15 @@ READY = """() => {  // is the notebook in front, with its outputs restored and i
   return !!window.__restored && !!session?.isReady && session.session?.kernel?.status === 'idle'
     && app.commands.hasCommand('notebook:run-all-cells') && app.commands.isEnabled('notebook:run-all-cells'); }"""
 
+# A machine with other things to do may be silent for so long that the page lets the camera go: Start is pressed again.
+AGAIN = """const root = document.querySelector('.camredact'), start = root?.querySelector('[name=start]');
+  if (start && !start.disabled && root.innerText.includes('No answer')) start.click();"""
+STATE = f"""(states) => {{
+  const now = document.querySelector('.camredact')?.dataset.state;
+  if (states.includes(now)) return true;
+  if (states.includes('live')) {{ {AGAIN} }} }}"""
+SHOWN = f"(n) => {{ {AGAIN} return Number(root?.dataset.shown) >= n; }}"
+
 # Samples the redacted canvas at every animation frame. `cells` holds, for a grid of WIDE x HIGH cells, the share of
 # pixels (0..255) that are one of the checkerboard's two greys; `stamp` and `raw` hold the corner with the frame number.
 RECORD = """([wide, high, cut, rawToo]) => {
@@ -84,7 +95,7 @@ RECORD = """([wide, high, cut, rawToo]) => {
   document.addEventListener('click', mark, true); document.addEventListener('change', mark, true);
   const base64 = (bytes) => btoa(String.fromCharCode(...bytes));
   const corner = (canvas, ctx) => {
-    const [x, y, w, h] = [cut[0]*canvas.width, cut[1]*canvas.height, cut[2]*canvas.width, cut[3]*canvas.height].map(Math.round);
+    const [x, y, w, h] = cut.map((share, i) => Math.round(share*(i % 2 ? canvas.height : canvas.width)));
     const d = ctx.getImageData(x, y, w, h).data, g = new Uint8Array(w*h);
     for (let i = 0; i < g.length; i++) g[i] = (d[4*i] + d[4*i+1] + d[4*i+2]) / 3;
     return {w, h, grey: base64(g)}; };
@@ -102,7 +113,7 @@ RECORD = """([wide, high, cut, rawToo]) => {
     s.stamp = corner(canvas, ctx);
     return s; };
   const tick = (t) => {
-    if (!rec.on) { document.removeEventListener('click', mark, true); document.removeEventListener('change', mark, true); return; }
+    if (!rec.on) return ['click', 'change'].forEach((name) => document.removeEventListener(name, mark, true));
     const root = document.querySelector('.camredact'), canvas = root?.querySelector('.camredact-redacted');
     if (canvas) {
       const s = {t: performance.now(), ...root.dataset, ...look(canvas)};
@@ -165,14 +176,15 @@ class Server:
         self.token, self.port = secrets.token_hex(16), free_port()
         self.log = self.home / "server.log"
         self.root.mkdir(parents=True, exist_ok=True)
-        self._write_settings({**SETTINGS, **(settings or {})})
+        self.write_settings({**SETTINGS, **(settings or {})})
         self.process = subprocess.Popen(self._command(), cwd=self.root, env=self._env(build, env or {}),
             stdout=self.log.open("wb"), stderr=subprocess.STDOUT, start_new_session=True)
 
     @property
     def url(self) -> str: return f"http://127.0.0.1:{self.port}"
 
-    def _write_settings(self, settings: dict[str, dict]) -> None:
+    def write_settings(self, settings: dict[str, dict]) -> None:
+        "Settings for pages that are opened from now on, by plugin."
         for plugin, values in settings.items():
             package, name = plugin.split(":")
             path = self.home / "settings" / package / f"{name}.jupyterlab-settings"
@@ -183,7 +195,8 @@ class Server:
         root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
         return [sys.executable, "-m", "jupyterlab", "--no-browser", "--expose-app-in-browser", "--ip=127.0.0.1",
             f"--port={self.port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}",
-            f"--ServerApp.root_dir={self.root}", "--ServerApp.kernel_websocket_connection_class=camredact.app.lab.PromptConnection", *root, *self.more]
+            f"--ServerApp.root_dir={self.root}", *root, *self.more,
+            "--ServerApp.kernel_websocket_connection_class=camredact.app.lab.PromptConnection"]
 
     def _env(self, build: Path | None, more: dict[str, str]) -> dict[str, str]:
         own = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_DATA_DIR": "data", "JUPYTER_RUNTIME_DIR": "runtime",
@@ -272,7 +285,7 @@ class Tab:
 
     def outputs(self) -> str:
         "The text of all cell outputs, where a Python error shows."
-        return self.js("() => [...document.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText).join('\\n')")
+        return "\n".join(self.js("() => [...document.querySelectorAll('.jp-OutputArea-output')].map(e => e.innerText)"))
 
     def text(self) -> str:
         "The words of the widget, or the outputs where there is none."
@@ -284,15 +297,13 @@ class Tab:
 
     def wait_state(self, *states: str, seconds: float = FAR) -> str:
         "Waits until the widget is in one of `states`, and says which."
-        self.wait("(states) => states.includes(document.querySelector('.camredact')?.dataset.state)", list(states),
-            seconds, f"state {' or '.join(states)}")
+        self.wait(STATE, list(states), seconds, f"state {' or '.join(states)}")
         return self.hooks()["state"]
 
     def wait_shown(self, more: int = 3, seconds: float = FAR) -> None:
         "Waits until `more` further redacted frames were shown."
         shown = int(self.hooks().get("shown") or 0)
-        self.wait("(n) => Number(document.querySelector('.camredact')?.dataset.shown) >= n", shown + more, seconds,
-            f"{more} more frames")
+        self.wait(SHOWN, shown + more, seconds, f"{more} more frames")
 
     def picture(self, which: str = "redacted") -> np.ndarray | None:
         "What a canvas (`redacted` or `raw`) shows now: uint8[H,W,3] RGB; None where there is no canvas yet."

@@ -2,7 +2,7 @@
 
     python tests/kit/notebooks.py nbs/core          # these; without arguments all but those of nbs/experiments
 
-A cell whose output is different in every run (a time, a random number) begins with `#| varies`. Pictures are not compared.
+A cell whose output differs from run to run, as a time does, begins with `#| varies`. Pictures are not compared.
 """
 import os
 import re

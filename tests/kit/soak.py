@@ -1,7 +1,7 @@
 """A camera at full rate in a real browser, with the shipped model: memory, age of frames, frames shown, over a while.
 
-The browser is started by hand and asked as little as can be: playwright would switch DevTools' record of the network on,
-which notes every picture that a style sheet takes from memory, and grows by half a gigabyte an hour.
+The browser is started by hand and asked as little as can be: playwright would switch DevTools' record of the network
+on, which notes every picture that a style sheet takes from memory, and grows by half a gigabyte an hour.
 """
 import json
 import subprocess
@@ -63,7 +63,8 @@ def bare(
         url = f"{server.url}/lab/workspaces/soak/tree/soak.ipynb?token={server.token}"
         process = subprocess.Popen([browser, *FLAGS, "--headless=new", "--window-size=1400,1000",
             "--remote-debugging-port=0", "--remote-allow-origins=*",
-            f"--user-data-dir={home}/browser", f"--use-file-for-fake-video-capture={camera}", url], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            f"--user-data-dir={home}/browser", f"--use-file-for-fake-video-capture={camera}", url],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try: yield Bare(page_of(Path(home) / "browser" / "DevToolsActivePort"), server, "soak.ipynb").ready()
         finally:
             end(psutil.Process(process.pid))
@@ -101,7 +102,8 @@ def sample(tab: Tab, kernel: psutil.Process, began: float) -> dict:
     hooks = tab.hooks()
     return {"s": round(time.monotonic() - began, 1), "kernel_mb": round(rss([kernel]), 1),
         "browser_mb": round(rss(browsers()), 1),
-        "fps": float(hooks["fps"]), "age_ms": float(hooks["ageMs"] or "nan"), "shown": int(hooks["shown"]), "dropped": int(hooks["dropped"]), "state": hooks["state"]}
+        "fps": float(hooks["fps"]), "age_ms": float(hooks["ageMs"] or "nan"), "shown": int(hooks["shown"]),
+        "dropped": int(hooks["dropped"]), "state": hooks["state"]}
 
 
 def slope(samples: list[dict], key: str) -> float:
@@ -118,7 +120,10 @@ def soak(
 ) -> dict:
     "The camera runs; figures and samples."
     with bare(camera, CELLS, browser) as tab:
-        tab.js("() => { window.__errors = []; addEventListener('error', e => window.__errors.push(e.message)); addEventListener('unhandledrejection', e => window.__errors.push(String(e.reason))); }")
+        tab.js("""() => {
+            window.__errors = [];
+            addEventListener('error', e => window.__errors.push(e.message));
+            addEventListener('unhandledrejection', e => window.__errors.push(String(e.reason))); }""")
         tab.run_all()
         tab.wait_state("live")
         kernel = psutil.Process(int(tab.execute("import os; print(os.getpid())")))
@@ -127,10 +132,12 @@ def soak(
             samples.append(sample(tab, kernel, began))
             time.sleep(min(every, max(.1, seconds - now)))
         errors = tab.errors
-    last = samples[-1]
+    last, kept = samples[-1], samples[::max(1, len(samples)//120)]
+    ages, keys = [s["age_ms"] for s in samples], ("kernel_mb", "browser_mb", "age_ms", "fps")
     return {"minutes": round(last["s"]/60, 1), "shown": last["shown"] - samples[0]["shown"],
         "dropped": last["dropped"] - samples[0]["dropped"],
-        "live_share": round(float(np.mean([s["state"] == "live" for s in samples])), 4), "fps_p50": float(np.median([s["fps"] for s in samples])),
-        "age_p50_ms": float(np.nanmedian([s["age_ms"] for s in samples])), "age_p95_ms": float(np.nanpercentile([s["age_ms"] for s in samples], 95)),
-        "slope_an_hour": {k: slope(samples, k) for k in ("kernel_mb", "browser_mb", "age_ms", "fps")}, "page_errors": errors,
-        "samples": {k: [s[k] if s[k] == s[k] else None for s in samples[::max(1, len(samples)//120)]] for k in ("s", "kernel_mb", "browser_mb", "age_ms", "fps")}}
+        "live_share": round(float(np.mean([s["state"] == "live" for s in samples])), 4),
+        "fps_p50": float(np.median([s["fps"] for s in samples])),
+        "age_p50_ms": float(np.nanmedian(ages)), "age_p95_ms": float(np.nanpercentile(ages, 95)),
+        "slope_an_hour": {k: slope(samples, k) for k in keys}, "page_errors": errors,
+        "samples": {k: [s[k] if s[k] == s[k] else None for s in kept] for k in ("s", *keys)}}

@@ -19,7 +19,8 @@ from camredact.live.session import Session
 from camredact.live.widget import Camera
 from kit.fakes import Film, Stripes
 double = {double}
-cam = Camera(session=Session(load=lambda name: double, models=["double"]), model="double", hidden={hidden}, dial="precise")
+session = Session(load=lambda name: double, models=["double"])
+cam = Camera(session=session, model="double", hidden={hidden}, dial="precise")
 """
 
 
@@ -53,11 +54,12 @@ def sky_covered(sample: dict) -> bool:
 
 
 def own_frames(recording: Recording, shift: int = 0) -> list[int]:
-    "The distinct frames shown, one after the other; fails on a frame that is not covered as its own number (and the double's `shift`) says."
+    "The distinct frames shown, in order; fails where one is not covered as its number and the double's `shift` say."
     seen = [s for s in recording.samples if is_open(s)]
     numbers = [Recording.number(s) for s in seen]
     for s, n in zip(seen, numbers):
-        assert n is not None and covered_stripes(s) == {(n + shift) % STRIPES}, f"frame {n} has the stripes {covered_stripes(s)}"
+        stripes = covered_stripes(s)
+        assert n is not None and stripes == {(n + shift) % STRIPES}, f"frame {n} has the stripes {stripes}"
     return [n for n, _ in groupby(numbers)]
 
 

@@ -6,11 +6,9 @@ import json
 import os
 import re
 import shutil
-import struct
 import subprocess
 import sys
 import time
-import zlib
 from collections.abc import Callable
 from fractions import Fraction
 from io import BytesIO
@@ -34,7 +32,7 @@ from camredact.leaktest import containers as ct
 from camredact.leaktest import pixels as px
 from camredact.leaktest import plant as pl
 from camredact.leaktest.run import leaktest, status
-from camredact.leaktest.trial import Failed, Redactor, command, try_file
+from camredact.leaktest.trial import Bench, Failed, Redactor, command
 from camredact.streets.street import draw_clip, draw_street
 
 COMMAND = str(Path(sys.executable).with_name("camredact"))
@@ -42,7 +40,15 @@ BOX = (60, 100, 180, 220)  # top, left, bottom, right: what the doubles cover
 PICTURE = draw_street(3, 240, 320).picture
 
 
-def styled(style: str) -> px.Redact: return lambda picture, matte: redact(picture, matte, style)
+Redact = Callable[[np.ndarray, np.ndarray], np.ndarray]  # picture, matte -> picture
+
+
+def styled(style: str) -> Redact: return lambda picture, matte: redact(picture, matte, style)
+
+
+def scrambled(picture: np.ndarray, matte: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    "Noise in place of what is hidden."
+    return np.where(matte[..., None] > 0, rng.integers(0, 256, picture.shape, np.uint8), picture)
 
 
 def pillow(format: str, **more: Any) -> Callable[[np.ndarray], bytes]:
@@ -60,7 +66,8 @@ def opencv(ext: str, *more: int) -> Callable[[np.ndarray], bytes]:
 
 ENCODERS = {"none": lambda picture: picture, "png": pillow("PNG"), "jpeg": pillow("JPEG"),
     "jpeg 4:4:4": pillow("JPEG", quality=95, subsampling=0),
-    "progressive jpeg": pillow("JPEG", quality=30, progressive=True), "webp": pillow("WEBP"), "lossless webp": pillow("WEBP", lossless=True), "opencv png": opencv(".png"),
+    "progressive jpeg": pillow("JPEG", quality=30, progressive=True), "webp": pillow("WEBP"),
+    "lossless webp": pillow("WEBP", lossless=True), "opencv png": opencv(".png"),
     "opencv jpeg": opencv(".jpg"), "opencv webp": opencv(".webp", cv2.IMWRITE_WEBP_QUALITY, 60)}
 
 
@@ -72,7 +79,7 @@ def pairs(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     picture = rng.integers(0, 256, (*shape, 3), np.uint8) if draw(st.booleans()) else np.full((*shape, 3),
         draw(st.integers(0, 255)), np.uint8)
-    return picture, px.scrambled(picture, matte, rng), matte
+    return picture, scrambled(picture, matte, rng), matte
 
 
 @settings(max_examples=60, deadline=None)
@@ -113,23 +120,17 @@ def feathered(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
     return np.dstack([picture*(alpha > 0)[..., None], alpha])
 
 
-@pytest.mark.parametrize("double, leaks",
-    [(redact, set()), (styled("solid"), set()), (redacted_png, set()), (mosaic, {"covered pixels"}),
-    (blurred, {"covered pixels"}),
-    (faint, {"covered pixels"}), (putalpha, {"covered pixels", "colour under alpha 0"}), (feathered,
-        {"covered pixels", "partial alpha"})])
-def test_white_box(double: px.Redact, leaks: set[str]) -> None:
-    assert {r.check for r in px.white_box(double) if r.verdict == px.LEAKS} == leaks
-
-
 def test_covering_after_the_encoder_leaves_traces_beside_the_cover() -> None:
     "Blocks at the border of a matte: redact, then encode, never the other way."
     matte = np.zeros((64, 64), np.uint8)
     matte[20:43, 20:43] = 255
-    picture, rng = np.full((64, 64, 3), 128, np.uint8), np.random.default_rng(0)
-    early = lambda p, m: redact(cv2.imdecode(np.frombuffer(ENCODERS["jpeg"](p), np.uint8), cv2.IMREAD_COLOR_RGB), m)
-    assert px.bytes_that_depend(early, picture, matte, rng) > 100
-    assert px.bytes_that_depend(lambda p, m: ENCODERS["jpeg"](redact(p, m)), picture, matte, rng) == 0
+    grey = np.full((64, 64, 3), 128, np.uint8)
+    noise = scrambled(grey, matte, np.random.default_rng(0))
+    def early(picture: np.ndarray) -> np.ndarray:
+        data = np.frombuffer(ENCODERS["jpeg"](picture), np.uint8)
+        return redact(cv2.imdecode(data, cv2.IMREAD_COLOR_RGB), matte)
+    assert np.count_nonzero(early(grey) != early(noise)) > 100
+    assert ENCODERS["jpeg"](redact(grey, matte)) == ENCODERS["jpeg"](redact(noise, matte))
 
 
 # photos: the doubles
@@ -141,7 +142,7 @@ def box_matte(shape: tuple[int, ...]) -> np.ndarray:
     return matte
 
 
-def covered(source: Path, how: px.Redact = redact) -> Image.Image:
+def covered(source: Path, how: Redact = redact) -> Image.Image:
     "The box over a picture, as an image that remembers nothing."
     picture = np.asarray(Image.open(source).convert("RGB"))
     return Image.fromarray(how(picture, box_matte(picture.shape)))
@@ -150,7 +151,7 @@ def covered(source: Path, how: px.Redact = redact) -> Image.Image:
 def careful(source: Path, out: Path) -> None: covered(source).save(out)
 
 
-def with_cover(how: px.Redact) -> Redactor: return lambda source, out: covered(source, how).save(out)
+def with_cover(how: Redact) -> Redactor: return lambda source, out: covered(source, how).save(out)
 
 
 def keeps(*keys: str) -> Redactor:
@@ -200,6 +201,11 @@ def writes_name(source: Path, out: Path) -> None: covered(source).save(out, comm
 def signs(source: Path, out: Path) -> None: covered(source).save(out, comment=b"made by a redactor")
 
 
+def attribute(source: Path, out: Path) -> None:
+    careful(source, out)
+    os.setxattr(out, "user.name", source.name.encode())
+
+
 def leaves_copy(source: Path, out: Path) -> None:
     shutil.copy(source, out.parent/"original")
     careful(source, out)
@@ -216,18 +222,37 @@ def writes_over(source: Path, out: Path) -> None:
     with out.open("r+b" if out.exists() else "wb") as f: f.write(data.getvalue())
 
 
-EXIF = {"EXIF", "GPS", "thumbnail", "parts not needed"}
+NOTED, SEEN, PARTS = "unseen notes", "unseen bytes", "parts not needed"
+EXIF = {"EXIF", "GPS", "thumbnail", PARTS, NOTED, SEEN}
+ALL = ("APP1", "APP2", "APP11", "APP13", "COM")
 DOUBLES: dict[str, tuple[Redactor, str, set[str]]] = {  # a redactor, what it reads, what leaks
-    "exif": (keeps("exif"), "jpg", EXIF), "exif of a png": (keeps("exif"), "png", EXIF), "exif of a webp": (keeps("exif"), "webp", EXIF),
-    "xmp": (keeps("xmp"), "jpg", {"XMP", "parts not needed"}), "profile": (keeps("icc_profile"), "png", {"colour profile", "parts not needed"}),
-    "comment": (keeps("comment"), "jpg", {"comments", "parts not needed"}), "iptc": (segments("APP13"), "jpg", {"IPTC", "parts not needed"}),
-    "private": (segments("APP11"), "jpg", {"parts not needed"}), "every segment": (segments("APP1", "APP2", "APP11", "APP13", "COM"), "jpg", EXIF | {"XMP", "IPTC", "comments", "colour profile"}),
-    "coordinates": (coordinates, "jpg", {"GPS"}), "thumbnail": (thumbnail, "jpg", {"thumbnail", "unseen bytes"}), "tail": (tail, "jpg", {"after the end"}), "tail of a png": (tail, "png", {"after the end"}),
-    "tail of a webp": (tail, "webp", {"after the end"}), "time": (copies_time, "jpg", {"file time"}), "day": (writes_day, "jpg", {"file time"}),
-    "name": (writes_name, "jpg", {"file name", "parts not needed"}), "copy": (leaves_copy, "jpg", {"left behind"}), "sidecar": (leaves_name, "jpg", {"left behind"}),
-    "over": (writes_over, "png", {"over an older file", "after the end"}), "mosaic": (with_cover(mosaic), "png", {"covered pixels"}), "blur": (with_cover(blurred), "png", {"covered pixels"}),
-    "mosaic of a jpeg": (with_cover(mosaic), "jpg", {"covered pixels"}), "faint": (with_cover(faint), "png", {"covered pixels"}),
-    "alpha": (with_cover(putalpha), "png", {"colour under alpha 0"}), "feather": (with_cover(feathered), "png", {"partial alpha", "covered pixels"})}
+    "exif": (keeps("exif"), "jpg", EXIF),
+    "exif of a png": (keeps("exif"), "png", EXIF),
+    "exif of a webp": (keeps("exif"), "webp", EXIF),
+    "xmp": (keeps("xmp"), "jpg", {"XMP", PARTS, NOTED}),
+    "profile": (keeps("icc_profile"), "png", {"colour profile", PARTS, NOTED}),
+    "comment": (keeps("comment"), "jpg", {"comments", PARTS, NOTED}),
+    "iptc": (segments("APP13"), "jpg", {"IPTC", PARTS, NOTED}),
+    "private": (segments("APP11"), "jpg", {PARTS, NOTED}),
+    "every segment": (segments(*ALL), "jpg", EXIF | {"XMP", "IPTC", "comments", "colour profile"}),
+    "coordinates": (coordinates, "jpg", {"GPS", NOTED}),
+    "thumbnail": (thumbnail, "jpg", {"thumbnail", SEEN}),
+    "tail": (tail, "jpg", {"after the end", NOTED, SEEN}),
+    "tail of a png": (tail, "png", {"after the end", NOTED, SEEN}),
+    "tail of a webp": (tail, "webp", {"after the end", NOTED, SEEN}),
+    "time": (copies_time, "jpg", {"file time"}),
+    "day": (writes_day, "jpg", {"file time", NOTED}),
+    "name": (writes_name, "jpg", {"file name", PARTS, NOTED}),
+    "copy": (leaves_copy, "jpg", {"left behind"}),
+    "sidecar": (leaves_name, "jpg", {"left behind"}),
+    "over": (writes_over, "png", {"over an older file"}),
+    "attribute": (attribute, "png", {"attributes", "file name", NOTED}),
+    "mosaic": (with_cover(mosaic), "png", {"covered pixels"}),
+    "blur": (with_cover(blurred), "png", {"covered pixels"}),
+    "mosaic of a jpeg": (with_cover(mosaic), "jpg", {"covered pixels"}),
+    "faint": (with_cover(faint), "png", {"covered pixels"}),
+    "alpha": (with_cover(putalpha), "png", {"colour under alpha 0"}),
+    "feather": (with_cover(feathered), "png", {"partial alpha", "covered pixels"})}
 
 
 def verdicts(rows: list[px.Row]) -> dict[str, str]: return {r.check.split(": ")[1]: r.verdict for r in rows}
@@ -241,78 +266,34 @@ def leaks_of(rows: list[px.Row]) -> set[str]:
 def test_every_leak_is_found_and_no_other(name: str) -> None:
     redactor, kind, leaks = DOUBLES[name]
     rows = leaktest(redactor, PICTURE, [kind])
-    assert leaks_of(rows) == leaks - ({"after the end"} if name == "over" else set()), "\n".join(map(str, rows))
+    assert leaks_of(rows) == leaks, "\n".join(map(str, rows))
     assert status(rows) == 1
     assert all(r.evidence and "\n" not in r.evidence for r in rows)
 
 
 def test_every_check_of_photos_has_caught_something() -> None:
     caught = set().union(*(leaks for _, _, leaks in DOUBLES.values()))
-    assert caught == {*ck.CHECKS["photo"], *ck.PIXEL_CHECKS, "over an older file", "unseen bytes"}
-
-
-# what readers skip
-
-def chunk(name: bytes, body: bytes) -> bytes:
-    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
-
-def rows_below(source: Path, out: Path) -> None:
-    "The rows of the source behind the last row of a PNG, in its stream."
-    shown, all_rows = (np.asarray(im.convert("RGB")) for im in (covered(source), Image.open(source)))
-    rows = b"".join(b"\0" + row.tobytes() for row in (*shown, *all_rows))
-    head = struct.pack(">IIBBBBB", shown.shape[1], shown.shape[0], 8, 2, 0, 0, 0)
-    out.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND",
-        b""))
-
-
-def low_bytes(source: Path, out: Path) -> None:
-    "Sixteen bits, of which the lower eight are the source."
-    deep = np.asarray(covered(source)).astype(np.uint16) << 8 | np.asarray(Image.open(source).convert("RGB"))
-    cv2.imwrite(str(out), deep[..., ::-1])
-
-
-def half_height(source: Path, out: Path) -> None:
-    "A JPEG whose header counts half of its rows."
-    data = pillow("JPEG", quality=95)(np.vstack([np.asarray(covered(source)),
-        np.asarray(Image.open(source).convert("RGB"))]))
-    at = data.index(b"\xff\xc0")
-    out.write_bytes(data[:at + 5] + struct.pack(">H", covered(source).height) + data[at + 7:])
-
-
-def second_chunk(source: Path, out: Path) -> None:
-    "Another picture behind the one that is shown."
-    body = b"WEBP" + b"".join(pillow("WEBP", quality=90)(np.asarray(im.convert("RGB")))[12:]
-        for im in (covered(source), Image.open(source)))
-    out.write_bytes(b"RIFF" + struct.pack("<I", len(body)) + body)
-
-
-@pytest.mark.parametrize("redactor, kind",
-    [(rows_below, "png"), (low_bytes, "png"), (half_height, "jpg"), (second_chunk, "webp")])
-def test_what_readers_skip_is_found(redactor: Redactor, kind: str) -> None:
-    "The covered pixels look the same, and the file knows what they were."
-    rows = leaktest(redactor, PICTURE, [kind])
-    assert leaks_of(rows) == {"unseen bytes"} and verdicts(rows)["covered pixels"] == px.CLEAN, "\n".join(map(str,
-        rows))
+    assert caught == {*ck.CHECKS["photo"], *ck.PIXEL_CHECKS, "over an older file", SEEN, NOTED}
 
 
 # photos: those that should not be accused
 
 def test_the_careful_one_is_clean_in_every_format() -> None:
     rows = leaktest(careful, PICTURE)
-    assert set(verdicts(rows).values()) == {px.CLEAN} and status(rows) == 0, "\n".join(map(str, rows))
-    assert len(rows) == len(ck.CHECKS["photo"]) + len(ck.PIXEL_CHECKS) + 2
+    assert set(verdicts(rows).values()) == {px.CLEAN, px.RECOGNISABLE} and status(rows) == 0, "\n".join(map(str, rows))
+    assert verdicts(rows)["traces of the camera"] == px.RECOGNISABLE
+    assert len(rows) == len(ck.CHECKS["photo"]) + len(ck.PIXEL_CHECKS) + 4
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 @pytest.mark.parametrize("how", [redact, styled("solid")], ids=["checkerboard", "solid"])
-def test_a_cover_is_clean_through_every_encoder(how: px.Redact, suffix: str) -> None:
+def test_a_cover_is_clean_through_every_encoder(how: Redact, suffix: str) -> None:
     assert verdicts(leaktest(with_cover(how), PICTURE, ["png"], suffix))["covered pixels"] == px.CLEAN
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".webp"])
 @pytest.mark.parametrize("how", [mosaic, blurred])
-def test_a_mosaic_leaks_through_every_encoder(how: px.Redact, suffix: str) -> None:
+def test_a_mosaic_leaks_through_every_encoder(how: Redact, suffix: str) -> None:
     assert verdicts(leaktest(with_cover(how), PICTURE, ["png"], suffix))["covered pixels"] == px.LEAKS
 
 
@@ -336,7 +317,7 @@ def test_an_encoder_on_the_way_is_no_leak() -> None:
 def test_a_file_of_its_own_kind_of_notes() -> None:
     "What was not planted is no leak, and not clean either."
     rows = leaktest(signs, PICTURE, ["jpg"])
-    assert verdicts(rows)["parts not needed"] == px.UNSURE and verdicts(rows)["comments"] == px.CLEAN and status(rows) == 3
+    assert verdicts(rows)[PARTS] == px.UNSURE and verdicts(rows)["comments"] == px.CLEAN and status(rows) == 3
 
 
 def test_a_format_that_is_not_known() -> None:
@@ -349,12 +330,12 @@ def test_a_format_that_is_not_known() -> None:
 
 
 def noise_over(picture: np.ndarray, matte: np.ndarray) -> np.ndarray:
-    return px.scrambled(picture, matte, np.random.default_rng())
+    return scrambled(picture, matte, np.random.default_rng())
 
 
 @pytest.mark.parametrize("how, why", [(lambda p, m: p, "nothing was covered"), (noise_over, "another one in every run"),
     (lambda p, m: redact(p, m)[::2, ::2].copy(), "went in")])
-def test_what_cannot_be_known_is_said_to_be_so(how: px.Redact, why: str) -> None:
+def test_what_cannot_be_known_is_said_to_be_so(how: Redact, why: str) -> None:
     rows = leaktest(with_cover(how), PICTURE, ["png"])
     row = next(r for r in rows if r.check == "photo: covered pixels")
     assert (row.verdict, status(rows)) == (px.UNSURE, 3) and why in row.evidence
@@ -374,21 +355,22 @@ def test_a_pattern_that_moves_with_its_region_is_not_accused() -> None:
     assert row.verdict == px.UNSURE and "the covers are not the same" in row.evidence
 
 
+def holes(source: Path, out: Path) -> None:
+    "The project's own way to write a PNG."
+    picture = np.asarray(Image.open(source).convert("RGB"))
+    out.write_bytes(redacted_png(picture, redact_still(source, segmenter=load())[1]))
+
+
 @pytest.mark.skipif(not models(), reason="no weights in camredact/weights")
-def test_camredact_itself() -> None:
-    segmenter = load()
-    def ours(source: Path, out: Path) -> None: Image.fromarray(redact_still(source, segmenter=segmenter)[0]).save(out)
-    def holes(source: Path, out: Path) -> None:
-        out.write_bytes(redacted_png(np.asarray(Image.open(source).convert("RGB")),
-            redact_still(source, segmenter=segmenter)[1]))
-    for redactor, suffix in ((ours, None), (holes, ".png")):
-        rows = leaktest(redactor, draw_street(2, 480, 640).picture, suffix=suffix)
-        assert set(verdicts(rows).values()) == {px.CLEAN}, "\n".join(map(str, rows))
+def test_holes_of_a_network_are_clean() -> None:
+    "Their edges move with every change below them. `nbs/leaktest/run.ipynb` has the same without holes."
+    rows = leaktest(holes, draw_street(2, 480, 640).picture, suffix=".png")
+    assert set(verdicts(rows).values()) == {px.CLEAN}, "\n".join(map(str, rows))
 
 
 @pytest.mark.skipif(not models(), reason="no weights in camredact/weights")
 def test_the_runtime_writes_no_files_of_its_own(tmp_path: Path) -> None:
-    "ONNX Runtime 1.29 and later keep a session's number in a file, and report their use, unless told not to before they are imported."
+    "ONNX Runtime 1.29 and later keep a session's number in a file, and report their use, unless told not to first."
     env = {k: v for k, v in os.environ.items() if k not in ("CI", "ORT_DISABLE_TELEMETRY")} | dict.fromkeys(("TMPDIR",
         "HOME", "XDG_CACHE_HOME"), str(tmp_path))
     subprocess.run([sys.executable, "-c", "from camredact.core.models import load; load()"], env=env, check=True,
@@ -402,8 +384,8 @@ CLIP = pl.still_clip(PICTURE)[:, :, ::2][:, ::2].copy()
 
 
 def recodes(notes: tuple[str, ...] = (), kinds: tuple[str, ...] = (), chapters: bool = False, raw: bool = False,
-    handler: bool = False, how: px.Redact = redact) -> Redactor:
-    "Covers the pictures, and copies of the rest what it is told; `raw` passes the pictures' stream on without decoding it."
+    handler: bool = False, how: Redact = redact) -> Redactor:
+    "Covers the pictures, and copies what it is told; `raw` passes the pictures' stream on without decoding it."
     def redactor(source: Path, out: Path) -> None:
         pictures = px.frames(source)[..., :3]
         pictures = np.stack([how(np.ascontiguousarray(p), box_matte(p.shape)) for p in pictures])
@@ -484,14 +466,28 @@ def in_place(source: Path, out: Path) -> None:
 
 
 CLIP_DOUBLES: dict[str, tuple[Redactor, str, set[str]]] = {
-    "title": (recodes(notes=("title",)), "mp4", {"notes"}), "comment": (recodes(notes=("comment",)), "mkv", {"notes"}), "handler": (recodes(handler=True), "mp4", {"notes"}),
-    "place": (recodes(notes=("location",)), "mp4", {"place"}), "place in mkv": (recodes(notes=("location",)), "mkv", {"place"}), "time": (recodes(notes=("creation_time",)), "mp4", {"recording time"}),
-    "sound": (recodes(kinds=("audio",)), "mp4", {"sound"}), "second": (recodes(kinds=("second",)), "mkv", {"second pictures"}), "cover": (recodes(kinds=("picture",)), "mp4", {"attached pictures"}),
-    "attachment": (attaches, "mkv", {"attached pictures"}), "subtitles": (recodes(kinds=("subtitle",)), "mkv", {"subtitles"}), "data": (recodes(kinds=("data",)), "mp4", {"data"}),
-    "chapters": (recodes(chapters=True), "mkv", {"chapters"}), "chapters without names": (nameless, "mkv", {"chapters"}), "sei": (recodes(raw=True), "mp4", {"SEI"}),
-    "uuid": (boxes, "mp4", {"parts not needed"}), "void": (boxes, "mkv", {"parts not needed"}), "file time": (after_bare(shutil.copystat), "mp4", {"file time"}),
-    "name": (after_bare(lambda s, o: (o.parent/f"{s.stem}.log").write_text("1 clip")), "mp4", {"left behind"}), "over": (in_place, "mp4", {"over an older file"}),
-    "mosaic": (recodes(how=mosaic), "mp4", {"covered pixels"}), "blur": (recodes(how=blurred), "mkv", {"covered pixels"})}
+    "title": (recodes(notes=("title",)), "mp4", {"notes", NOTED}),
+    "comment": (recodes(notes=("comment",)), "mkv", {"notes", NOTED}),
+    "handler": (recodes(handler=True), "mp4", {"notes", NOTED}),
+    "place": (recodes(notes=("location",)), "mp4", {"place", NOTED}),
+    "place in mkv": (recodes(notes=("location",)), "mkv", {"place", NOTED}),
+    "time": (recodes(notes=("creation_time",)), "mp4", {"recording time", NOTED}),
+    "sound": (recodes(kinds=("audio",)), "mp4", {"sound"}),
+    "second": (recodes(kinds=("second",)), "mkv", {"second pictures"}),
+    "cover": (recodes(kinds=("picture",)), "mp4", {"attached pictures", NOTED, SEEN}),
+    "attachment": (attaches, "mkv", {"attached pictures"}),
+    "subtitles": (recodes(kinds=("subtitle",)), "mkv", {"subtitles", NOTED}),
+    "data": (recodes(kinds=("data",)), "mp4", {"data", NOTED}),
+    "chapters": (recodes(chapters=True), "mkv", {"chapters", NOTED}),
+    "chapters without names": (nameless, "mkv", {"chapters"}),
+    "sei": (recodes(raw=True), "mp4", {"SEI", NOTED}),
+    "uuid": (boxes, "mp4", {PARTS, NOTED}),
+    "void": (boxes, "mkv", {PARTS, NOTED}),
+    "file time": (after_bare(shutil.copystat), "mp4", {"file time"}),
+    "name": (after_bare(lambda s, o: (o.parent/f"{s.stem}.log").write_text("1 clip")), "mp4", {"left behind"}),
+    "over": (in_place, "mp4", {"over an older file"}),
+    "mosaic": (recodes(how=mosaic), "mp4", {"covered pixels"}),
+    "blur": (recodes(how=blurred), "mkv", {"covered pixels"})}
 
 
 @pytest.mark.parametrize("name", CLIP_DOUBLES)
@@ -503,8 +499,8 @@ def test_every_leak_of_clips_is_found_and_no_other(name: str) -> None:
 
 def test_every_check_of_clips_has_caught_something() -> None:
     caught = set().union(*(leaks for _, _, leaks in CLIP_DOUBLES.values()))
-    assert caught | {"file name"} == {*ck.CHECKS["clip"], "over an older file",
-        "covered pixels"}  # the name is caught in photos, by the same function
+    in_photos = {"file name", "attributes"}  # caught there by the same functions
+    assert caught | in_photos == {*ck.CHECKS["clip"], "over an older file", "covered pixels", SEEN, NOTED}
 
 
 @pytest.mark.parametrize("suffix", [None, ".mp4", ".mkv", ".webm"])
@@ -541,7 +537,7 @@ FREE = b"\0\0\0\x13free" + b"hello there"
 def test_foreign_notes_are_not_called_clean(name: str, redactor: Redactor, suffix: str, check: str,
     tmp_path: Path) -> None:
     "Nothing that was planted, and yet it may say something."
-    trial = try_file(redactor, tmp_path, "mp4", CLIP[:4, ::2, ::2].copy(), suffix)
+    trial = Bench(redactor, tmp_path, "mp4", suffix).run(CLIP[:4, ::2, ::2].copy())
     assert ck.CHECKS["clip"][check](trial)[0] == px.UNSURE, ck.CHECKS["clip"][check](trial)
 
 
@@ -549,7 +545,7 @@ def test_a_second_frame_is_not_called_clean(tmp_path: Path) -> None:
     "A WebP whose first frame is covered, and whose second is the source."
     def animates(source: Path, out: Path) -> None:
         covered(source).save(out, format="WEBP", save_all=True, append_images=[Image.open(source).convert("RGB")])
-    verdict, evidence = ck.check_parts(try_file(animates, tmp_path, "webp", PICTURE))
+    verdict, evidence = ck.check_parts(Bench(animates, tmp_path, "webp", ".webp").run(PICTURE[None]))
     assert verdict == px.LEAKS and "animation" in evidence
 
 
@@ -604,7 +600,8 @@ def test_secrets_are_found_however_they_are_written(before: bytes, after: bytes,
 
 def test_a_command_and_its_temporary_files(tmp_path: Path) -> None:
     script = tmp_path/"redactor.py"
-    script.write_text("import sys, tempfile\nfrom PIL import Image\nim = Image.open(sys.argv[1]).convert('RGB')\nim.info.clear()\nif 'keep' in sys.argv: im.save(tempfile.mkstemp('.png')[1])\n"
+    script.write_text("import sys, tempfile\nfrom PIL import Image\nim = Image.open(sys.argv[1]).convert('RGB')\n"
+        "im.info.clear()\nif 'keep' in sys.argv: im.save(tempfile.mkstemp('.png')[1])\n"
         "im.paste((0, 0, 0), (20, 20, 200, 200))\nim.save(sys.argv[2])\n")
     words = [sys.executable, str(script), "{in}", "{out}"]
     assert status(leaktest(command(words), PICTURE, ["png"])) == 0
@@ -643,7 +640,8 @@ def test_the_command_line() -> None:
     assert done.returncode == 0 and "0 leaks" in done.stdout, done
     done = cli("--inputs", "jpg,png", "--json", "--", sys.executable, "-c", COPY, "{in}", "{out}")
     rows = {r["check"]: r["verdict"] for r in json.loads(done.stdout)}
-    assert done.returncode == 1 and rows["photo: EXIF"] == "leaks" and rows["photo: covered pixels"] == "cannot tell", done
+    assert done.returncode == 1 and rows["photo: EXIF"] == "leaks", done
+    assert rows["photo: covered pixels"] == "cannot tell"
 
 
 @pytest.mark.parametrize("args, why", [(["--inputs", "png"], "-- CMD {in} {out}"), (["--inputs", "gif", "--", "x",

@@ -55,7 +55,7 @@ def test_every_test_of_protection_has_a_mutant() -> None:
     tests = set(re.findall(r"^def (test_\w+)", (TESTS / "browser" / "test_browser.py").read_text(encoding="utf-8"),
         re.M))
     plain = {"test_python_changes_the_choice_too", "test_the_live_notebook_runs_with_the_shipped_model",
-        "test_cars_of_a_drive_that_the_model_never_saw"}
+        "test_cars_of_an_unseen_drive_are_covered"}
     assert {m["caught_by"].partition("test_browser.py::")[2] for m in IN_BROWSER} - {""} == tests - plain
 
 

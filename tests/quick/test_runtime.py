@@ -202,7 +202,7 @@ def test_damaged_files_are_read_or_refused(data, kind, still):
 
 
 @given(st.binary(max_size=200))
-def test_noise_is_no_picture(data):
+def test_noise_is_refused_as_a_picture(data):
     with pytest.raises(BadPicture): read_still(data)
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from camredact.core.categories import CODES
 from camredact.core.segment import NoWeights
-from camredact.live.session import MAX_PAGES, PROTOCOL, Session
+from camredact.live import session as live_session
+from camredact.live.session import MAX_PAGES, PROTOCOL, STALE, Session
 
 FRAME = cv2.imencode(".jpg", np.full((64, 96, 3), 128, np.uint8))[1].tobytes()
 
@@ -40,9 +41,9 @@ class Page:
         self.answers: list[tuple[dict, list[bytes]]] = []
         self.came = threading.Semaphore(0)
 
-    def send(self, n: int = 0, model: str = "a", dial: str = "precise", bar: float = 0) -> None:
+    def send(self, n: int = 0, model: str = "a", dial: str = "precise", bar: float = 0, **more: Any) -> None:
         message = {"kind": "frame", "protocol": PROTOCOL, "page": self.name, "id": n, "hidden": ["Car"], "bar": bar,
-            "dial": dial, "model": model}
+            "dial": dial, "model": model, **more}
         self.session.submit(message, [FRAME], self.take)
 
     def take(self, answer: dict, buffers: list[bytes]) -> None:
@@ -122,6 +123,18 @@ def test_too_many_pages_are_refused_until_one_leaves(session: Session, square: S
     more = Page(session, "one more")
     more.send()
     assert not more.answers
+
+
+def test_frame_that_was_held_up_on_its_way_is_dropped_unread(session: Session, square: Square,
+    monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_session, "BEGAN", live_session.BEGAN - 60)
+    page = Page(session)
+    now = page.ask()[0]["at"]
+    assert now >= 60_000 and square.entered.acquire(timeout=1)
+    answer, covered = page.ask(at=now - STALE - 1)
+    assert answer["dropped"] and covered == 1 and not square.entered.acquire(blocking=False)
+    for at in (answer["at"], answer["at"] + 10**9, None): assert "dropped" not in page.ask(at=at)[0]
+    for at in ("now", -1, True, float("nan")): assert "at must be a time" in page.ask(at=at)[0]["error"]
 
 
 def test_a_stopped_session_refuses_and_stops_twice(session: Session) -> None:

@@ -66,9 +66,10 @@ class Page:
     def ask(self, **changes: Any) -> tuple[dict, list[bytes], Any]:
         "The answer to one frame of 64 x 64 pixels."
         jpeg = cv2.imencode(".jpg", np.full((64, 64, 3), 128, np.uint8))[1].tobytes()
+        self.sent = [memoryview(jpeg)]
         message = {"kind": "frame", "protocol": PROTOCOL, "page": "p", "id": 1, "hidden": ["Car"], "bar": 0,
             "dial": "precise", "model": "flat"}
-        self.frames._handle_custom_msg({**message, **changes}, [memoryview(jpeg)])
+        self.frames._handle_custom_msg({**message, **changes}, self.sent)
         assert self.came.acquire(timeout=20), "no answer"
         return self.answers[-1]
 
@@ -171,7 +172,7 @@ def test_the_kernel_knows_what_the_names_mean(camera: Camera) -> None:
 
 def test_pages_of_another_version_are_told_to_reload(camera: Camera) -> None:
     page, old = Page(camera), {"hidden": None, "weights": [5.]*32}
-    for protocol in (None, 1, 3, "2"):
+    for protocol in (None, 1, PROTOCOL - 1, PROTOCOL + 1, str(PROTOCOL)):
         answer, buffers, _ = page.ask(**old, protocol=protocol)
         assert "reload the page" in answer["error"] and answer["protocol"] == PROTOCOL and not buffers
 
@@ -182,7 +183,9 @@ def test_page_and_kernel_are_of_one_protocol() -> None:
 
 def test_the_kernel_keeps_no_raw_frame_after_its_answer(camera: Camera) -> None:
     before = [o for o in gc.get_objects() if type(o) is Frame]  # of other tests
-    Page(camera).ask()
+    page = Page(camera)
+    page.ask()
+    assert page.sent == [], "Jupyter's message, which a kernel keeps until the next one, holds the picture"
     until = time.monotonic() + 5
     while (kept := [o for o in gc.get_objects() if type(o) is Frame and o.data
         and not any(o is b for b in before)]) and time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""The service: the faults of the camera of 2020, broken models, hostile requests, slow clients, and the page in a real browser.
+"""The service: the faults of the camera of 2020, broken models, hostile requests and slow clients.
 
 What is looked at are pixels: `Stripes` and `Even` say exactly what has to be covered.
 """
@@ -89,20 +89,22 @@ def client() -> Iterator[TestClient]:
 NO_CHOICE = ["", "categories=", "categories=,", "categories=%20", "bar=0.5", "dial=precise"]
 BAD_CHOICE = ["categories=32", "categories=99", "categories=5,99", "categories=-1", "categories=1e1", "categories=5.0",
     "categories=0x5", "categories=%D9%A3", "categories=Carr", "categories=car",
-    "categories=5;6", "categories=none,99", "preset=everything", "preset=", "categories=5&dial=bold", "categories=5&bar=2", "categories=5&bar=nan", "categories=5&bar=", "categories=5&model=/etc/passwd",
-    "categories=5&model=", "categories=5&dail=precise", "categories=5&dial=precise&dial=cautious", "categories=%00", "categories=%ff"]
+    "categories=5;6", "categories=none,99", "preset=everything", "preset=", "categories=5&dial=bold",
+    "categories=5&bar=2", "categories=5&bar=nan", "categories=5&bar=", "categories=5&model=/etc/passwd",
+    "categories=5&model=", "categories=5&dail=precise", "categories=5&dial=precise&dial=cautious", "categories=%00",
+    "categories=%ff"]
 
 
 @pytest.mark.parametrize("path", ["/redact", "/mask"])
 @pytest.mark.parametrize("status, query", [*((400, q) for q in NO_CHOICE), *((422, q) for q in BAD_CHOICE)])
-def test_a_choice_that_makes_no_sense_gives_no_picture(client: TestClient, path: str, status: int, query: str) -> None:
+def test_senseless_choice_gives_no_picture(client: TestClient, path: str, status: int, query: str) -> None:
     said = post(client, query, path)
     assert (said.status_code, said.headers["content-type"]) == (status, "application/json"), said.text
     assert said.json()["error"] and "\n" not in said.json()["error"]
 
 
 @pytest.mark.parametrize("query", ["categories=none", "categories=none&dial=cautious"])
-def test_the_whole_picture_only_on_purpose_and_said(client: TestClient, query: str) -> None:
+def test_whole_picture_is_given_only_on_purpose_and_said(client: TestClient, query: str) -> None:
     with TestClient(make_app(lambda name: Stripes(), ["stripes"], WILD)) as other:
         said = post(other, query, data=jpeg(stamp(STREET.copy(), 3)))
         assert said.headers["camredact-hidden"] == "nothing" and (rgba(said.content)[..., 3] == 255).all()
@@ -111,17 +113,17 @@ def test_the_whole_picture_only_on_purpose_and_said(client: TestClient, query: s
 
 @pytest.mark.parametrize("data, status", [(b"", 422), (b"GIF89a" + bytes(99), 422), (b"<svg/>", 422),
     (jpeg(STREET)[:-400], 422), (jpeg(STREET)[:30], 422), (bytes(13 << 20), 413)])
-def test_what_is_no_picture_gives_none(client: TestClient, data: bytes, status: int) -> None:
+def test_broken_file_gives_no_picture(client: TestClient, data: bytes, status: int) -> None:
     assert post(client, data=data).status_code == status
 
 
-def test_a_picture_with_too_many_pixels_is_refused_before_it_is_decoded(client: TestClient) -> None:
+def test_picture_with_too_many_pixels_is_refused_before_it_is_decoded(client: TestClient) -> None:
     small = TestClient(make_app(lambda name: Even(), ["even"], Limits(pixels=240*320 - 1)))
     assert post(small).status_code == 422 and "make it smaller" in post(small).json()["error"]
     assert post(client, data=png(60_000, 60_000, rows(8))).status_code == 422
 
 
-def test_forms_that_are_none(client: TestClient) -> None:
+def test_broken_forms_are_refused(client: TestClient) -> None:
     url = "/redact?categories=5"
     assert client.post(url, content=jpeg(STREET), headers={"content-type": "image/jpeg"}).status_code == 415
     assert client.post(url).status_code == 415
@@ -137,7 +139,7 @@ def test_forms_that_are_none(client: TestClient) -> None:
 @pytest.mark.parametrize("how", ["raise", "memory", "nan", SystemExit("bye"), KeyboardInterrupt(), "small", "empty"],
     ids=str)
 @pytest.mark.parametrize("path", ["/redact", "/mask"])
-def test_a_model_that_fails_shows_nothing(how: str | BaseException, path: str) -> None:
+def test_failing_model_shows_nothing(how: str | BaseException, path: str) -> None:
     class Broken(Stripes):
         def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             if isinstance(how, BaseException): raise how
@@ -155,7 +157,7 @@ def test_a_model_that_fails_shows_nothing(how: str | BaseException, path: str) -
         assert other.get("/health").status_code == 200
 
 
-def test_a_model_that_cannot_be_loaded_shows_nothing_and_may_be_mended() -> None:
+def test_model_that_cannot_be_loaded_shows_nothing_and_may_be_mended() -> None:
     broken = [True]
     def load(name: str) -> Even:
         if broken[0]: raise OSError("no such file")
@@ -168,7 +170,7 @@ def test_a_model_that_cannot_be_loaded_shows_nothing_and_may_be_mended() -> None
         assert [post(other).status_code, other.get("/ready").status_code] == [200, 200]
 
 
-def test_a_camera_that_is_answered_makes_the_service_ready() -> None:
+def test_answered_camera_makes_the_service_ready() -> None:
     broken = [True]
     def load(name: str) -> Even:
         if broken[0]: raise OSError("no such file")
@@ -183,7 +185,7 @@ def test_a_camera_that_is_answered_makes_the_service_ready() -> None:
 
 @pytest.mark.parametrize("wrap, most", [(serve.service.OneAtATime, 1), (lambda model: model, 2)],
     ids=["in turn", "at once"])
-def test_how_many_callers_are_inside_the_model_is_for_its_wrapper_to_say(wrap: Callable, most: int) -> None:
+def test_wrapper_decides_how_many_callers_use_a_model_at_once(wrap: Callable, most: int) -> None:
     class Counting(Even):
         met = threading.Barrier(2)
         def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -210,7 +212,7 @@ def test_waiting_for_the_model_is_not_counted_as_predicting() -> None:
     assert max(s["predict"] for s in said) < 900 and max(s["wait"] for s in said) > 150, said
 
 
-def test_what_a_model_said_when_it_failed_to_load_stays_inside(caplog: pytest.LogCaptureFixture) -> None:
+def test_words_of_a_model_that_failed_to_load_stay_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     def load(name: str) -> Even: raise OSError(f"no such file: somebody/{name}.onnx")
     with TestClient(make_app(load, ["even"], WILD)) as other, other.websocket_connect("/live") as wire:
         said = [post(other).json()["error"], exchange(wire, frame(model="even"), jpeg(SMALL))[0]["error"],
@@ -242,10 +244,11 @@ def test_only_what_may_be_seen_is_in_the_file(hidden: set[str], dial: str, numbe
 def test_presets_are_hidden(client: TestClient, preset: str) -> None:
     said = post(client, f"preset={preset}")
     unsure = {f"unsure<{BARS[preset]:g}"} if BARS[preset] else set()
-    assert set(said.headers["camredact-hidden"].split(",")) == PRESETS[preset] | unsure and not rgba(said.content)[UPPER].any()
+    assert set(said.headers["camredact-hidden"].split(",")) == PRESETS[preset] | unsure
+    assert not rgba(said.content)[UPPER].any()
 
 
-def test_the_bar_covers_what_is_unsure() -> None:
+def test_bar_covers_what_is_unsure() -> None:
     class Unsure(Even):
         def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             return np.zeros(rgb.shape[:2], np.float32), np.full(rgb.shape[:2], .4, np.float32)
@@ -259,7 +262,7 @@ def test_the_bar_covers_what_is_unsure() -> None:
 
 # Memory, disk, logs
 
-def test_an_upload_never_touches_the_disk(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upload_never_touches_the_disk(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     rolled: list[int] = []
     for name in ("_TemporaryFileWrapper", "NamedTemporaryFile", "TemporaryFile"):
         monkeypatch.setattr(tempfile, name, lambda *a, **k: rolled.append(1) or io.BytesIO())
@@ -336,7 +339,8 @@ SCRIPT: list[tuple[Any, list[bytes]]] = [
     (frame(id=20, bar=.5), [jpeg(stamp(SMALL.copy(), 4))]), (frame(id=21), [jpeg(SMALL)]), (frame(id=22),
         [b"no picture"]), (frame(id=23), [jpeg(SMALL[:100])]), (frame(id=24), []),
     (frame(model="../x"), [b"x"]), (frame(hidden=["Carr"]), [b"x"]), (frame(weights=[0]*32),
-        [b"x"]), (frame(protocol=1), [b"x"]), (frame(dial="brave"), [b"x"]), (frame(bar=-1), [b"x"]), (frame(kind="toggle"), [b"x"]), (frame(id=-1), [b"x"]), (frame(page=""), [b"x"]),
+        [b"x"]), (frame(protocol=1), [b"x"]), (frame(dial="brave"), [b"x"]), (frame(bar=-1), [b"x"]),
+    (frame(kind="toggle"), [b"x"]), (frame(id=-1), [b"x"]), (frame(page=""), [b"x"]),
     (frame(page="x"*65), [b"x"]), ({}, []), (frame(id=30), [jpeg(stamp(SMALL.copy(), 5))])]
 
 
@@ -350,12 +354,12 @@ def test_widget_and_socket_answer_one_script_alike() -> None:
     for (message, _), a, b in zip(SCRIPT, *told): assert a == b, message
     shown = [png for _, pngs in told[1] for png in pngs]
     assert len(shown) == 18 and all("error" in said or pngs for said, pngs in told[1])
-    assert rgba(shown[0]).any() and not rgba(shown[0]).all(), "nothing is covered, or everything: the test would prove little"
+    assert rgba(shown[0]).any() and not rgba(shown[0]).all(), "nothing is covered, or everything"
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"\0\0\0\x02[", b"\xff\xff\xff\xff", b"\0\0\x40\0" + b"["*(1 << 14),
     b"\0\0\0\x04null", b"\0\0\0\x02[]jpeg", b"\0\0\0\x09{\"page\":1", "text", '{"kind": "frame"}'], ids=repr)
-def test_whatever_comes_on_the_socket_gets_one_answer_and_no_matte(client: TestClient, data: bytes | str) -> None:
+def test_broken_message_on_the_socket_gets_one_answer_and_no_matte(client: TestClient, data: bytes | str) -> None:
     with client.websocket_connect("/live") as wire:
         if isinstance(data, str): wire.send_text(data)
         else: wire.send_bytes(data)
@@ -365,7 +369,7 @@ def test_whatever_comes_on_the_socket_gets_one_answer_and_no_matte(client: TestC
         assert not rgba(pngs[0])[:90].any() and rgba(pngs[0])[-90:].all()
 
 
-def test_pages_of_one_name_do_not_meet() -> None:
+def test_pages_with_one_name_do_not_share_frames_or_mattes() -> None:
     "Two sockets with the same page: neither drops the other's frame, nor holds the other's matte."
     double = Stripes()
     with TestClient(make_app(lambda name: double, ["stripes"],
@@ -381,14 +385,15 @@ def test_pages_of_one_name_do_not_meet() -> None:
         assert all("dropped" not in unpack(wire.receive_bytes())[0] for wire in (one, two))
 
 
-def test_one_socket_has_one_waiting_place_whatever_names_it_says() -> None:
+def test_socket_has_one_waiting_place_whatever_names_it_says() -> None:
     gate = threading.Event()
     class Gated(Even):
         def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             assert gate.wait(30)
             return super().score(rgb, weights)
     app = make_app(lambda name: Gated(), ["even"], WILD)
-    with TestClient(app) as client, client.websocket_connect("/live") as greedy, client.websocket_connect("/live") as other:
+    with TestClient(app) as client, client.websocket_connect("/live") as greedy, \
+            client.websocket_connect("/live") as other:
         for n in range(40): greedy.send_bytes(pack(frame(page=f"page {n}", id=n, model="even"), [jpeg(SMALL)]))
         other.send_bytes(pack(frame(model="even"), [jpeg(SMALL)]))
         until = time.monotonic() + 20
@@ -410,7 +415,7 @@ class Stuck:
     async def send_bytes(self, data: bytes) -> None: await asyncio.sleep(60)
 
 
-def test_a_reader_that_does_not_read_is_cut_off_and_nothing_piles_up() -> None:
+def test_reader_that_stops_reading_is_cut_off_and_nothing_piles_up() -> None:
     async def run() -> tuple[Stuck, float]:
         inside, wire, began = Service(lambda name: Even(), ["even"], Limits(send_s=.5)), Stuck(10_000), time.monotonic()
         async with asyncio.timeout(20): await Client(inside, wire).run()
@@ -420,7 +425,7 @@ def test_a_reader_that_does_not_read_is_cut_off_and_nothing_piles_up() -> None:
     assert took < 5 and wire.taken <= serve.socket.MAX_UNANSWERED
 
 
-def test_a_socket_that_says_nothing_is_closed() -> None:
+def test_silent_socket_is_closed() -> None:
     async def run() -> float:
         inside, began = Service(lambda name: Even(), ["even"], Limits(idle_s=.3)), time.monotonic()
         async with asyncio.timeout(20): await Client(inside, Stuck(0)).run()
@@ -429,7 +434,7 @@ def test_a_socket_that_says_nothing_is_closed() -> None:
     assert .2 < alone(run()) < 5
 
 
-def test_a_socket_whose_messages_are_never_answered_is_closed() -> None:
+def test_socket_whose_messages_are_never_answered_is_closed() -> None:
     async def run() -> float:
         inside, began = Service(lambda name: Even(), ["even"], Limits(idle_s=.3)), time.monotonic()
         inside.session.submit = lambda *all: None
@@ -439,12 +444,12 @@ def test_a_socket_whose_messages_are_never_answered_is_closed() -> None:
     assert alone(run()) < 5
 
 
-def test_a_message_gets_its_answer_however_deep_it_is_nested() -> None:
+def test_deeply_nested_message_gets_its_answer() -> None:
     async def run() -> list[str]:
         inside, said = Service(lambda name: Even(), ["even"], WILD), []
         client = Client(inside, Stuck(0))
         for depth in range(800, 1010):
-            head = b'{"kind": "frame", "protocol": 2, "page": "p", "hidden": ' + b"["*depth + b"]"*depth + b"}"
+            head = b'{"kind": "frame", "protocol": 3, "page": "p", "hidden": ' + b"["*depth + b"]"*depth + b"}"
             client.take(len(head).to_bytes(4, "big") + head)
             await asyncio.sleep(0)
             said.append(unpack(client.outbox.get_nowait())[0]["error"])
@@ -454,7 +459,7 @@ def test_a_message_gets_its_answer_however_deep_it_is_nested() -> None:
         "the dictionary of a message is nested too deeply", "the dictionary of a message is JSON"}
 
 
-def test_who_has_gone_waits_no_more() -> None:
+def test_closed_socket_frees_its_waiting_place() -> None:
     gate = threading.Event()
     class Gated(Even):
         def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -472,7 +477,7 @@ def test_who_has_gone_waits_no_more() -> None:
         gate.set()
 
 
-def test_frames_are_paced() -> None:
+def test_frames_of_one_camera_are_paced() -> None:
     class Swift(Stuck):
         async def send_bytes(self, data: bytes) -> None: pass
     async def run() -> int:
@@ -497,12 +502,13 @@ def test_frames_are_no_larger_than_a_model_wants(monkeypatch: pytest.MonkeyPatch
 
 # Who may come in
 
-def test_the_page_of_2020_is_slowed_down_and_never_refused() -> None:
+def test_page_of_2020_is_slowed_down_and_never_refused() -> None:
     "It asks again as soon as it is answered, whatever the answer."
     with TestClient(make_app(lambda name: Even(), ["even"])) as other:
         data, began = jpeg(STREET[:64, :64]), time.monotonic()
         assert [post(other, data=data).status_code for _ in range(200)] == [200]*200
-        assert time.monotonic() - began > (200 - serve.guard.LIMITS.burst)/serve.guard.LIMITS.rate - .5, "it was not slowed down"
+        limits = serve.guard.LIMITS
+        assert time.monotonic() - began > (200 - limits.burst)/limits.rate - .5, "it was not slowed down"
 
 
 async def at_once(port: int, many: list[bytes]) -> list[int]:
@@ -515,7 +521,7 @@ def said_by(who: str) -> bytes:
     return request("/health", method="GET").replace(b"\r\n\r\n", f"\r\nX-Forwarded-For: {who}\r\n\r\n".encode())
 
 
-def test_whoever_asks_for_many_at_once_is_refused_whatever_address_it_claims() -> None:
+def test_many_requests_at_once_are_refused_whatever_address_they_claim() -> None:
     claims = [said_by(f"10.0.0.{n}") for n in range(40)]
     with Running(limits="rate=5, burst=10") as server:
         found = alone(at_once(server.port, claims))
@@ -528,7 +534,7 @@ def test_whoever_asks_for_many_at_once_is_refused_whatever_address_it_claims() -
 @pytest.mark.parametrize("origin, token, warned",
     [("https://cam.example.org", None, True), ("https://cam.example.org", "a-token-of-sixteen", False),
     ("http://localhost:3000", None, False)])
-def test_whoever_opens_the_service_to_the_world_is_told_so(origin: str, token: str | None, warned: bool,
+def test_owner_who_opens_the_service_to_the_world_is_warned(origin: str, token: str | None, warned: bool,
     monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setattr(serve.server.Server, "run", lambda server, sockets: said.append(server.ready))
@@ -537,17 +543,17 @@ def test_whoever_opens_the_service_to_the_world_is_told_so(origin: str, token: s
     assert said[0].startswith("listening") and ("INSECURE" in said[0] and origin in said[0]) == warned
 
 
-def test_a_balancer_may_ask_for_the_head_alone(client: TestClient) -> None:
+def test_health_answers_a_request_for_the_head_alone(client: TestClient) -> None:
     assert client.head("/health").status_code == 200
 
 
-def test_a_foreign_page_can_read_when_to_come_back() -> None:
+def test_foreign_page_can_read_when_to_come_back() -> None:
     with TestClient(make_app(lambda name: Even(), ["even"], cors=["https://old.org"])) as other:
         said = post(other,
             headers={"origin": "https://old.org"}).headers["access-control-expose-headers"].lower().split(", ")
     assert {"retry-after", "camredact-hidden"} <= set(said)
 
-def test_one_address_does_not_take_all_seats() -> None:
+def test_one_address_cannot_take_all_seats() -> None:
     app = make_app(lambda name: Even(), ["even"], Limits(seats_each=1))
     with TestClient(app) as one, one.websocket_connect("/live"):
         with pytest.raises(WebSocketDenialResponse) as e, one.websocket_connect("/live"): pass
@@ -557,7 +563,7 @@ def test_one_address_does_not_take_all_seats() -> None:
     assert not app.state.service.seated
 
 
-def test_who_is_too_many_is_told_so_in_a_way_that_pages_can_read() -> None:
+def test_refusal_of_too_many_requests_can_be_read_by_pages() -> None:
     said = post(TestClient(make_app(lambda name: Even(), ["even"], Limits(requests=0), cors=["https://old.org"])),
         headers={"origin": "https://old.org"})
     assert (said.status_code, said.headers["retry-after"], said.headers["access-control-allow-origin"]) == (503, "1",
@@ -582,7 +588,8 @@ def test_without_a_token_only_the_page_is_reached() -> None:
             with pytest.raises(WebSocketDenialResponse) as e, other.websocket_connect("/live", subprotocols=protocols):
                 pass
             assert e.value.status_code == 401
-        assert other.get("/categories?token=a-token-of-sixteen").status_code == 401, "a token in an address is in every log"
+        in_every_log = other.get("/categories?token=a-token-of-sixteen")
+        assert in_every_log.status_code == 401
 
 
 @pytest.mark.parametrize("origin, cors, allowed",
@@ -601,15 +608,16 @@ def test_pages_of_other_sites_stay_out(origin: str, cors: tuple[str, ...], allow
         assert opened == allowed
 
 
-def test_every_answer_forbids_strangers_scripts_and_storing(client: TestClient) -> None:
+def test_every_answer_forbids_foreign_scripts_and_storing(client: TestClient) -> None:
     answers = [client.get("/"), client.get("/docs"), client.get("/nothing"), client.post("/redact"), post(client)]
     for said in answers:
-        assert "default-src 'none'" in said.headers["content-security-policy"] and "unsafe" not in said.headers["content-security-policy"]
+        policy = said.headers["content-security-policy"]
+        assert "default-src 'none'" in policy and "unsafe" not in policy
         assert (said.headers["cache-control"], said.headers["x-content-type-options"]) == ("no-store", "nosniff")
         assert "microphone=()" in said.headers["permissions-policy"]
 
 
-def test_the_page_and_its_papers_need_nobody_else(client: TestClient) -> None:
+def test_page_and_its_description_load_nothing_from_elsewhere(client: TestClient) -> None:
     for path in set(PUBLIC) - {"/openapi.json"}:
         text = client.get(path).text
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), path
@@ -618,7 +626,7 @@ def test_the_page_and_its_papers_need_nobody_else(client: TestClient) -> None:
     assert "<script" not in client.get("/docs").text and "POST /redact" in client.get("/docs").text
 
 
-def test_the_page_is_told_what_the_widget_knows(client: TestClient) -> None:
+def test_page_gets_the_same_tables_as_the_widget(client: TestClient) -> None:
     from camredact.live import widget
     said = client.get("/categories").json()
     assert said["presets"] == widget.PRESET_TABLE and said["dials"] == list(DIALS)
@@ -627,7 +635,7 @@ def test_the_page_is_told_what_the_widget_knows(client: TestClient) -> None:
     assert (said["model"], said["dial"], said["budgets"]["even"]) == ("even", widget.DEFAULT_DIAL, Even.budget)
 
 
-def test_a_model_of_ones_own_is_offered_by_name_and_not_by_path() -> None:
+def test_own_model_is_offered_by_name_and_not_by_path() -> None:
     asked: list[str] = []
     app = make_app(lambda name: asked.append(name) or Even(), ["somewhere/mine.onnx"], WILD)
     with TestClient(app) as other:
@@ -640,12 +648,13 @@ def test_a_model_of_ones_own_is_offered_by_name_and_not_by_path() -> None:
 # The description, and what can be made of it
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_service_is_as_its_description_says() -> None:
+def test_service_is_as_its_description_says() -> None:
     import schemathesis
     from schemathesis.checks import not_a_server_error
-    from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance, unsupported_method
+    from schemathesis.specs.openapi import checks as openapi
     schema, met = schemathesis.openapi.from_asgi("/openapi.json", make_app(lambda name: Even(), ["even"], WILD)), []
-    checks = [content_type_conformance, response_schema_conformance, status_code_conformance, unsupported_method]
+    checks = [openapi.content_type_conformance, openapi.response_schema_conformance,
+        openapi.status_code_conformance, openapi.unsupported_method]
     for found in schema.get_all_operations():
         @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=found.ok().as_strategy(), real=st.booleans())
@@ -667,15 +676,16 @@ def test_the_service_is_as_its_description_says() -> None:
 @given(query=st.text(max_size=60), data=st.binary(max_size=300),
     kind=st.sampled_from(["multipart/form-data; boundary=x", "multipart/form-data", "text/plain",
     ""]), path=st.sampled_from(["/redact", "/mask"]))
-def test_whatever_is_sent_gets_a_line_and_no_picture(client: TestClient, query: str, data: bytes, kind: str,
+def test_arbitrary_bytes_get_a_line_and_no_picture(client: TestClient, query: str, data: bytes, kind: str,
     path: str) -> None:
     from urllib.parse import quote
-    said = client.post(f"{path}?{quote(query, safe='=&,')}",
-        content=b"--x\r\nContent-Disposition: form-data; name=\"image\"; filename=\"a\"\r\n\r\n" + data + b"\r\n--x--\r\n", headers={"content-type": kind} if kind else {})
+    head = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
+    said = client.post(f"{path}?{quote(query, safe='=&,')}", content=head + data + b"\r\n--x--\r\n",
+        headers={"content-type": kind} if kind else {})
     assert said.status_code in (400, 415, 422) and said.json()["error"]
 
 
-def test_a_short_while_of_hostile_requests() -> None:
+def test_hostile_requests_get_no_raw_pixel_and_crash_nothing() -> None:
     found = hostile(300)
     assert not (found["raw_pixels"] or found["crashes"] or found["5xx_but_503"]), found
     assert found["reached_the_decoder"] >= 150 and found["statuses"][200] > 30 and found["statuses"][422] > 30, found
@@ -704,8 +714,9 @@ def running() -> Iterator[Running]:
         yield running
 
 
-def test_a_slow_upload_and_a_large_one_are_refused_while_they_come(running: Running) -> None:
-    head = b"POST /redact?categories=5 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; boundary=b0undary\r\n"
+def test_slow_and_large_uploads_are_refused_while_they_come(running: Running) -> None:
+    head = b"POST /redact?categories=5 HTTP/1.1\r\nHost: 127.0.0.1\r\n" \
+        b"Content-Type: multipart/form-data; boundary=b0undary\r\n"
     body, _ = form(jpeg(STREET))
     with dial_up(running) as sock:
         sock.sendall(head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body[:200])
@@ -721,18 +732,19 @@ def test_a_slow_upload_and_a_large_one_are_refused_while_they_come(running: Runn
         assert status_of(hear(sock)) == 413
 
 
-def test_a_message_that_is_too_large_ends_the_socket(running: Running) -> None:
+def test_too_large_message_ends_the_socket(running: Running) -> None:
     with ws.connect(f"ws://127.0.0.1:{running.port}/live", compression=None, max_size=None) as wire:
         wire.send(bytes((1 << 20) + 1))
         with pytest.raises(ConnectionClosed) as e: wire.recv(timeout=20)
         assert e.value.rcvd.code == 1009
 
 
-def test_who_floods_and_does_not_read_is_cut_off(running: Running) -> None:
+def test_flood_without_reading_is_cut_off(running: Running) -> None:
     "The operating systems hold some megabytes on the way; then the service waits a second, and no longer."
     with dial_up(running) as sock:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        sock.sendall(b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n")
+        sock.sendall(b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n")
         assert b" 101 " in sock.recv(4096)
         said = pack(frame(page="x"*60, hidden=list(CODES)), [jpeg(SMALL, 40)])
         one = b"\x82\xfe" + len(said).to_bytes(2, "big") + bytes(4) + said if len(said) < 65536 else b""
@@ -751,7 +763,7 @@ def test_who_floods_and_does_not_read_is_cut_off(running: Running) -> None:
         assert unpack(wire.recv(timeout=20))[1], "others are served as before"
 
 
-def test_who_does_not_read_a_picture_keeps_its_place_for_a_while_and_is_cut_off() -> None:
+def test_picture_that_is_not_read_keeps_its_place_until_it_is_cut_off() -> None:
     with Running(limits="request_s=4, each=1, pixels=4_000_000", setup="from kit.fakes import Even") as server:
         noise = np.random.default_rng(0).integers(0, 256, (1600, 2400, 3), dtype=np.uint8)
         data = request("/redact?categories=5&detail=whole", *form(jpeg(noise, 60)))
@@ -773,11 +785,9 @@ def test_who_does_not_read_a_picture_keeps_its_place_for_a_while_and_is_cut_off(
             assert came < int(re.search(rb"content-length: (\d+)", head)[1]), "the server kept all of it"
 
 
-CUT = "from kit.fakes import Stripes\nfrom camredact.serve import server\nserver.HEAD_S, server.CONNECTIONS = 1, 4"
-
-
-def test_a_request_whose_head_does_not_come_to_an_end_is_cut_off() -> None:
-    with Running("lambda name: Stripes(delay=2)", "['stripes']", "", CUT) as server:
+def test_endless_head_is_cut_off() -> None:
+    with Running("lambda name: Stripes(delay=2)", "['stripes']", "head_s=1, connections=4",
+        "from kit.fakes import Stripes") as server:
         def cut_off(sock: socket.socket, data: bytes, every: float) -> float:
             began = time.monotonic()
             sock.sendall(b"GET / HTTP/1.1\r\nX: ")
@@ -803,7 +813,7 @@ def test_a_request_whose_head_does_not_come_to_an_end_is_cut_off() -> None:
         for sock in many: sock.close()
 
 
-def test_prediction_holds_nobody_up() -> None:
+def test_prediction_does_not_block_other_requests() -> None:
     with Running("lambda name: Stripes(delay=4)", "['stripes']", "", "from kit.fakes import Stripes") as slow:
         urllib.request.urlopen(f"{slow.url}/health")
         with dial_up(slow) as sock:
@@ -816,7 +826,7 @@ def test_prediction_holds_nobody_up() -> None:
             assert max(took) < 2 and sorted(took)[5] < .3, took
 
 
-def test_stopping_covers_and_finishes_what_is_worked_on() -> None:
+def test_stopping_covers_pages_and_finishes_stills_in_progress() -> None:
     with Running("lambda name: Stripes(delay=.8)", "['stripes']", "",
         "from kit.fakes import Stripes") as server, dial_up(server) as sock, \
             ws.connect(f"ws://127.0.0.1:{server.port}/live", compression=None) as wire:
@@ -835,7 +845,7 @@ def test_stopping_covers_and_finishes_what_is_worked_on() -> None:
         assert server.process.wait(20) in (0, -signal.SIGTERM) and time.monotonic() - began < 10
 
 
-def test_stopping_tells_whoever_waits_longer_than_it_does() -> None:
+def test_stopping_answers_stills_that_take_too_long() -> None:
     with Running("lambda name: Stripes(delay=9)", "['stripes']", "",
         "from kit.fakes import Stripes") as server, dial_up(server) as sock:
         sock.sendall(request("/redact?categories=5", *form(jpeg(stamp(STREET.copy(), 2)))))
@@ -847,7 +857,7 @@ def test_stopping_tells_whoever_waits_longer_than_it_does() -> None:
         server.process.kill()
 
 
-def test_text_that_is_none_leaves_nothing_in_the_log() -> None:
+def test_broken_text_leaves_nothing_in_the_log() -> None:
     with Running() as server:
         with ws.connect(f"ws://127.0.0.1:{server.port}/live", compression=None) as wire:
             wire.send(b"\xff\xd8 pixels", text=True)
@@ -864,7 +874,7 @@ def test_text_that_is_none_leaves_nothing_in_the_log() -> None:
 DOCKERFILE = ROOT/"Dockerfile"
 
 
-def test_the_image_is_slim_and_runs_as_nobody_in_particular() -> None:
+def test_image_is_slim_and_runs_without_rights() -> None:
     found = instructions(DOCKERFILE.read_text())
     words = [w for w, _ in found]
     assert all(":" in rest.split()[0] and "slim" in rest and "latest" not in rest for w, rest in found if w == "FROM")
@@ -882,15 +892,15 @@ def test_the_image_is_slim_and_runs_as_nobody_in_particular() -> None:
             for name in rest.split()[:-1]: assert (ROOT/name).exists(), name
 
 
-def test_what_the_image_is_built_from_holds_no_pictures() -> None:
+def test_build_context_of_the_image_holds_no_pictures() -> None:
     ignored = (ROOT/".dockerignore").read_text().split()
     assert ignored[0] == "*", "all is left out but what is named"
     assert {line for line in ignored if line.startswith("!")} == {"!camredact", "!settings.ini", "!setup.py",
-        "!pyproject.toml", "!README.md", "!LICENSE", "!NOTICE", "!nbs/live.ipynb"}
+        "!locks/service.txt", "!pyproject.toml", "!README.md", "!LICENSE", "!NOTICE", "!nbs/live.ipynb"}
 
 
 @pytest.mark.parametrize("tls", [False, True])
-def test_the_image_knows_whether_it_is_well(tls: bool, tmp_path: Path) -> None:
+def test_image_checks_its_health(tls: bool, tmp_path: Path) -> None:
     found = dict(instructions(DOCKERFILE.read_text()))
     assert json.loads(found["ENTRYPOINT"])[:2] == ["camredact",
         "serve"] and "CMD" not in found, "options at the end would replace the program"
@@ -907,10 +917,30 @@ def test_the_image_knows_whether_it_is_well(tls: bool, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("good, bad", [("FROM", "FORM"), ("--from=build", "--from=built"), ("COPY camredact",
-    "COPY camera"), ("-r needed.txt", "-r 'needed.txt"), ('ENTRYPOINT ["camredact",', "ENTRYPOINT [camredact,")])
-def test_the_dockerfile_is_linted(good: str, bad: str) -> None:
+    "COPY camera"), ("-r locks/service.txt", "-r 'locks/service.txt"),
+    ('ENTRYPOINT ["camredact",', "ENTRYPOINT [camredact,")])
+def test_dockerfile_is_linted(good: str, bad: str) -> None:
     text = DOCKERFILE.read_text()
     assert good in text and not lint(text) and lint(text.replace(good, bad))
+
+
+def asked_for(*keys: str) -> list[Requirement]:
+    "The requirements of some settings."
+    text = (ROOT/"settings.ini").read_text()
+    parts = [re.search(rf"(?m)^{key} =\n((?: +.+\n)+)", text)[1] for key in keys]
+    return [Requirement(line) for part in parts for line in part.splitlines()]
+
+
+@pytest.mark.parametrize("name, keys", [("live", ["requirements", "service_requirements"]),
+    ("service", ["service_requirements"])])
+def test_locks_hold_what_the_settings_ask_for_with_hashes_and_no_host(name: str, keys: list[str]) -> None:
+    text = (ROOT/"locks"/f"{name}.txt").read_text()
+    parts = re.split(r"\n(?=\w)", text.strip())
+    assert "://" not in text and all("--hash=sha256:" in part for part in parts)
+    locked = [Requirement(part.split(" \\\n")[0]) for part in parts]
+    for wanted in asked_for(*keys):
+        versions = [str(r.specifier)[2:] for r in locked if r.name == wanted.name]
+        assert versions and all(v in wanted.specifier for v in versions), f"{wanted}: run make lock"
 
 
 def with_dependencies(lines: list[str]) -> Iterator[metadata.Distribution]:
@@ -926,7 +956,7 @@ def with_dependencies(lines: list[str]) -> Iterator[metadata.Distribution]:
 
 
 def linked(a: str | Path, b: str | Path) -> None:
-    "One file under another name; a copy where there are two disks. (OpenCV finds itself by its real path, so links to files would not do.)"
+    "One file under another name; a copy where there are two disks. OpenCV finds itself by its real path: no symlinks."
     try: os.link(a, b)
     except OSError: shutil.copy2(a, b)
 
@@ -945,9 +975,9 @@ def site_of(lines: list[str], folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("left_out", ["", "httptools", "python-multipart"])
-def test_what_the_image_installs_is_enough(left_out: str, tmp_path: Path) -> None:
+def test_packages_of_the_image_are_enough(left_out: str, tmp_path: Path) -> None:
     lines = needed()
-    assert {re.match("[a-z-]+", line)[0] for line in lines} == {"numpy", "opencv-python-headless", "pillow",
+    assert {re.match("[a-z-]+", line)[0] for line in lines} > {"numpy", "opencv-python-headless", "pillow",
         "onnxruntime", "fastapi", "uvicorn", "websockets", "httptools", "python-multipart"}
     site = site_of([line for line in lines if not left_out or not line.startswith(left_out)], tmp_path)
     assert not any((site/name).exists() for name in ("torch", "jupyterlab", "av", "ipywidgets", "pytest"))
@@ -958,17 +988,18 @@ def test_what_the_image_installs_is_enough(left_out: str, tmp_path: Path) -> Non
 
 IMPORTED = """
 import sys
-sys.modules.update(dict.fromkeys(["jupyterlab", "ipywidgets", "anywidget", "ipywebrtc", "ipykernel", "av", "torch", "fastai", "matplotlib"]))
+missing = "jupyterlab ipywidgets anywidget ipywebrtc ipykernel av torch fastai matplotlib"
+sys.modules.update(dict.fromkeys(missing.split()))
 from camredact.serve.http import make_app
 print(make_app(models=["fast"]).title)
 """
 
 
-def test_the_service_needs_neither_jupyter_nor_torch() -> None:
+def test_service_needs_neither_jupyter_nor_torch() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "camredact", done.stderr[-2000:]
 
 
-def test_the_service_is_written_where_its_notebooks_say() -> None:
+def test_service_is_exported_from_its_notebooks() -> None:
     for module in (serve.guard, serve.service, serve.http): assert "AUTOGENERATED" in inspect.getsource(module)
     assert all((files("camredact")/"live"/"static"/name).is_file() for name in serve.http.PAGE.values())

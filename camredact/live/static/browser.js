@@ -15,6 +15,11 @@ export function browserPlatform() {
       document.addEventListener("visibilitychange", f);
       return () => document.removeEventListener("visibilitychange", f);
     },
+    onView(element, f) {
+      const observer = new IntersectionObserver(entries => f(entries.at(-1).isIntersecting));
+      observer.observe(element);
+      return () => observer.disconnect();
+    },
     canvas: (width, height) => Object.assign(document.createElement("canvas"), { width, height }),
     bitmap: video => createImageBitmap(video),
     decode: png => createImageBitmap(new Blob([png], { type: "image/png" })),

@@ -30,20 +30,22 @@ export function liveWords(hidden, bar, presets, total) {
   return `Live. Hidden${preset === "custom" ? "" : ` (${preset})`}: ${names}${unsure}.`;
 }
 
-/** Ties the widget's traits to the loop and the source; counts the views. `model` has get, set, on, save_changes. */
+/** Ties the widget's traits to the loop and the source; knows which views are seen.
+    `model` has get, set, on, save_changes. */
 export class Control {
   constructor({ model, loop, streams, platform }) {
-    Object.assign(this, { model, loop, platform, views: new Set(), recorder: null, opening: false });
+    Object.assign(this, { model, loop, platform, recorder: null, opening: false });
+    this.views = new Map();  // each view, and whether it is in view
     this.wanted = !!model.get("just_run");  // a cell was run or Start pressed in this page: nothing else opens a camera
     this.source = new Source({ streams, platform, ended: () => this.closeSource("failed", WORDS.ended) });
     for (const name of ["hidden", "bar", "dial", "model"]) model.on(`change:${name}`, () => this.read());
-    model.on("change:look_ahead", () => this.look());
+    model.on("change:look_ahead", () => this.readAhead());
     model.on("change:running", () => model.get("running") || this.stop(true));
     model.on("msg:custom", message => message?.kind === "start" && this.begin());
     model.on("change:camera", () => { if (this.busy) this.start(); });
     if (platform.recall("raw") === "off") this.set({ show_raw: false });
     loop.listeners.add(what => this.onLoop(what));
-    this.look();
+    this.readAhead();
     this.read();
     this.tell();
   }
@@ -63,7 +65,7 @@ export class Control {
     this.loop.choose({ hidden: [...hidden].sort(), bar, dial, model }, words);
   }
 
-  look() { this.loop.lookAhead = !!this.model.get("look_ahead"); }
+  readAhead() { this.loop.lookAhead = !!this.model.get("look_ahead"); }
 
   choosePreset(name) {
     const { hidden, bar } = this.model.get("presets")[name] ?? {};
@@ -137,14 +139,26 @@ export class Control {
   }
 
   attach(view) {
-    this.views.add(view);
+    this.loop.listeners.add(view);
+    this.see(view, true);
     this.platform.clearTimeout(this.leaving);
     if (this.wanted && this.model.get("running") && !this.busy && this.views.size === 1) this.start();
   }
 
+  /** A view went out of view, or came back: scrolled away, or behind another document. */
+  see(view, inView) {
+    this.views.set(view, inView);
+    this.look();
+  }
+
+  /** A recording is seen later. */
+  look() { this.loop.look(!!this.recorder || [...this.views.values()].some(Boolean)); }
+
   /** Without a view nobody can see that the camera is on: so it is not, unless the view only moved. */
   detach(view) {
+    this.loop.listeners.delete(view);
     this.views.delete(view);
+    this.look();
     if (!this.views.size) this.leaving = this.platform.setTimeout(() => this.stop(), 1000);
   }
 
@@ -171,14 +185,15 @@ export class Control {
     blit(this.film, this.loop.screen);
     try { this.recorder = this.platform.recorder(this.film); }
     catch (error) { this.loop.warn(`This browser cannot record: ${error.message}`); }
-    this.tellViews();
+    this.loop.notify("state");
   }
 
   async finish() {
     const { recorder } = this;
     this.recorder = null;
-    this.tellViews();
     if (!recorder) return;
+    this.look();
+    this.loop.notify("state");
     try {
       const film = await recorder.stop();
       this.platform.download(film, film.type?.includes("mp4") ? "mp4" : "webm");
@@ -187,10 +202,13 @@ export class Control {
 
   onLoop(what) {
     if (what === "state") this.telling ??= this.platform.setTimeout(() => this.tell(), 100);
-    if (what === "tick" && this.platform.now() - (this.told ?? 0) > 1000) this.tell();
-    this.tellViews(what);
     if (this.recorder && (what === "screen" || what === "tick")) this.filmIt();
-    if (this.loop.closed && !this.gone) { this.gone = true; this.source.close(); this.finish(); }
+    if (what === "left") {
+      this.opening = false;
+      this.source.close();
+      this.finish();
+      this.loop.notify("state");
+    }
   }
 
   /** The next picture of the film; without it the film would go on showing the last one, so it ends. */
@@ -199,16 +217,9 @@ export class Control {
     catch (error) { this.lost("rest of the recording", error); this.finish(); }
   }
 
-  /** Tells Python the state, and about once a second the figures. */
+  /** Tells Python the state. */
   tell() {
     this.telling = undefined;
-    this.told = this.platform.now();
-    const rounded = x => Number.isFinite(x) ? Math.round(x * 10) / 10 : null;
-    const figures = Object.entries(this.loop.stats()).map(([name, x]) => [name, rounded(x)]);
-    this.set({ state: this.loop.state, words: this.loop.words, stats: Object.fromEntries(figures) });
-  }
-
-  tellViews(what = "state") {
-    for (const view of this.views) try { view(what); } catch (error) { console.error("camredact:", error); }
+    this.set({ state: this.loop.state, words: this.loop.words });
   }
 }

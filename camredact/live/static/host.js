@@ -1,20 +1,21 @@
-/* camredact: the page around the camera where there is no Jupyter. A socket stands in for the comms, a plain object for the
-   widget's traits. Nothing is stored: what was chosen is gone with the page.
+/* camredact: the page around the camera where there is no Jupyter. A socket stands in for the comms, a plain object for
+   the widget's traits. Nothing is stored: what was chosen is gone with the page.
 
    1 Messages   2 The socket   3 The state   4 The camera   5 A photo   6 The page */
 
 import { browserPlatform, constraintsFor } from "./browser.js";
 import { Control, label } from "./control.js";
-import { BUDGET, Loop, SILENCE, WORDS } from "./loop.js";
+import { BUDGET, Loop, WORDS } from "./loop.js";
 import { view } from "./panel.js";
 
 Object.assign(WORDS, {
-  silent: "No answer from the service. Start tries again.",
+  silent: "No answer from the service for 10 seconds. The camera is off. Press Start to try again.",
   closed: "The service is gone: load this page again.",
   connecting: "connecting to the service.",
   lost: "the connection to the service was lost.",
   full: "no seat is free: all live cameras of this service are in use. Try again later.",
-  unwelcome: "the service does not let this page in. Load it again, from the address that the service printed; or close other cameras of yours.",
+  unwelcome: "the service does not let this page in. Load it again, from the address that the service printed; "
+    + "or close other cameras of yours.",
 });
 
 // ------------------------------------------------------------------------------------------------------ 1 Messages
@@ -43,17 +44,16 @@ const AGAIN = 500, AGAIN_MOST = 8000, OPEN = 1;  // ms before another attempt, d
 /** A transport for the loop. The first frame connects. A frame goes out when the one before has left the browser: what
     waits there cannot be called back. Whatever breaks calls `lost`, which covers; the next frame tries to
     connect again. `why` is asked for words where a socket was never opened: browsers do not tell. */
-export function socketTransport(url, { protocols = ["camredact"], Socket = globalThis.WebSocket, now = () => performance.now(), lost = () => {}, why = async () => "" } = {}) {
-  let socket = null, callback = () => {}, attempts = 0, next = 0, closed = false, asked, reason = "";
+export function socketTransport(url, { protocols = ["camredact"], Socket = globalThis.WebSocket,
+  now = () => performance.now(), lost = () => {}, why = async () => "" } = {}) {
+  let socket = null, callback = () => {}, attempts = 0, next = 0, closed = false, reason = "";
   const connect = () => {
     const mine = socket = new Socket(url, protocols);
     let opened = false;
-    asked = undefined;
     mine.binaryType = "arraybuffer";
     mine.onopen = () => { opened = true; attempts = 0; reason = ""; };
     mine.onmessage = event => {
       if (mine !== socket) return;
-      asked = undefined;
       try { callback(...unpack(event.data)); } catch (error) { lost(error); }
     };
     mine.onclose = () => {
@@ -64,24 +64,13 @@ export function socketTransport(url, { protocols = ["camredact"], Socket = globa
       if (!closed && !opened) why().then(words => { reason = words; }, () => { reason = ""; });
     };
   };
-  /** Another socket in place of one that is half dead, whose end may be noticed by nobody for minutes. */
-  const replace = () => {
-    const old = socket;
-    connect();
-    old.close();
-    lost(new Error(WORDS.lost));
-  };
   return {
     ready() {
       if (!socket && !closed && now() >= next) connect();
-      if (socket?.readyState === OPEN && now() - asked > SILENCE) replace();
       if (socket?.readyState !== OPEN) throw new Error(reason || WORDS.connecting);
       return !socket.bufferedAmount;
     },
-    send(message, buffers) {
-      asked ??= now();
-      socket.send(pack(message, buffers));
-    },
+    send: (message, buffers) => socket.send(pack(message, buffers)),
     onMessage: f => { callback = f; },
     drop() { const old = socket; socket = null; old?.close(); },
     close() { closed = true; socket?.close(); },
@@ -108,14 +97,15 @@ export class State {
 export function beginning(tables, handheld) {
   const preset = Object.keys(tables.presets)[0];
   return new State({ ...tables, preset, ...tables.presets[preset], camera: handheld ? "environment" : "default",
-    running: false, show_raw: false, look_ahead: false, clip: null, state: "idle", words: "", stats: {} });
+    running: false, show_raw: false, look_ahead: false, clip: null, state: "idle", words: "" });
 }
 
 // ---------------------------------------------------------------------------------------------------- 4 The camera
 
 const SIZE = { width: { ideal: 640 }, height: { ideal: 480 } };
 const CAMERA = {
-  Insecure: "browsers give a camera only to pages on https, localhost or 127.0.0.1. Open this page by https, or through a tunnel: ssh -L.",
+  Insecure: "browsers give a camera only to pages on https, localhost or 127.0.0.1. Open this page by https, "
+    + "or through a tunnel: ssh -L.",
   NotFoundError: "none was found. Plug one in, or redact a photo below.",
 };
 
@@ -135,13 +125,15 @@ export function pageStreams(devices) {
 
 /** The choice as the service's parameters. */
 export function queryOf(state) {
-  return new URLSearchParams({ categories: state.get("hidden").join() || "none", bar: state.get("bar"), dial: state.get("dial"), model: state.get("model") });
+  const [bar, dial, model] = ["bar", "dial", "model"].map(name => state.get(name));
+  return new URLSearchParams({ categories: state.get("hidden").join() || "none", bar, dial, model });
 }
 
 /** What the service says that it has hidden, for people. */
 export function hiddenWords(said) {
   if (said === "nothing") return "Nothing is hidden: the whole picture shows.";
-  return `Hidden: ${said.split(",").map(part => part.startsWith("unsure<") ? `what the model is less sure of than ${part.slice(7)}` : label(part)).join("; ")}.`;
+  const unsure = part => `what the model is less sure of than ${part.slice(7)}`;
+  return `Hidden: ${said.split(",").map(part => part.startsWith("unsure<") ? unsure(part) : label(part)).join("; ")}.`;
 }
 
 /** The words of a refusal; of the status alone where they are somebody else's, as a proxy's. */
@@ -168,15 +160,17 @@ export async function shrunk(file, most = MOST) {
   } catch { return file; } finally { bitmap?.close(); }
 }
 
-const CALM = 250, TRIES = 4;  // ms without another click before a photo goes out again; how often it does while the service is busy
+const CALM = 250;  // ms without another click before a photo goes out again
+const TRIES = 4;   // how often a photo goes out while the service is busy
 const later = ms => new Promise(yes => setTimeout(yes, ms));
 
-/** One photo at a time, redacted by the service. `show(png, words)` gets null for the picture wherever there is none for
-    the choice of now: while it is worked on, after a click, after an error. */
+/** One photo at a time, redacted by the service. `show(png, words)` gets null for the picture wherever there is none
+    for the choice of now: while it is worked on, after a click, after an error. */
 export class Photo {
   constructor({ state, headers = {}, show, ask = (...all) => fetch(...all), shrink = shrunk, wait = later }) {
     Object.assign(this, { state, headers, show, ask, shrink, wait, file: null, turn: 0 });
-    for (const name of ["hidden", "bar", "dial", "model"]) state.on(`change:${name}`, () => this.file && this.redact(this.file, CALM));
+    for (const name of ["hidden", "bar", "dial", "model"])
+      state.on(`change:${name}`, () => this.file && this.redact(this.file, CALM));
   }
 
   async redact(file, calm = 0) {
@@ -202,7 +196,8 @@ export class Photo {
     for (let tries = 1; turn === this.turn; tries++) {
       const body = new FormData();
       body.append("image", file, "image");
-      const response = await this.ask(`redact?${queryOf(this.state)}`, { method: "POST", body, headers: this.headers, signal: this.stop.signal });
+      const { headers, stop: { signal } } = this;
+      const response = await this.ask(`redact?${queryOf(this.state)}`, { method: "POST", body, headers, signal });
       if (![429, 503].includes(response.status) || tries === TRIES) return response;
       await this.wait(1000 * (Number(response.headers.get("retry-after")) || 1));
     }
@@ -244,7 +239,8 @@ export async function whyNot(ask = fetch) {
 
 /** Puts the 32 boxes behind one line, which a narrow screen begins with closed. */
 function fold(root, narrow) {
-  const kinds = root.querySelector(".camredact-kinds"), details = document.createElement("details"), summary = document.createElement("summary");
+  const kinds = root.querySelector(".camredact-kinds");
+  const [details, summary] = ["details", "summary"].map(name => document.createElement(name));
   summary.textContent = "All 32 categories";
   details.open = !narrow;
   kinds.replaceWith(details);
@@ -259,19 +255,25 @@ async function main() {
   const state = beginning(await ask(headers), matchMedia("(pointer: coarse)").matches);
   const platform = { ...browserPlatform(), recall: () => null, remember() {} };
   const lost = error => { if (loop.video) loop.fail(error); };
-  const transport = socketTransport(url.href, { protocols: ["camredact", ...(token ? [`token.${token}`] : [])], lost, why: whyNot });
+  const protocols = ["camredact", ...(token ? [`token.${token}`] : [])];
+  const transport = socketTransport(url.href, { protocols, lost, why: whyNot });
   const loop = new Loop({ transport, platform, budgetOf: name => state.get("budgets")[name] ?? BUDGET });
   view(new Control({ model: state, loop, streams: pageStreams(navigator.mediaDevices), platform }), camera);
   fold(camera, matchMedia("(max-width: 700px)").matches);
   camera.querySelector(".camredact-option").title = "The picture as the camera gives it.";
-  const shrink = async file => await platform.encodesFaithfully().catch(() => false) ? shrunk(file) : file;  // some browsers falsify what was drawn
+  // some browsers alter what was drawn
+  const shrink = async file => await platform.encodesFaithfully().catch(() => false) ? shrunk(file) : file;
   const photo = new Photo({ state, headers, show: photoView(section), shrink });
-  section.querySelector("input").addEventListener("change", event => { if (event.target.files[0]) photo.redact(event.target.files[0]); });
+  section.querySelector("input").addEventListener("change", ({ target: { files: [file] } }) => {
+    if (file) photo.redact(file);
+  });
   section.hidden = false;
   for (const host of document.querySelectorAll(".host")) host.textContent = location.host;
 }
 
 if (globalThis.document?.getElementById("camera")) {
   addEventListener("hashchange", () => location.reload());  // another token was pasted
-  main().catch(error => { document.getElementById("camera").textContent = `The service cannot be used: ${error.message}`; });
+  main().catch(error => {
+    document.getElementById("camera").textContent = `The service cannot be used: ${error.message}`;
+  });
 }

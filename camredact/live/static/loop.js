@@ -7,10 +7,10 @@
    happens ends in `Loop.cover`. */
 import { checkerboard, compose, erosions, greyToAlpha, readsTrue, resize, whiteInBoth } from "./pixels.js";
 
-export const PROTOCOL = 2;        // the version of what page and kernel say to each other; session.py has it as well
+export const PROTOCOL = 3;        // the version of what page and kernel say to each other; session.py has it as well
 export const MAX_AGE = 2000;      // ms: no picture is ever shown for longer, and no answer awaited for longer
 export const MIN_MAX_AGE = 300;   // ms: a fast kernel may still stumble a little
-export const SILENCE = 10000;     // ms without any answer, and waiting becomes failing
+export const SILENCE = 10000;     // ms without any answer, and the camera is let go
 export const BUDGET = 320 * 256;  // pixels sent for a model that does not say
 
 /** The frame's height and width for the model: multiples of 32 near `budget` pixels, the shape kept. */
@@ -69,13 +69,13 @@ export const WORDS = {
   stopped: "Stopped. The camera is off.",
   waiting: "Covered until the first matte.",
   choice: "Covered until the first matte of the new choice.",
-  hidden: "Covered while this page is not in view.",
+  hidden: "Covered while the picture is not in view.",
   late: "Covered: the mattes take longer than a picture may be old.",
   frame: "Covered: the camera gives no new picture.",
   altered: "this browser alters what a page reads from a canvas. Allow canvas access for this page, then Start.",
   version: "the kernel runs another version of camredact: restart it, run the notebook again and reload this page.",
   away: "Jupyter has lost its connection to the kernel.",
-  silent: "No answer from the kernel: run the notebook again.",
+  silent: "No answer from the kernel for 10 seconds. The camera is off. Press Start, or run the notebook again.",
   closed: "The kernel behind this camera is gone: run the notebook again.",
   ended: "The camera ended: it was unplugged, or another program took it. Start asks for it again.",
 };
@@ -95,9 +95,10 @@ export class Loop {
     Object.assign(this, { transport, platform, budgetOf });
     this.page = platform.nonce();  // a kernel's messages reach every tab, and a reloaded page counts from 1 again
     this.pending = new Map();      // id -> frame under way; whatever makes their answers worthless clears it
-    this.listeners = new Set();    // called with "screen", "raw", "state" or "tick"
+    this.listeners = new Set();    // called with "screen", "raw", "state", "tick" or, where it gives up, "left"
     this.choice = this.video = this.latest = null;
     this.closed = "";
+    this.inView = true;            // whether anybody can see the picture, as far as its views know
     this.lookAhead = false;        // whether a picture waits for the next one's matte, and covers what that covers too
     this.held = null;              // the picture that waits, with its own matte
     this.interval = 0;             // ms from the picture that waited last to the one that it waited for
@@ -112,6 +113,7 @@ export class Loop {
     this.unwatch = platform.onVisibility(() => this.visibilityChanged());
   }
 
+  get hidden() { return !this.inView || this.platform.hidden(); }
   get age() { return this.state === "live" ? this.platform.now() - this.shownAt : NaN; }
   /** Who waits for the next picture is older by its interval. */
   get maxAge() {
@@ -129,7 +131,7 @@ export class Loop {
     this.fit(video.videoWidth || 640, video.videoHeight || 480);
     this.endFrames = this.platform.frames(video, () => this.frame());
     this.watch();
-    this.cover("late", this.platform.hidden() ? WORDS.hidden : WORDS.waiting);
+    this.cover("late", this.hidden ? WORDS.hidden : WORDS.waiting);
   }
 
   /** Covers and lets the video go, with all that is raw: what waits to be sent, and what was drawn for it. */
@@ -153,6 +155,7 @@ export class Loop {
     this.transport.close();
     this.unwatch();
     this.unfollow();
+    this.notify("left");
   }
 
   /** What to hide from now on. Covered at once, until a matte of this choice comes. */
@@ -162,15 +165,22 @@ export class Loop {
     this.choice = choice;
     this.liveWords = words;
     this.invalidate();
-    if (this.video) this.cover("late", this.platform.hidden() ? WORDS.hidden : WORDS.choice);
+    if (this.video) this.cover("late", this.hidden ? WORDS.hidden : WORDS.choice);
   }
 
-  /** The page went out of view or came back. */
+  /** Where nobody can see the picture, nothing is sent. */
+  look(inView) {
+    if (inView === this.inView) return;
+    this.inView = inView;
+    this.visibilityChanged();
+  }
+
+  /** The page, or the picture in it, went out of view or came back. */
   visibilityChanged() {
     if (!this.video) return;
     this.askedAt = undefined;
     this.invalidate();
-    this.cover("late", this.platform.hidden() ? WORDS.hidden : WORDS.waiting);
+    this.cover("late", this.hidden ? WORDS.hidden : WORDS.waiting);
   }
 
   /** The video has a new picture: called once for each. */
@@ -182,7 +192,7 @@ export class Loop {
     }
     this.newest = now;
     this.rawTimes.push(now);
-    const asks = this.choice && !this.platform.hidden() && now >= this.pausedUntil;
+    const asks = this.choice && !this.hidden && now >= this.pausedUntil;
     if (asks && this.hasPlace(now)) this.send(now);
     else this.notify("raw");
   }
@@ -229,7 +239,8 @@ export class Loop {
       this.askedAt ??= frame.sent;
       this.unanswered++;
       this.counts.sent++;
-      const message = { kind: "frame", protocol: PROTOCOL, page: this.page, id: frame.id, ...frame.choice };
+      const at = Number.isFinite(this.ahead) ? Math.round(frame.sent + this.ahead) : null;  // by the kernel's clock
+      const message = { kind: "frame", protocol: PROTOCOL, page: this.page, id: frame.id, at, ...frame.choice };
       this.transport.send(message, [jpeg]);
     } catch (error) {
       if (this.release(frame)) this.fail(error);
@@ -242,6 +253,7 @@ export class Loop {
     if (answer?.kind !== "matte" || answer.page !== this.page) return;
     this.askedAt = undefined;
     this.unanswered = 0;
+    this.ahead = Number.isFinite(answer.at) ? answer.at - platform.now() : NaN;  // of the kernel's clock, at least
     const frame = this.pending.get(answer.id);
     let ready = { frame };
     if (!frame?.sent) return void this.counts.refused++;
@@ -316,6 +328,7 @@ export class Loop {
   /** Something went wrong that may pass: covered, and asked again after a while. */
   fail(error) {
     this.pausedUntil = this.platform.now() + PAUSE;
+    this.askedAt = undefined;
     this.unanswered = 0;
     this.invalidate();
     this.cover("failed", `Covered: ${error?.message || error}`);
@@ -346,9 +359,12 @@ export class Loop {
   /** Looks four times a second whether the kernel has fallen silent; views take their figures from the same beat. */
   watch() {
     const { platform } = this, now = platform.now();
+    if (now - this.askedAt > SILENCE) {
+      this.unfollow("failed", WORDS.silent);
+      return this.notify("left");
+    }
     this.watching = platform.setTimeout(() => this.watch(), 250);
-    if (now - this.askedAt > SILENCE && this.words !== WORDS.silent) this.cover("failed", WORDS.silent);
-    if (now - this.newest > MAX_AGE && this.state === "late" && !platform.hidden()) this.say("late", WORDS.frame);
+    if (now - this.newest > MAX_AGE && this.state === "late" && !this.hidden) this.say("late", WORDS.frame);
     this.rawTimes = this.rawTimes.filter(t => t > now - RECENT);
     this.shownTimes = this.shownTimes.filter(t => t > now - RECENT);
     this.notify("tick");

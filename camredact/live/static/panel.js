@@ -157,7 +157,7 @@ export function view(control, el) {
     if (what === "screen") paint();
     else if (what === "raw") paintRaw();
     else if (what === "tick") figures();
-    else {
+    else if (what === "state") {
       state();
       figures();
       if (loop.video !== known) cameras();
@@ -172,10 +172,12 @@ export function view(control, el) {
   for (const f of [choice, cameras, paint, paintRaw, state, figures]) f();
   el.replaceChildren(root);
   control.attach(show);
+  const unsee = control.platform.onView(root, inView => control.see(show, inView));
   return () => {
     for (const [name, f] of Object.entries(follow)) model.off(`change:${name}`, f);
     window.removeEventListener("keydown", keys, true);
     unwatch();
+    unsee();
     control.detach(show);
     root.remove();
   };

@@ -1,0 +1,98 @@
+"Photos of every kind and size that people bring."
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pillow_heif import register_heif_opener
+
+from camredact.core.picture import BadPicture, read_still
+from camredact.media.photo import redact_photo, redact_photos
+from camredact.streets.street import draw_street
+from kit.fakes import Even
+
+register_heif_opener()
+
+
+@pytest.mark.parametrize("kind", ["HEIF", "AVIF", "GIF", "TIFF", "BMP"])
+def test_photos_of_other_formats_are_read_by_default(tmp_path: Path, kind: str) -> None:
+    street = draw_street(2, 96, 128).picture
+    Image.fromarray(street).save(tmp_path/f"in.{kind.lower()}", kind)
+    done = redact_photos([tmp_path], tmp_path/"out", segmenter=Even(), dial="precise", progress=False)
+    assert len(done.written) == 1 and not done.failed
+    out = np.asarray(Image.open(done.written[0]))
+    assert (out[:47, :, 3] == 0).all() and np.abs(out[50:, :, :3].astype(int) - street[50:]).mean() < 12
+
+
+@pytest.mark.parametrize("note", range(1, 9))
+@pytest.mark.parametrize("kind", ["AVIF", "TIFF", "JPEG"])
+def test_photos_of_other_formats_come_out_upright(note: int, kind: str) -> None:
+    rgb = np.zeros((64, 96, 3), np.uint8)
+    rgb[:32, :48] = 250
+    turns = {1: rgb, 2: rgb[:, ::-1], 3: rgb[::-1, ::-1], 4: rgb[::-1], 5: rgb.swapaxes(0, 1), 6: np.rot90(rgb),
+        7: rgb[::-1, ::-1].swapaxes(0, 1), 8: np.rot90(rgb, -1)}
+    exif, out = Image.Exif(), BytesIO()
+    exif[0x0112] = note
+    Image.fromarray(np.ascontiguousarray(turns[note])).save(out, kind, exif=exif)
+    assert np.abs(read_still(out.getvalue()).astype(int) - rgb).mean() < 8
+
+
+def test_a_large_photo_takes_little_more_than_its_pixels(tmp_path: Path) -> None:
+    "65 megapixels, which is 195 MB, turned by a quarter: what a process of its own takes at most."
+    im = Image.new("RGB", (10_000, 6_500), (140, 150, 160))
+    im.paste((250, 0, 0), (4000, 3000, 5000, 3500))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    im.save(tmp_path/"in.jpg", quality=75, exif=exif)
+    code = f"""import re, sys
+import numpy as np
+from camredact.media.photo import redact_photo
+class Red:
+    name, budget = "red", 544*416
+    def score(self, rgb, weights):
+        red = (rgb[..., 0].astype(int) - rgb[..., 1:].max(2) > 60).astype(np.float32)
+        return red*weights[16], np.ones_like(red)
+for name in ("/out.png", "/out.jpg"):
+    redact_photo({str(tmp_path/'in.jpg')!r}, {str(tmp_path)!r} + name, segmenter=Red())
+print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1][:-3])"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 800 and "Warning" not in done.stderr
+    Image.MAX_IMAGE_PIXELS = max(Image.MAX_IMAGE_PIXELS or 0, 200_000_000)
+    holes = np.asarray(Image.open(tmp_path/"out.png").reduce(10))
+    assert holes.shape == (1000, 650, 4)
+    assert (holes[410:490, 310:340, 3] == 0).all() and (holes[:390, :, 3] == 255).all()
+    covered = np.asarray(Image.open(tmp_path/"out.jpg").reduce(10))
+    assert np.abs(covered[410:490, 310:340].astype(int) - (0x6d + 0xdb)/2).mean() < 25
+
+
+@pytest.mark.parametrize("brand", [b"msf1", b"hevc"])
+def test_a_burst_is_called_a_clip(brand: bytes) -> None:
+    with pytest.raises(BadPicture, match="redact it as a clip"): read_still(b"\0\0\0\x18ftyp" + brand + bytes(99))
+
+
+def test_code_points_of_heic_and_avif_are_converted() -> None:
+    "The name of BT.2020 and PQ in place of what was written: reference white becomes white."
+    for kind in ("HEIF", "AVIF"):
+        out = BytesIO()
+        Image.new("RGB", (64, 64), (148, 148, 148)).save(out, kind, quality=95)
+        data = out.getvalue()
+        at = data.index(b"colrnclx") + 8
+        seen = read_still(data[:at] + bytes((0, 9, 0, 16)) + data[at + 4:])
+        assert seen.mean() > 205 and abs(read_still(data).mean() - 148) < 6
+
+
+def test_a_damaged_photo_of_another_format_is_one_line(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for kind in ("HEIF", "AVIF", "GIF", "TIFF", "BMP"):
+        out = BytesIO()
+        Image.fromarray(draw_street(2, 96, 128).picture).save(out, kind)
+        for n in range(12):
+            data = bytearray(out.getvalue())
+            for at in rng.integers(0, len(data), 6): data[at] ^= int(rng.integers(1, 256))
+            (tmp_path/"in").write_bytes(data[:len(data) if n % 2 else len(data)*2//3])
+            try: redact_photo(tmp_path/"in", tmp_path/"out.png", segmenter=Even(), dial="precise", overwrite=True)
+            except BadPicture as e: assert str(e) and "\n" not in str(e)
+            else: assert (np.asarray(Image.open(tmp_path/"out.png"))[:20, :, 3] == 0).all()
