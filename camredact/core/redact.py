@@ -26,19 +26,21 @@ class Dial:
 
 # %% ../../nbs/core/redact.ipynb #c05af24b
 TAUS = {  # of each category the thresholds of precise, balanced and cautious, set by nbs/experiments/dial.py
-    ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian"): (.5, .4, .2),
-    ("Archway", "Bridge", "CartLuggagePram", "Column_Pole", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving",
-     "RoadShoulder", "SignSymbol", "TrafficCone", "TrafficLight", "Train", "Truck_Bus", "Tunnel", "Void",
-     "Wall"): (.175, .175, .125),
-    ("Fence", "ParkingBlock", "SUVPickupTruck", "VegetationMisc"): (.05, .05, .05),
-    ("Animal",): (.7, .5, .2),
-    ("Building",): (.2, .1, .05),
-    ("Car",): (.5, .3, .1),
-    ("LaneMkgsDriv",): (.15, .1, .05),
-    ("Road",): (.7, .7, .6),
-    ("Sidewalk",): (.07, .07, .05),
-    ("Sky",): (.7, .7, .5),
-    ("Tree",): (.5, .35, .15)}
+    ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian"): (.5, .3, .1),
+    ("Archway", "Bridge", "CartLuggagePram", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving", "RoadShoulder",
+     "SignSymbol", "SUVPickupTruck", "TrafficCone", "TrafficLight", "Train", "Tunnel", "Void", "Wall"): (.25,
+     .166, .1),
+    ("Column_Pole", "VegetationMisc"): (.1, .05, .037),
+    ("Fence", "Truck_Bus"): (.05, .033, .024),
+    ("Animal",): (.7, .3, .1),
+    ("Building",): (.4, .2, .1),
+    ("Car",): (.6, .3, .07),
+    ("LaneMkgsDriv",): (.25, .15, .07),
+    ("ParkingBlock",): (.07, .046, .034),
+    ("Road",): (.7, .466, .349),
+    ("Sidewalk",): (.2, .1, .07),
+    ("Sky",): (.7, .4, .3),
+    ("Tree",): (.6, .4, .25)}
 
 def _dial(
     name: str,      # as in the menu
@@ -51,8 +53,8 @@ def _dial(
     return Dial(name, tuple(next(t[k] for names, t in TAUS.items() if c in names) for c in CODES), peak, margin, hold)
 
 # %% ../../nbs/core/redact.ipynb #a13cfdd7
-DIALS = {d.name: d for d in (_dial("precise", 0, 1., 0., 0), _dial("balanced", 1, 1., .003, 1),
-    _dial("cautious", 2, 1., .004, 2))}
+DIALS = {d.name: d for d in (_dial("precise", 0, 1., 0., 0), _dial("balanced", 1, 1.5, .003, 1),
+    _dial("cautious", 2, 2., .004, 2))}
 DEFAULT_DIAL = "cautious"
 
 # %% ../../nbs/core/redact.ipynb #ae5dce25

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from math import floor
 from pathlib import Path
 
 import cv2
@@ -128,7 +129,7 @@ def main() -> None:
         for c, t in taus.items():  # no position covers less than the one before, at either threshold
             row = chosen.setdefault(c, {"category": c})
             before = [min(1, DIALS[d].peak/dial.peak)*v for d, v in row.items() if d != "category"]
-            row[name] = float(f"{min(t, *before, 1.):.3g}")
+            row[name] = floor(1000*min(t, *before, 1.) + 1e-9)/1000
     how, files = f"dial.py: {', '.join(map(str, holdouts))}; no hold", [h.file for h in holdouts]
     promise = [{"dial": d, "alpha": alpha, "margin": DIALS[d].margin, "peak": DIALS[d].peak} for d, alpha in ALPHAS.items()]
     record("dial", list(chosen.values()), how, files)

@@ -1,4 +1,5 @@
 "A second run over the same files, what is passed over, and mattes as files. The commands run with the bundled model."
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ pytestmark = needs_weights
 @pytest.fixture(autouse=True)
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path/"state"))
-    monkeypatch.setattr("camredact.app.cli.end_tidily", lambda: None)
+    monkeypatch.setattr("camredact.app.cli.ends_tidily", nullcontext)
 
 
 @pytest.fixture
