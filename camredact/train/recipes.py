@@ -69,7 +69,8 @@ def find_data(
     data = data or (shared/"camvid" if shared else Path.home()/".fastai"/"data"/"camvid")
     people = people or (shared/"people" if shared else None)
     if not data.is_dir():
-        raise InputError(f"{data} is not there: give --data FOLDER, or fetch CamVid with fastai's untar_data(URLS.CAMVID)")
+        mend = "give --data FOLDER, or fetch CamVid with fastai's untar_data(URLS.CAMVID)"
+        raise InputError(f"{data} is not there: {mend}")
     return camvid_frames(data), extra_frames(people, [s for s in sets if s != "camvid"]) if people else []
 
 def to_validate(
