@@ -785,6 +785,14 @@ def test_picture_that_is_not_read_keeps_its_place_until_it_is_cut_off() -> None:
             assert came < int(re.search(rb"content-length: (\d+)", head)[1]), "the server kept all of it"
 
 
+def is_refused(sock: socket.socket) -> bool:
+    "Whether a request on a fresh connection gets no answer."
+    try:
+        sock.sendall(request("/health", method="GET"))
+        return not sock.recv(1)
+    except ConnectionError: return True
+
+
 def test_endless_head_is_cut_off() -> None:
     with Running("lambda name: Stripes(delay=2)", "['stripes']", "head_s=1, connections=4",
         "from kit.fakes import Stripes") as server:
@@ -807,9 +815,7 @@ def test_endless_head_is_cut_off() -> None:
                 want = int(re.search(rb"content-length: (\d+)", said)[1])
                 while len(said.partition(b"\r\n\r\n")[2]) < want: said += sock.recv(65536)
         many = [dial_up(server) for _ in range(6)]
-        for sock in many[4:]:
-            with pytest.raises(ConnectionError):
-                sock.sendall(request("/health", method="GET")), sock.recv(1), sock.sendall(b"x"), sock.sendall(b"x")
+        assert sum(map(is_refused, many)) in (2, 3), "the connection before them may still be counted"
         for sock in many: sock.close()
 
 
