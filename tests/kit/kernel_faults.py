@@ -185,7 +185,8 @@ class Faults(RuleBasedStateMachine):
         assert n in self.maps, f"frame {n} shows something, and the model said nothing"
         score, confidence = self.maps[n]
         assert visible.shape == SIZE and set(np.unique(visible)) <= {0, 255}
-        hidden = certain(score, DIALS[message["dial"]].peak) | ~(confidence >= message["bar"]) | ~np.isfinite(confidence)
+        unsure = ~((confidence >= message["bar"]) & np.isfinite(confidence))
+        hidden = certain(score, DIALS[message["dial"]].peak) | unsure
         self.seen += int((visible == 255).sum())
         shown = (visible[hidden] == 255).sum()
         assert not shown, f"{shown} pixels of frame {n} show that must not"

@@ -43,11 +43,15 @@ def few(photo: np.ndarray, n: int) -> np.ndarray:
 
 
 SHOWN: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "squares of 32": lambda p: on_white((20, 60, squares(resized(p, 32), 380))), "squares of 64": lambda p: on_white((20, 60, squares(resized(p, 64), 380))),
-    "squares of 128": lambda p: on_white((20, 60, squares(resized(p, 128), 380))), "beside a chart": lambda p: on_white((100, 40, squares(resized(p, 64), 256))),
-    "in a chart": lambda p: on_white((50, 700, resized(p, 96))), "nine": lambda p: on_white(*((10 + 130*(k//3), 60 + 280*(k % 3), squares(resized(p, 64), 120)) for k in range(9))),
+    "squares of 32": lambda p: on_white((20, 60, squares(resized(p, 32), 380))),
+    "squares of 64": lambda p: on_white((20, 60, squares(resized(p, 64), 380))),
+    "squares of 128": lambda p: on_white((20, 60, squares(resized(p, 128), 380))),
+    "beside a chart": lambda p: on_white((100, 40, squares(resized(p, 64), 256))),
+    "in a chart": lambda p: on_white((50, 700, resized(p, 96))),
+    "nine": lambda p: on_white(*((10 + 130*(k//3), 60 + 280*(k % 3), squares(resized(p, 64), 120)) for k in range(9))),
     "enlarged": lambda p: squares(resized(p, 64), 512), "dark": lambda p: (resized(p, 128)*.05).astype(np.uint8),
-    "six greys": lambda p: np.repeat(cv2.cvtColor(p[:128, :128], cv2.COLOR_RGB2GRAY)[..., None]//43*43, 3, 2), "eight colours": lambda p: few(p[:128, :128], 8),
+    "six greys": lambda p: np.repeat(cv2.cvtColor(p[:128, :128], cv2.COLOR_RGB2GRAY)[..., None]//43*43, 3, 2),
+    "eight colours": lambda p: few(p[:128, :128], 8),
     "twelve colours, enlarged": lambda p: squares(few(p[:96, :96], 12), 288)}
 
 
@@ -66,12 +70,21 @@ def test_a_photograph_in_a_figure_is_found(how: str, photo: np.ndarray) -> None:
 RNG = np.random.default_rng(0)
 X, Y = np.meshgrid(np.linspace(-3, 3, 200), np.linspace(-3, 3, 200))
 CHARTS: dict[str, Callable[[plt.Axes], object]] = {
-    "lines": lambda a: [a.plot(np.sin(np.arange(300)/20 + k), label=str(k)) for k in range(4)] and a.legend(), "scatter": lambda a: a.scatter(*RNG.normal(size=(2, 300))),
-    "bars": lambda a: a.bar(range(10), RNG.random(10), color=[f"C{k}" for k in range(10)]), "histogram": lambda a: a.hist(RNG.normal(size=1000), 50),
-    "heat map": lambda a: a.imshow(RNG.random((12, 12))), "counts": lambda a: a.hist2d(*RNG.normal(size=(2, 20000)), bins=60), "hexagons": lambda a: a.hexbin(*RNG.normal(size=(2, 9000))),
-    "surface": lambda a: a.imshow(np.exp(-X**2 - Y**2)*X), "levels": lambda a: a.contourf(X, Y, np.sin(X)*Y, 20), "pie": lambda a: a.pie([1, 2, 3], autopct="%d"),
-    "boxes": lambda a: a.boxplot(RNG.normal(size=(99, 8))), "areas": lambda a: a.stackplot(range(50), RNG.random((8, 50))), "mask": lambda a: a.imshow(X**2 + Y**2 < 4),
-    "words": lambda a: [a.text(0, k/25, "The quick brown fox jumps over the lazy dog") for k in range(25)], "arrows": lambda a: a.quiver(RNG.normal(size=(20, 20)), RNG.normal(size=(20, 20)))}
+    "lines": lambda a: [a.plot(np.sin(np.arange(300)/20 + k), label=str(k)) for k in range(4)] and a.legend(),
+    "scatter": lambda a: a.scatter(*RNG.normal(size=(2, 300))),
+    "bars": lambda a: a.bar(range(10), RNG.random(10), color=[f"C{k}" for k in range(10)]),
+    "histogram": lambda a: a.hist(RNG.normal(size=1000), 50),
+    "heat map": lambda a: a.imshow(RNG.random((12, 12))),
+    "counts": lambda a: a.hist2d(*RNG.normal(size=(2, 20000)), bins=60),
+    "hexagons": lambda a: a.hexbin(*RNG.normal(size=(2, 9000))),
+    "surface": lambda a: a.imshow(np.exp(-X**2 - Y**2)*X),
+    "levels": lambda a: a.contourf(X, Y, np.sin(X)*Y, 20),
+    "pie": lambda a: a.pie([1, 2, 3], autopct="%d"),
+    "boxes": lambda a: a.boxplot(RNG.normal(size=(99, 8))),
+    "areas": lambda a: a.stackplot(range(50), RNG.random((8, 50))),
+    "mask": lambda a: a.imshow(X**2 + Y**2 < 4),
+    "words": lambda a: [a.text(0, k/25, "The quick brown fox jumps over the lazy dog") for k in range(25)],
+    "arrows": lambda a: a.quiver(RNG.normal(size=(20, 20)), RNG.normal(size=(20, 20)))}
 
 
 @pytest.mark.parametrize("chart", CHARTS)
@@ -106,7 +119,8 @@ def test_a_broken_notebook_does_not_hide_the_others(name: str, text: str, why: s
     (tmp_path/name).write_text(text)
     notebook(tmp_path/"z.ipynb", PHOTO)
     done = command(tmp_path)
-    assert done.returncode == 2 and b"z.ipynb: cell 1, outputs: PNG" in done.stdout and why in done.stderr.decode() and done.stderr.count(b"\n") == 1, done
+    assert done.returncode == 2 and b"z.ipynb: cell 1, outputs: PNG" in done.stdout, done
+    assert why in done.stderr.decode() and done.stderr.count(b"\n") == 1, done
 
 
 def test_a_broken_notebook_is_looked_at_all_the_same(tmp_path: Path) -> None:
@@ -159,7 +173,8 @@ def test_inflating_is_bounded() -> None:
 @pytest.mark.parametrize("text", ["1,"*40_000 + "x", "12 "*298 + "y", "a1"*50_000, "b'" + "\\"*50_001, "data:"*20_000,
     "/9j/"*20_000, "9"*100_000, "[" * 50_000])
 def test_no_text_takes_long(text: str) -> None:
-    code = "import sys; from camredact.leaktest.notebooks import pictures_in_text; list(pictures_in_text(sys.stdin.read()))"
+    code = ("import sys; from camredact.leaktest.notebooks import pictures_in_text; "
+        "list(pictures_in_text(sys.stdin.read()))")
     subprocess.run([sys.executable, "-c", code], input=text, text=True, timeout=30, check=True)
 
 
@@ -168,5 +183,5 @@ def test_sounds_are_not_pictures() -> None:
 
 
 def test_own_notebooks_hold_no_photograph() -> None:
-    "A drawn street may look like one: then its cell says `# scan: drawn`. The photographs of `failures` are open, and credited there."
+    "A drawn street may look like one: its cell says `# scan: drawn`. The photographs of `failures` are open and credited."
     assert [str(f) for f in scan([ROOT/"nbs"]) if f.path.name != "failures.ipynb"] == []
