@@ -359,7 +359,8 @@ def clip(
             complain(f"{source}: {text}")
             bad = 1
     tell_left_out(args, sources.CLIP_SUFFIXES)
-    if done: print(f"{len(done)} of {len(done) + len(plan)} clips were finished before; hidden: {hidden_words(args.hide)}")
+    of = f"{len(done)} of {len(done) + len(plan)} clips"
+    if done: print(f"{of} were finished before; hidden: {hidden_words(args.hide)}")
     return bad
 
 def _one_clip(
@@ -532,7 +533,7 @@ def _add_clip(
         "Writes a redacted copy of a clip, frame by frame, without sound or metadata.",
         "clip street.mov -o street.mp4 --preview sheet.png\n\n"
         "Frames that cannot be read or judged are covered and counted; the exit status is then 1.\n"
-        "What an earlier run finished is passed over: the same clip, the same options, and a result that is still there.\n"
+        "What an earlier run finished is passed over: same clip, same options, and the result is still there.\n"
         "The model can miss somebody: look at the result before you publish it.\n" + RECOGNISABLE)
     p.add_argument("sources", nargs="+", type=Path, metavar="IN",
         help="clips of any kind that FFmpeg reads, or folders of them")

@@ -133,7 +133,7 @@ def check_attributes(
     if telling: return LEAKS, f"a picture or a secret in {', '.join(telling)}"
     if found: return UNSURE, f"{', '.join(p.name for p in found)}: nothing planted is in them"
     try: os.setxattr(trial.out.parent, "user.leaktest", b"1")
-    except (AttributeError, OSError): raise CannotTell("no attributes here: set TMPDIR to a disk that has them") from None
+    except (AttributeError, OSError): raise CannotTell("no attributes here: set TMPDIR to a disk with them") from None
     return CLEAN, "no attributes"
 
 # %% ../../nbs/leaktest/checks.ipynb #82f67137

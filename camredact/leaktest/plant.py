@@ -161,7 +161,7 @@ def plant_photo(
     kind = path.suffix[1:]
     more = {"exif": exif_with(secrets, picture), "icc_profile": icc_with(secrets)}
     if kind == "png": more |= {"pnginfo": _png_notes(secrets)}
-    else: more |= {"xmp": xmp_with(secrets), "quality": 95, "lossless": True}  # blocks of WebP would change their neighbours
+    else: more |= {"xmp": xmp_with(secrets), "quality": 95, "lossless": True}  # blocks would change their neighbours
     if kind == "jpg":
         private = _jpeg_segment(11, secrets["private part"].encode())
         more |= {"comment": secrets["comment"].encode(), "extra": _jpeg_segment(13, iptc_with(secrets)) + private}

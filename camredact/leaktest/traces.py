@@ -107,6 +107,7 @@ def check_traces(
         right += guess_quality(grey, shown) == quality
         alike.append(correlations(grey, shown))
     own, *others = np.mean(alike, 0)
-    said = f"JPEG quality told in {right} of {len(QUALITIES)}, sensor's pattern {own:.3f} (others up to {max(others):.3f})"
+    told = f"JPEG quality told in {right} of {len(QUALITIES)}"
+    said = f"{told}, sensor's pattern {own:.3f} (others up to {max(others):.3f})"
     known = right > len(QUALITIES)//2 or own > 2*max(others)
     return (RECOGNISABLE, said) if known else (CLEAN, said)

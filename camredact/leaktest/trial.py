@@ -195,7 +195,7 @@ def lookalikes(
     one = bench.run(pictures)
     deep = deep_blocks(covered(one.before, one.after))
     for _ in range(ROUNDS):
-        if not deep.any(): raise CannotTell("no cover is 48 pixels wide and high, or it moves with every change below it")
+        if not deep.any(): raise CannotTell("no cover is 48 pixels wide and high, or each change below moves it")
         changed = changed_there(pictures, deep)
         other = bench.run(changed)
         if np.array_equal(one.after, other.after): return pictures, changed
