@@ -26,7 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from ..core.categories import BARS, PRESETS, InputError, check_names, choose, error_line, printable
-from ..core.models import check_model, load
+from ..core.models import card, check_model, load
 if TYPE_CHECKING: import numpy as np
 
 # %% ../../nbs/app/cli.ipynb #f919629e
@@ -278,7 +278,7 @@ def finished_before(
     if args.overwrite: return None
     finished = import_module("camredact.media.finished")
     apart = ("sources", "out", "overwrite", "extra", "run", "command")
-    model = finished.digest(Path(args.model)) if Path(args.model).is_file() else args.model
+    model = finished.digest(Path(args.model)) if Path(args.model).is_file() else card(args.model)["sha256"]
     choice = {k: str(v) for k, v in vars(args).items() if k not in apart}
     return finished.Finished(sorted((choice | {"model": model, "version": version("camredact")}).items()))
 

@@ -122,6 +122,7 @@ class _Tally:
         self.tasks, self.dials, self.sets = tasks, dials, sets
         self.confs = {n: defaultdict(int) for n in (VOID11 + 1, len(CODES))}  # of classes: clip: confusion
         self.covers, self.ms = defaultdict(MatteScores), []
+        self.allowed = allowed_codes()
         self.right = np.zeros(2, np.int64)  # pixels whose code the label allows, and all that are labelled
 
     def add(self, frame: LabelledFrame, answer: Answer, rgb: np.ndarray, clip: str) -> None:
@@ -141,7 +142,7 @@ class _Tally:
         labels = answer.labels(size)
         ids = _fit(read_labels(frame), size)
         known = ids != UNKNOWN
-        self.right += np.count_nonzero(allowed_codes()[ids[known], labels[known]]), np.count_nonzero(known)
+        self.right += np.count_nonzero(self.allowed[ids[known], labels[known]]), np.count_nonzero(known)
         if not frame.is_camvid: return
         codes = ids if frame.dataset == "camvid32" else None
         eleven = MAP11[codes] if frame.eleven is None else read_numbers(frame.eleven)

@@ -61,6 +61,16 @@ def test_what_changed_is_not_taken_for_finished(photos: Path, tmp_path: Path, ca
     assert main(command) == 0 and len(list((tmp_path/"out").iterdir())) == 2
 
 
+def test_results_of_other_weights_are_not_taken_for_finished(photos: Path, tmp_path: Path,
+        capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    "A bundled model keeps its name when its weights are renewed."
+    command = ["photo", str(photos), "-o", str(tmp_path/"out")]
+    assert main(command) == 0 == main(command)
+    capsys.readouterr()
+    monkeypatch.setattr("camredact.app.cli.card", lambda name: {"sha256": "other weights"})
+    assert main(command) == 1 and capsys.readouterr().err.count("exists already") == 2
+
+
 def test_clips_that_are_finished_are_passed_over(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     "One that comes later under the same name gets a name of its own."
     grey = [np.full((48, 64, 3), 30*i, np.uint8) for i in range(3)]

@@ -116,7 +116,9 @@ def test_cards_say_what_was_measured() -> None:
 
 
 def test_dial_stands_where_it_was_measured() -> None:
-    for row in record.read("dial-promise")["rows"]: assert DIALS[row["dial"]].margin == row["margin"]
+    for row in record.read("dial-promise")["rows"]:
+        dial = DIALS[row["dial"]]
+        assert (dial.margin, dial.peak) == (row["margin"], row["peak"])
     rows = record.read("dial")["rows"]
     for name, dial in DIALS.items(): assert dict(zip(CODES, dial.tau)) == {row["category"]: row[name] for row in rows}
 
