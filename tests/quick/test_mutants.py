@@ -71,6 +71,7 @@ def build(mutant: dict, folder: Path) -> None:
     "A copy of the package in `folder`, with the mutant's edits, and the front end's tests beside it."
     shutil.copytree(package(), folder / "camredact", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(TESTS / "js", folder / "tests" / "js")
+    shutil.copy(TESTS / "sizes.json", folder / "tests")
     broken = folder / "camredact" / mutant["file"]
     broken.write_text(mutated(mutant, broken.read_text(encoding="utf-8")), encoding="utf-8")
 
