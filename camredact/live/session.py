@@ -25,7 +25,7 @@ from ..core.redact import DIALS, hide_weights, decide, union, visible_png
 from ..core.segment import Segmenter, checked_score
 
 # %% ../../nbs/live/session.ipynb #d24c7141
-PROTOCOL = 3  # the version of what page and kernel say to each other; loop.js has it as well
+PROTOCOL = 3  # the version of what page and kernel say to each other; rules.js has it as well
 ANSWER = {"kind": "matte", "protocol": PROTOCOL}  # what every answer begins with
 MAX_PAGES = 16  # pages that may wait, or hold, at once
 

@@ -131,7 +131,8 @@ def streams_of(
 
 # %% ../../nbs/live/widget.ipynb #ef720f98
 STATIC = files("camredact")/"live"/"static"
-PARTS = ("pixels", "loop", "browser", "control", "panel", "jupyter")  # each imports only from those before it
+# each imports only from those before it
+PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "control", "panel", "jupyter")
 
 def page_script() -> str:
     "The parts as one module, without the lines by which they import one another."
