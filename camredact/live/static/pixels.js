@@ -82,11 +82,11 @@ export function readMask(canvas, pictures, nativeWidth, nativeHeight) {
 }
 
 /** A picture on a canvas of another size: the mean of an area where it gets smaller. */
-export function drawAt(canvas, picture, width, height) {
+export function drawAt(canvas, frame, width, height) {
   resize(canvas, width, height);
   const c = canvas.getContext("2d");
   c.imageSmoothingQuality = "medium";
-  c.drawImage(picture, 0, 0, width, height);
+  c.drawImage(frame, 0, 0, width, height);
   return canvas;
 }
 
