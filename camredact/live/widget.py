@@ -7,9 +7,9 @@ __all__ = ['STATIC', 'PARTS', 'FrameChannel', 'page_script', 'Camera']
 
 # %% ../../nbs/live/widget.ipynb #8731bf5c
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from copy import deepcopy
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import PurePath, PurePosixPath
 from typing import Any
@@ -19,12 +19,11 @@ from ipywebrtc import CameraStream, VideoStream
 from ipywebrtc.webrtc import MediaStream
 from ipywidgets import Widget, widget_serialization
 from traitlets import Bool, Enum, Float, Instance, List, TraitError, TraitType, Unicode, default, observe
-from ..core.categories import BARS, CODES, COLOURS, GROUPS, PRESETS, InputError, check_names, choose
-from ..core.models import SUFFIXES, card, load
-from ..core.models import models as bundled_models
-from ..core.redact import DEFAULT_DIAL, DIALS
-from ..core.segment import DEFAULT_BUDGET, NoWeights, Segmenter
-from .session import Session
+from ..core.categories import CODES, PRESETS, InputError, check_names, choose
+from ..core.models import SUFFIXES, budget_of, load
+from ..core.redact import DEFAULT_DIAL
+from ..core.segment import NoWeights
+from .session import TABLES, Session
 
 # %% ../../nbs/live/widget.ipynb #16aca64a
 class FrameChannel(Widget):
@@ -53,19 +52,10 @@ class HideSet(List):
 
 # %% ../../nbs/live/widget.ipynb #048e8e10
 class OneOf(Unicode):
-    "A trait that takes a name out of those in another trait of the same widget."
-    def __init__(
-        self,
-        among: str,             # the trait that holds the names
-        more: tuple = (),       # names besides those
-        **kw: Any,              # as for `Unicode`
-    ):
-        super().__init__(**kw)
-        self.among = among
-        self.more = more
-
+    "A trait that takes a name out of those in the trait that is tagged `among`, or one of its `more`."
     def validate(self, obj: Any, value: Any) -> str:
-        return choose(self.name or "", super().validate(obj, value) or "", [*getattr(obj, self.among), *self.more])
+        names = [*getattr(obj, self.metadata["among"]), *self.metadata.get("more", ())]
+        return choose(self.name or "", super().validate(obj, value) or "", names)
 
 # %% ../../nbs/live/widget.ipynb #ac2cd92f
 class Fraction(Float):
@@ -85,7 +75,6 @@ class Table(TraitType):
 
 # %% ../../nbs/live/widget.ipynb #b10cfdac
 CUSTOM = "custom"  # the preset's name when it is none of them
-PRESET_TABLE = {name: {"hidden": [c for c in CODES if c in PRESETS[name]], "bar": BARS[name]} for name in PRESETS}
 
 def preset_of(
     hidden: Iterable[str],  # names of categories
@@ -93,7 +82,7 @@ def preset_of(
 ) -> str:                   # the preset that this is, or `CUSTOM`
     "The name for a hide set."
     choice = {"hidden": [c for c in CODES if c in set(hidden)], "bar": bar}
-    return next((name for name, preset in PRESET_TABLE.items() if preset == choice), CUSTOM)
+    return next((name for name, preset in TABLES["presets"].items() if preset == choice), CUSTOM)
 
 # %% ../../nbs/live/widget.ipynb #1edd784d
 PLAYABLE = (".webm", ".mp4")  # what browsers play, by the end of the address
@@ -121,11 +110,10 @@ def streams_of(
     source: str | MediaStream,  # "camera", the URL of a clip, or a stream of ipywebrtc's
 ) -> dict[str, Any]:            # the traits stream, clip and camera
     "The camera, which is always on offer, beside the clip if there is one, and which of them to begin with."
-    if isinstance(source, CameraStream):
-        source.constraints = {**source.constraints, "audio": False}
-        return {"stream": source, "clip": None, "camera": "default"}
-    camera = CameraStream(constraints={"audio": False, "video": True})
-    if source == "camera": return {"stream": camera, "clip": None, "camera": "default"}
+    new = {"audio": False, "video": True}
+    camera: Any = source if isinstance(source, CameraStream) else CameraStream(constraints=new)
+    camera.constraints = {**camera.constraints, "audio": False}
+    if source == "camera" or source is camera: return {"stream": camera, "clip": None, "camera": "default"}
     clip = check_by_url(source) if isinstance(source, MediaStream) else clip_of(source)
     return {"stream": camera, "clip": clip, "camera": "clip"}
 
@@ -138,16 +126,6 @@ def page_script() -> str:
     "The parts as one module, without the lines by which they import one another."
     parts = "\n".join((STATIC/f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
     return re.sub(r'^import .* from "\./\w+\.js";\n', "", parts, flags=re.M)
-
-# %% ../../nbs/live/widget.ipynb #a7b145d6
-def budget_of(
-    model: str,                                    # a bundled name, or a path
-    load: Callable[[str], Segmenter] = load,       # gets a model by its path
-) -> int:                                          # pixels that it should be sent
-    "What a bundled model's card or another's file says, and the usual number where nothing does."
-    if model in bundled_models(): return card(model).get("budget", DEFAULT_BUDGET)
-    try: return load(model).budget
-    except NoWeights: return DEFAULT_BUDGET  # the page will say what is wrong with it
 
 # %% ../../nbs/live/widget.ipynb #49631ed4
 class Camera(AnyWidget):
@@ -163,9 +141,9 @@ class Camera(AnyWidget):
 
     hidden = HideSet(Unicode()).tag(sync=True)
     bar = Fraction(0.).tag(sync=True)
-    preset = OneOf("presets", (CUSTOM,), default_value=CUSTOM).tag(sync=True)
-    dial = OneOf("dials", default_value=DEFAULT_DIAL).tag(sync=True)
-    model = OneOf("models").tag(sync=True)
+    preset = OneOf(CUSTOM).tag(sync=True, among="presets", more=(CUSTOM,))
+    dial = OneOf(DEFAULT_DIAL).tag(sync=True, among="dials")
+    model = OneOf().tag(sync=True, among="models")
     camera = Unicode("default").tag(sync=True)  # default, user (front), environment (back), clip, or a device
     running = Bool(True).tag(sync=True)
     just_run = Bool().tag(sync=True, to_json=lambda _, camera: camera.comm is None)  # only as the comm opens
@@ -177,11 +155,7 @@ class Camera(AnyWidget):
 
     models = Table().tag(sync=True)
     budgets = Table().tag(sync=True)
-    codes = Table(list(CODES)).tag(sync=True)
-    colours = Table({code: list(rgb) for code, rgb in COLOURS.items()}).tag(sync=True)
-    groups = Table([[title, list(codes)] for title, codes in GROUPS.items()]).tag(sync=True)
-    presets = Table(PRESET_TABLE).tag(sync=True)
-    dials = Table(list(DIALS)).tag(sync=True)
+    codes, colours, groups, presets, dials = (Table(table).tag(sync=True) for table in TABLES.values())
 
     def __init__(
         self,
@@ -202,7 +176,7 @@ class Camera(AnyWidget):
         if not self.session.models:
             raise NoWeights('there are no weights to run: reinstall camredact, or pass model="PATH.onnx"')
         names = {path: name for name, path in self.session.models.items()}
-        hide = PRESET_TABLE[choose("preset", preset, PRESET_TABLE)] if hidden is None else {"hidden": hidden}
+        hide = TABLES["presets"][choose("preset", preset, PRESETS)] if hidden is None else {"hidden": hidden}
         super().__init__(**streams_of(source), frames=FrameChannel(self.session), dial=dial,
             model=names.get(str(model), model) or next(iter(names.values())), **{**hide, **kw})
 
@@ -219,7 +193,7 @@ class Camera(AnyWidget):
 
     @default("budgets")
     def _budgets(self) -> dict[str, int]:
-        return {name: budget_of(path, self._load) for name, path in self.session.models.items()}
+        return {name: budget_of(path, partial(self._load, path)) for name, path in self.session.models.items()}
 
     @observe("hidden", "bar")
     def _name_it(self, _: Any) -> None: self.preset = preset_of(self.hidden, self.bar)
@@ -228,7 +202,7 @@ class Camera(AnyWidget):
     def _use_preset(self, change: Any) -> None:
         if change.new == CUSTOM: return
         with self.hold_sync(), self.hold_trait_notifications():
-            for name, value in PRESET_TABLE[change.new].items(): setattr(self, name, value)
+            for name, value in TABLES["presets"][change.new].items(): setattr(self, name, value)
 
     @observe("running")
     def _ask_pages(self, change: Any) -> None:
