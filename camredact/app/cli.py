@@ -26,7 +26,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from ..core.categories import BARS, PRESETS, InputError, check_names, choose, error_line, printable
-from ..core.models import card, check_model, load
+from ..core.models import SUFFIXES, card, load
+from ..core.models import models as bundled_models
 if TYPE_CHECKING: import numpy as np
 
 # %% ../../nbs/app/cli.ipynb #f919629e
@@ -42,6 +43,19 @@ class Parser(argparse.ArgumentParser):
     ) -> None:
         "Raises `InputError` in place of argparse's several lines."
         raise InputError(f"{message}; see {self.prog} --help")
+
+# %% ../../nbs/app/cli.ipynb #22ff7306
+def check_model(
+    name: str,  # a bundled model's name, or the path of a .onnx or .pth file
+) -> str:       # the name, or the file's absolute path
+    "Load the model once and return its name; raises `InputError` unless it is there and whole."
+    path = Path(name).expanduser().absolute()
+    if path.suffix in SUFFIXES:
+        if not path.is_file(): raise InputError(f"no such file: {name}")
+        name = str(path)
+    elif bundled_models(): choose("model", name, bundled_models())
+    load(name)
+    return name
 
 # %% ../../nbs/app/cli.ipynb #4f0a2408
 def live(

@@ -10,11 +10,11 @@ import os
 import re
 import struct
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any
-import cv2
 import numpy as np
 from PIL import Image, ImageCms
 from .categories import InputError
@@ -76,16 +76,6 @@ def _header(
         raise BadPicture("the picture is animated: save one frame of it, or redact it as a clip")
     return im
 
-# %% ../../nbs/core/picture.ipynb #67e9ca84
-def _decode_frame(
-    data: bytes,  # a JPEG of three channels
-) -> np.ndarray:  # uint8[H,W,3], RGB, as stored: not turned
-    "The quick way for live frames; raises `BadPicture`."
-    if data[-2:] != b"\xff\xd9": raise BadPicture("the picture is cut short: send it again")
-    rgb = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
-    if rgb is None: raise BadPicture("the picture is damaged: send it again")
-    return rgb
-
 # %% ../../nbs/core/picture.ipynb #86f1651b
 def to_rgb(
     im: Image.Image,  # opened
@@ -101,22 +91,21 @@ def to_rgb(
     return np.asarray(im if im.mode == "RGB" else im.convert("RGB"))
 
 # %% ../../nbs/core/picture.ipynb #659a1e72
+@contextmanager
+def _whole() -> Iterator[None]:
+    "What a damaged file raises while it is decoded, as `BadPicture`."
+    try: yield
+    except (BadPicture, MemoryError): raise
+    except Exception as e:
+        raise BadPicture("the picture is cut short or damaged: take it from its source again") from e
+
 def decode(
     data: bytes,                     # a JPEG
     max_pixels: int = FRAME_PIXELS,  # more are refused before decoding
 ) -> np.ndarray:                     # uint8[H,W,3], RGB, as stored: not turned
     "Decode a live frame; raises `BadPicture` with one line that says what is wrong."
     im = _header(data, max_pixels, ("JPEG",))
-    return _decode_frame(data) if im.mode == "RGB" else _decoded(im)
-
-def _decoded(
-    im: Image.Image,  # opened
-) -> np.ndarray:      # uint8[H,W,3]
-    "`to_rgb` with the errors of a damaged file in one line."
-    try: return to_rgb(im)
-    except (BadPicture, MemoryError): raise
-    except Exception as e:
-        raise BadPicture("the picture is cut short or damaged: take it from its source again") from e
+    with _whole(): return to_rgb(im)
 
 # %% ../../nbs/core/picture.ipynb #f137903e
 BURSTS = (b"msf1", b"hevc", b"hevx")  # brands of HEIC files that hold a row of pictures
@@ -212,16 +201,13 @@ def read_still(
     "The pixels of a photo and nothing else of it; raises `BadPicture`."
     _check_kind(data, formats)
     im = _header(data, max_pixels, formats)
-    try:
+    with _whole():
         im.load()
         note = im.getexif().get(0x0112, 1)
         said = _said_colours(im.info, data)
         if said: im.info.pop("icc_profile", None)  # code points outrank a profile
         rgb = _copied(im) if im.mode == "RGB" and not im.has_transparency_data else to_rgb(to_srgb(im))
         return _turned(to_ordinary(rgb, *said) if said else rgb, note)
-    except (BadPicture, MemoryError): raise
-    except Exception as e:
-        raise BadPicture("the picture is cut short or damaged: take it from its source again") from e
 
 # %% ../../nbs/core/picture.ipynb #e772f2eb
 FILE_BYTES = 1 << 28  # the largest picture file that is read

@@ -23,7 +23,7 @@ from ..core.files import BadOutput, atomic_write, check_output, progress_bar
 from ..core.redact import DEFAULT_DIAL, resize_matte
 from ..core.segment import Segmenter
 from ..core.still import STYLES, Detector, box_matte, cover, make_detector
-from .hysteresis import Hysteresis
+from .hysteresis import Hysteresis, suspect
 from .photo import photo_bytes
 from .reader import ClipReader, DecodedFrame, first_frame
 from .scrub import Scrub
@@ -125,7 +125,7 @@ class ClipRedactor:
 
     def _mattes(self, rgb: np.ndarray | None) -> tuple[np.ndarray | None, np.ndarray | None]:
         if rgb is None: return None, None
-        try: return self.detector.suspect(rgb, self.budget)
+        try: return suspect(self.detector, rgb, self.budget)
         except Exception: return None, None  # whatever it was: covered, and counted
 
     def _final(self, matte: np.ndarray | None) -> np.ndarray:

@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from random import SystemRandom
 from ..core.categories import InputError
-from ..core.files import free_name
+from ..core.files import numbered
 from .finished import Finished
 
 # %% ../../nbs/media/sources.ipynb #9ac33e15
@@ -100,7 +100,9 @@ def plan_results(
     for file, folder in meant:
         if file in done: continue
         n = next(n for n in numbers if folder/f"photo-{n:04}{suffix}" not in taken) if rename else 0
-        names[file] = free_name(folder, f"photo-{n:04}" if rename else _stem(file), suffix, taken)
+        stems = numbered(f"photo-{n:04}" if rename else _stem(file))
+        names[file] = next(p for stem in stems if (p := folder/f"{stem}{suffix}") not in taken)
+        taken.add(names[file])
     return names, list(done)
 
 # %% ../../nbs/media/sources.ipynb #fd6f692a

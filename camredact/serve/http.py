@@ -9,6 +9,7 @@ __all__ = ['make_app']
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from html import escape
 from importlib.metadata import version
 from importlib.resources import files
@@ -22,10 +23,11 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import HTMLResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
-from ..core import models as bundled_models
-from ..core.categories import BARS, CODES, COLOURS, GROUPS, PRESETS
-from ..core.redact import DEFAULT_DIAL, DIALS, redacted_png
-from ..core.segment import DEFAULT_BUDGET, NoWeights, Segmenter
+from ..core.categories import CODES
+from ..core.models import budget_of, load
+from ..core.redact import DEFAULT_DIAL, redacted_png
+from ..core.segment import Segmenter
+from ..live.session import TABLES
 from .guard import LIMITS, LOCAL, Guard, Limits, Refused, address_of, name_of, origin_of, unavailable, upload
 from .query import RedactQuery, parse_query
 from .service import OneAtATime, Service, Write, matte_png
@@ -144,23 +146,8 @@ def tables(
     service: Service,  # for its models
 ) -> dict[str, Any]:
     "Names, colours, groups, presets, dials and models, for a page's boxes and menus."
-    return {"codes": list(CODES), "colours": {c: list(rgb) for c, rgb in COLOURS.items()},
-        "groups": [[title, list(codes)] for title, codes in GROUPS.items()],
-        "presets": {name: {"hidden": [c for c in CODES if c in hidden], "bar": BARS[name]}
-            for name, hidden in PRESETS.items()},
-        "dials": list(DIALS), "dial": DEFAULT_DIAL,
-        "models": list(service.paths), "model": service.default,
-        "budgets": {name: budget_of(service, name) for name in service.paths}}
-
-def budget_of(
-    service: Service,  # for its models
-    name: str,         # one on offer
-) -> int:              # pixels that it should be sent
-    "What the card of a bundled model says, or another one's file; the usual number where it cannot be read."
-    try:
-        if service.paths[name] not in bundled_models.models(): return service.segmenter(name).budget
-        return bundled_models.card(name).get("budget", DEFAULT_BUDGET)
-    except NoWeights: return DEFAULT_BUDGET
+    return {**TABLES, "dial": DEFAULT_DIAL, "models": list(service.paths), "model": service.default,
+        "budgets": {name: budget_of(path, partial(service.segmenter, name)) for name, path in service.paths.items()}}
 
 @router.get("/categories", response_description="the tables", responses={401: DESCRIBED[401]})
 async def categories(
@@ -261,7 +248,7 @@ async def refuse(
 
 # %% ../../nbs/serve/http.ipynb #e12170e1
 def make_app(
-    load: Callable[[str], Segmenter] = bundled_models.load,  # gets a model by its name or path
+    load: Callable[[str], Segmenter] = load,  # gets a model by its name or path
     models: Sequence[str] = (),                              # names or paths; the first is the default
     limits: Limits = LIMITS,                                 # how much of everything
     token: str | None = None,                                # what clients must know

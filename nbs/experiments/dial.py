@@ -21,7 +21,7 @@ from common import drive_and_file, drive_frames, kept_frames
 from record import record
 
 from camredact.core.categories import CODES, PEOPLE
-from camredact.core.models import weights_folder
+from camredact.core.models import WEIGHTS
 from camredact.core.redact import DIALS, Dial
 from camredact.core.segment import OnnxSegmenter
 from camredact.train.calibrate import (
@@ -106,7 +106,7 @@ def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--drive", type=drive_and_file, action="append", default=[], metavar="DRIVE=FILE",
         help="a drive, and an .onnx file that never saw it; may be given again, for the next drive")
-    p.add_argument("--ships", type=Path, default=weights_folder()/"fast.onnx", metavar="FILE",
+    p.add_argument("--ships", type=Path, default=WEIGHTS/"fast.onnx", metavar="FILE",
         help="an .onnx file of what ships")
     a = p.parse_args()
     holdouts = [Holdout(name, a.ships) for name in ("towns", "photographs")] + [Holdout(*d) for d in a.drive]

@@ -11,7 +11,7 @@ from pathlib import Path
 from record import record
 
 from camredact.app.cli import drawn_pictures
-from camredact.core.models import weights_folder
+from camredact.core.models import WEIGHTS
 from camredact.core.picture import read_file, read_still
 from camredact.leaktest.containers import CLIPS, PHOTOS
 from camredact.leaktest.run import leaktest
@@ -53,7 +53,7 @@ def main() -> None:
     for name, found in columns.items(): print(name, found, flush=True)
     checks = dict.fromkeys(check for found in columns.values() for check in found)
     rows = [{"check": c, **{name: found.get(c, "not tested") for name, found in columns.items()}} for c in checks]
-    record("leaktest", rows, HOW, [weights_folder()/"fast.onnx"])
+    record("leaktest", rows, HOW, [WEIGHTS/"fast.onnx"])
 
 
 if __name__ == "__main__": main()

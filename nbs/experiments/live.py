@@ -23,7 +23,7 @@ import numpy as np
 from kit.lab import Recording, Studio, Tab, studio
 from record import machine, record
 
-from camredact.core.models import load, weights_folder
+from camredact.core.models import load, WEIGHTS
 from camredact.train.data import find_shared
 
 SIZES = {"320x240": (320, 240), "640x480": (640, 480)}
@@ -284,7 +284,7 @@ def main(argv: list[str] | None = None) -> int:
         f"fake camera of {FPS} fps with a number in every frame; distinct numbers read back from the redacted canvas; "
         f"medians of {a.windows} windows of {a.seconds:g} s; ImageRecorder in the same run; "
         f"camera: {cameras[0]}; model: {a.model}; alone: frames through a session with nothing else running; {ran[0]}")
-    file = weights_folder()/f"{a.model}.onnx"
+    file = WEIGHTS/f"{a.model}.onnx"
     if not a.dry: record("live", rows, how, [file] if file.exists() else [])
     print(*missed(rows), sep="\n")
     return int(bool(missed(rows)))

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 from record import record, replaced
 
-from camredact.core.models import weights_folder
+from camredact.core.models import WEIGHTS
 from camredact.streets.street import draw_clip, draw_street
 
 OURS = [sys.executable, "-c", "import sys; from camredact.app.cli import main; sys.exit(main())"]
@@ -116,7 +116,7 @@ def main() -> None:
     for row in rows: print(row)
     how = ("media.py: whole commands; drawn clips in H.264 at 15 frames a second; medians of rounds taken in turn; "
         "deface 1.5.0 with its defaults; memory is the most that was resident, of clips of five frames a second")
-    record("media", replaced("media", rows, "what", "by"), how, sorted(weights_folder().glob("*.onnx")))
+    record("media", replaced("media", rows, "what", "by"), how, sorted(WEIGHTS.glob("*.onnx")))
 
 
 if __name__ == "__main__": main()

@@ -14,7 +14,7 @@ import cv2
 from common import kept_frames, street_row
 from record import record
 
-from camredact.core.models import weights_folder
+from camredact.core.models import WEIGHTS
 from camredact.core.redact import DEFAULT_DIAL, DIALS
 from camredact.core.segment import OnnxSegmenter
 from camredact.train.evaluate import TASKS, judge, sweep
@@ -48,7 +48,7 @@ def shown(found: list[dict]) -> Iterator[dict]:
 def main() -> None:
     "Judges, prints, and records."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--ships", type=Path, default=weights_folder()/"fast.onnx", help="an .onnx file")
+    p.add_argument("--ships", type=Path, default=WEIGHTS/"fast.onnx", help="an .onnx file")
     p.add_argument("--every", type=int, default=2, help="of the pictures (default: 2)")
     p.add_argument("--only", action="store_true", help="print, and record nothing")
     a = p.parse_args()

@@ -15,7 +15,7 @@ import numpy as np
 from common import kept_frames
 from record import record
 
-from camredact.core.models import weights_folder
+from camredact.core.models import WEIGHTS
 from camredact.core.redact import resize_matte
 from camredact.core.segment import OnnxSegmenter
 from camredact.core.still import STILL_BUDGET, Detector, make_detector, still_matte
@@ -82,7 +82,7 @@ def judge(
 def main() -> None:
     "Judges, prints, and records."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--ships", type=Path, default=weights_folder()/"fast.onnx", help="an .onnx file")
+    p.add_argument("--ships", type=Path, default=WEIGHTS/"fast.onnx", help="an .onnx file")
     p.add_argument("--every", type=int, default=5, help="of the frames (default: 5)")
     a = p.parse_args()
     pairs, detector = labelled(a.every), make_detector(dial="cautious", segmenter=OnnxSegmenter(a.ships))

@@ -18,7 +18,7 @@ from onnx.numpy_helper import to_array
 from torch import nn
 
 from camredact.core.categories import CODES
-from camredact.core.models import card, weights_folder
+from camredact.core.models import card, WEIGHTS
 from camredact.train.augment import street_loaders
 from camredact.train.data import find_shared, split_frames
 from camredact.train.network import BUDGETS, FastNet
@@ -106,7 +106,7 @@ def main() -> None:
     p.add_argument("out", type=Path, help="the .pth to write")
     a = p.parse_args()
     a.out.parent.mkdir(parents=True, exist_ok=True)
-    net = recovered(weights_folder()/f"{a.name}.onnx")
+    net = recovered(WEIGHTS/f"{a.name}.onnx")
     if batches := crops(24, (384, 512)): measure_norms(net, batches)
     else: print("CamVid is not here: the normalisations were not measured, so train on with care")
     about = card(a.name)

@@ -34,7 +34,7 @@ from kit.image import instructions, lint, picture_from
 from kit.server import WIDE_OPEN, Running, alone, answer, ask, form, hostile, request, street
 from record import record
 
-from camredact.core.models import card, load, weights_folder
+from camredact.core.models import card, load, WEIGHTS
 from camredact.core.redact import hide_weights
 from camredact.core.segment import cores, input_size, model_size
 from camredact.core.still import STILL_BUDGET
@@ -421,7 +421,7 @@ def main() -> int:
         found[part] = do[part]()
         print(part, *found[part], sep="\n", flush=True)
         if not a.dry: record(f"service-{part}", found[part], f"service.py {' '.join(sys.argv[1:])}",
-            [weights_folder()/"fast.onnx"])
+            [WEIGHTS/"fast.onnx"])
     for bar in (bad := missed(found)): print(f"missed: {bar}", file=sys.stderr)
     return int(bool(bad))
 

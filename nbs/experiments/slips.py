@@ -23,7 +23,7 @@ from camredact.core.categories import PRESETS
 from camredact.core.redact import DIALS, resize_matte, union
 from camredact.core.segment import OnnxSegmenter
 from camredact.core.still import make_detector
-from camredact.media.hysteresis import MODES, Hysteresis
+from camredact.media.hysteresis import MODES, Hysteresis, suspect
 from camredact.train.data import camvid_frames, find_shared, read_rgb, read_truth, split_names
 from camredact.train.metrics import MatteScores, as_mask
 
@@ -104,7 +104,7 @@ def judge(
     "For each dial and way: slips, how many there could have been, recall and over-cover."
     for name, dial in DIALS.items():
         detector = make_detector(PRESETS["no people"], name, net)
-        looks = [detector.suspect(rgb) for rgb, _ in pairs]
+        looks = [suspect(detector, rgb) for rgb, _ in pairs]
         ways = {mode: partial(steps, mode=mode) for mode in MODES}
         if quick:
             ways["live"] = partial(live, ahead=False, hold=dial.hold)

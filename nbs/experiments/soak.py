@@ -14,7 +14,7 @@ from kit.clips import draw_film
 from kit.soak import soak
 from record import read, record
 
-from camredact.core.models import weights_folder
+from camredact.core.models import WEIGHTS
 
 RUN = "browser started by hand"
 MOST = {"kernel_mb": 50, "browser_mb": 200, "age_ms": 50}  # slopes in an hour that are let pass
@@ -46,7 +46,7 @@ def note(
     "Records this run in place of the last one that was watched in the same way; other runs stay."
     for name, rows in (("soak", [summary(found)]), ("soak-curves", points(found["samples"]))):
         others = [row for row in read(name)["rows"] if row["run"] != RUN]
-        record(name, [*others, *rows], how, [weights_folder()/"fast.onnx"])
+        record(name, [*others, *rows], how, [WEIGHTS/"fast.onnx"])
 
 
 def main() -> int:

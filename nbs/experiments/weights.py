@@ -19,7 +19,7 @@ from common import all_frames, kept_frames, photo_row, predict_ms, street_row
 from record import commit, record, replaced
 
 from camredact.core.files import progress_bar
-from camredact.core.models import weights_folder
+from camredact.core.models import WEIGHTS
 from camredact.core.redact import DEFAULT_DIAL, DIALS
 from camredact.core.segment import OnnxSegmenter, to_model_size
 from camredact.train.data import LabelledFrame, read_numbers, read_rgb, read_truth, split_frames
@@ -48,7 +48,7 @@ def note(
 ) -> None:
     "Records rows beside those of the other model."
     for row in rows: print(name, row, flush=True)
-    record(name, replaced(name, rows, *keys), HOW + more, sorted(weights_folder().glob("*.onnx")))
+    record(name, replaced(name, rows, *keys), HOW + more, sorted(WEIGHTS.glob("*.onnx")))
 
 
 def model_sized(
@@ -129,7 +129,7 @@ def shipped(
     exact: Path | None,   # its .pth, to be compared
 ) -> None:
     "Records what the weights that ship find on what is kept aside, and how each species of animals is covered."
-    net, towns = OnnxSegmenter(weights_folder()/f"{name}.onnx", budget=BUDGETS[name]), kept_frames("cityscapes")
+    net, towns = OnnxSegmenter(WEIGHTS/f"{name}.onnx", budget=BUDGETS[name]), kept_frames("cityscapes")
     found = judge(net, towns, {key: TASKS[key] for key in PEOPLE})
     note("weights", town_rows(name, found), "model", "hidden", "dial", more="; the kept towns of Cityscapes")
     note("weights-near", near_rows(name, net), "model", "pictures", "dial", more="; people alone hidden")
@@ -147,11 +147,11 @@ def shipped(
 
 def times() -> None:
     "Records the times of what ships, in a quiet moment."
-    nets = {name: OnnxSegmenter(weights_folder()/f"{name}.onnx") for name in SIZES}
+    nets = {name: OnnxSegmenter(WEIGHTS/f"{name}.onnx") for name in SIZES}
     rows = [{"model": name, "file": "as it ships", "size": f"{w}x{h}", "ms": predict_ms(net, (h, w)), "taken": "alone"}
         for name, net in nets.items() for h, w in SIZES[name]]
     record("weights-times", rows, "weights.py times; the median, in milliseconds",
-        sorted(weights_folder().glob("*.onnx")))
+        sorted(WEIGHTS.glob("*.onnx")))
 
 
 def ship(
@@ -163,7 +163,7 @@ def ship(
     with tempfile.TemporaryDirectory() as folder: net = load_network(mean_learner(files, Path(folder)/"mean.pth", name))
     about = dict(scales=[1, *(n/of for n, of in SCALES[name])], data=DATA, seed=7, commit=commit(), licence=LICENCE,
         recipe=recipe.read_text(encoding="utf-8").splitlines())
-    bundle(net, weights_folder(), name, BUDGETS[name], about, model_sized(sample(), BUDGETS[name]))
+    bundle(net, WEIGHTS, name, BUDGETS[name], about, model_sized(sample(), BUDGETS[name]))
 
 
 def main() -> None:

@@ -345,9 +345,9 @@ def test_names_after_two_dashes_are_files(tmp_path: Path) -> None:
 @needs_weights
 def test_model_with_categories_in_another_order_is_refused(tmp_path: Path) -> None:
     onnx = pytest.importorskip("onnx")
-    from camredact.core.models import weights_folder
+    from camredact.core.models import WEIGHTS
     from camredact.streets.street import draw_street
-    model = onnx.load(weights_folder()/"fast.onnx")
+    model = onnx.load(WEIGHTS/"fast.onnx")
     notes = {p.key: p.value for p in model.metadata_props}
     cv2.imwrite(str(tmp_path/"a.png"), draw_street(3, 96, 128).picture[..., ::-1])
     for codes in ({"codes": ",".join(notes["codes"].split(",")[::-1])}, {"codes": notes["codes"] + ",Dog"}, {}):

@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { Source } from "../../camredact/live/static/browser.js";
 import { Control } from "../../camredact/live/static/control.js";
 import { jupyterStreams } from "../../camredact/live/static/jupyter.js";
-import { Loop, SILENCE, WORDS } from "../../camredact/live/static/loop.js";
+import { Loop } from "../../camredact/live/static/loop.js";
+import { SILENCE } from "../../camredact/live/static/rules.js";
+import { WORDS } from "../../camredact/live/static/words.js";
 import { TRAITS, Model, Platform, seen, settle, stream, widget } from "./doubles.mjs";
 
 test("a view starts the camera, and the first matte shows", async () => {

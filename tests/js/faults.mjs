@@ -1,7 +1,7 @@
 // Faults by the thousand: the real loop and the real widget's state, in a world of doubles where anything may go wrong
 // at any time. `trial(state, fault, seed)` brings a world into a state, does the fault to it, lets chance go on for a
 // while, and looks at every pixel after every step; at the end, what can recover must have recovered.
-import { MAX_AGE, SILENCE } from "../../camredact/live/static/loop.js";
+import { MAX_AGE, SILENCE } from "../../camredact/live/static/rules.js";
 import { blit } from "../../camredact/live/static/pixels.js";
 import { Canvas, TRAITS, png, seen, settle, stream, widget } from "./doubles.mjs";
 

@@ -1,7 +1,9 @@
 // The page without Jupyter: messages as bytes, a socket that comes and goes, and a photo. What is shown is looked at in pixels.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { Loop, SILENCE, WORDS } from "../../camredact/live/static/loop.js";
+import { Loop } from "../../camredact/live/static/loop.js";
+import { SILENCE } from "../../camredact/live/static/rules.js";
+import { WORDS } from "../../camredact/live/static/words.js";
 import { Photo, State, beginning, hiddenWords, pack, pageStreams, photoView, queryOf, shrunk, socketTransport, unpack,
   whyNot } from "../../camredact/live/static/host.js";
 import { CHOICE, Platform, TRAITS, camera, png, seen, settle, stream } from "./doubles.mjs";

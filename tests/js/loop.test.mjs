@@ -2,7 +2,9 @@
 import test from "node:test";
 import assert from "node:assert/strict";
 import { commTransport } from "../../camredact/live/static/jupyter.js";
-import { Loop, MAX_AGE, PROTOCOL, SILENCE, WORDS } from "../../camredact/live/static/loop.js";
+import { Loop } from "../../camredact/live/static/loop.js";
+import { MAX_AGE, PROTOCOL, SILENCE } from "../../camredact/live/static/rules.js";
+import { WORDS } from "../../camredact/live/static/words.js";
 import { CHOICE, Canvas, Kernel, OTHER, camera, decode, png, seen, settle, stage } from "./doubles.mjs";
 
 const all = (pixels, number, n = 32 * 32) => pixels.length === n && pixels.every(p => p[2] === number);
@@ -187,7 +189,7 @@ test("another model: covered, and paced afresh", async () => {
   await s.round(900);
   s.loop.choose({ ...CHOICE, model: "accurate" }, "Live.");
   covered(s, "late", WORDS.choice);
-  assert.equal(s.loop.answers.length, 0);
+  assert.equal(s.loop.pace.answers.length, 0);
 });
 
 test("a picture is covered when it gets too old", async () => {

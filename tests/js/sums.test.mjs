@@ -4,10 +4,11 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import * as browser from "../../camredact/live/static/browser.js";
 import * as control from "../../camredact/live/static/control.js";
-import * as loop from "../../camredact/live/static/loop.js";
+import * as pace from "../../camredact/live/static/pace.js";
 import * as pixels from "../../camredact/live/static/pixels.js";
+import * as rules from "../../camredact/live/static/rules.js";
 
-const cam = { ...browser, ...control, ...loop, ...pixels };
+const cam = { ...browser, ...control, ...pace, ...pixels, ...rules };
 
 test("the model's size is the one in the table that Python is tested with too", () => {
   const { cases } = JSON.parse(readFileSync(new URL("../sizes.json", import.meta.url)));

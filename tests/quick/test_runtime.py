@@ -35,7 +35,7 @@ def test_load_of_a_pth_without_torch_says_how_to_mend(tmp_path):
 import sys, camredact.core.models as s
 sys.modules["torch"] = None
 try: s.load({str(tmp_path/'learner.pth')!r})
-except s.InputError as e: print(e)
+except s.NoWeights as e: print(e)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True,
         cwd=ROOT)

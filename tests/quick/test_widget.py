@@ -302,10 +302,10 @@ def test_start_asks_the_pages_that_are_there(camera: Camera) -> None:
 
 
 def test_a_path_is_sent_as_many_pixels_as_its_file_says() -> None:
-    from camredact.core.models import card, models, weights_folder
-    from camredact.live.widget import budget_of
+    from camredact.core.models import WEIGHTS, budget_of, card, load, models
     if "fast" not in models(): pytest.skip("no weights in camredact/weights")
-    assert budget_of(str(weights_folder()/"fast.onnx")) == budget_of("fast") == card("fast")["budget"]
+    path = str(WEIGHTS/"fast.onnx")
+    assert budget_of(path, lambda: load(path)) == budget_of("fast", lambda: None) == card("fast")["budget"]
 
 
 def test_commands_and_widget_play_the_same_kinds_of_clip() -> None:

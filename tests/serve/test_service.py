@@ -627,9 +627,9 @@ def test_page_and_its_description_load_nothing_from_elsewhere(client: TestClient
 
 
 def test_page_gets_the_same_tables_as_the_widget(client: TestClient) -> None:
-    from camredact.live import widget
+    from camredact.live import session, widget
     said = client.get("/categories").json()
-    assert said["presets"] == widget.PRESET_TABLE and said["dials"] == list(DIALS)
+    assert said["presets"] == session.TABLES["presets"] and said["dials"] == list(DIALS)
     traits = {k: t.default() for k, t in widget.Camera.class_traits().items() if k in ("codes", "colours", "groups")}
     assert {k: said[k] for k in traits} == traits
     assert (said["model"], said["dial"], said["budgets"]["even"]) == ("even", widget.DEFAULT_DIAL, Even.budget)

@@ -1,6 +1,6 @@
 // The choice and the camera, behind the panel: the widget's traits, Start and Stop, snapshots and films.
 import { Source, sourceWords } from "./browser.js";
-import { WORDS } from "./loop.js";
+import { WORDS } from "./words.js";
 import { blit } from "./pixels.js";
 
 const LABELS = {

@@ -5,7 +5,9 @@
 
 import { browserPlatform, constraintsFor } from "./browser.js";
 import { Control, label } from "./control.js";
-import { BUDGET, Loop, WORDS } from "./loop.js";
+import { Loop } from "./loop.js";
+import { BUDGET } from "./rules.js";
+import { WORDS } from "./words.js";
 import { view } from "./panel.js";
 
 Object.assign(WORDS, {

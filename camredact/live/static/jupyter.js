@@ -1,7 +1,9 @@
 // Jupyter: frames over a comm, ipywebrtc's streams, and the widget as anywidget wants it.
 import { PATIENCE, browserPlatform, constraintsFor, named } from "./browser.js";
 import { Control } from "./control.js";
-import { BUDGET, Loop, WORDS } from "./loop.js";
+import { Loop } from "./loop.js";
+import { BUDGET } from "./rules.js";
+import { WORDS } from "./words.js";
 import { view } from "./panel.js";
 
 /** The front-end model behind a trait that refers to a widget, such as "IPY_MODEL_1234"; null where there is none. */

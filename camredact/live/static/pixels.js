@@ -12,6 +12,13 @@ export function checkerboard(canvas) {
   return canvas;
 }
 
+/** The picture that the camera gives decides the size of both, and the first has squares all over. */
+export function fit(checker, stage, width, height) {
+  if (checker.width === width && checker.height === height) return;
+  for (const canvas of [checker, stage]) resize(canvas, width, height);
+  checkerboard(checker);
+}
+
 /** How often a mask must be eroded before it is scaled from `mask` to `native` pixels without smoothing.
 
     Scaling without smoothing gives a pixel the value of the one mask pixel under its centre. Where sides are whole
@@ -56,6 +63,33 @@ export function readsTrue(canvas) {
   return [...c.getImageData(0, 0, 2, 1).data].join() === "0,0,0,255,255,255,255,255";
 }
 
+/** Decoded masks of one size onto a canvas, as alpha: opaque where all are white, as far as a picture of the native
+    size may show. */
+export function readMask(canvas, pictures, nativeWidth, nativeHeight) {
+  const [{ width, height }] = pictures;
+  resize(canvas, width, height);
+  const c = canvas.getContext("2d", { willReadFrequently: true });
+  c.globalCompositeOperation = "copy";
+  let image;
+  for (const picture of new Set(pictures)) {
+    c.drawImage(picture, 0, 0);
+    const read = c.getImageData(0, 0, width, height);
+    if (image) whiteInBoth(image.data, read.data);
+    else image = read;
+  }
+  greyToAlpha(image.data, width, height, Math.max(erosions(width, nativeWidth), erosions(height, nativeHeight)));
+  c.putImageData(image, 0, 0);
+}
+
+/** A picture on a canvas of another size: the mean of an area where it gets smaller. */
+export function drawAt(canvas, frame, width, height) {
+  resize(canvas, width, height);
+  const c = canvas.getContext("2d");
+  c.imageSmoothingQuality = "medium";
+  c.drawImage(frame, 0, 0, width, height);
+  return canvas;
+}
+
 /** Draws on `stage`, which nobody sees: the picture where `mask` is opaque, over the checkerboard. */
 export function compose(stage, picture, mask, checker) {
   const c = stage.getContext("2d"), { width, height } = stage;
@@ -80,4 +114,10 @@ export function blit(canvas, picture) {
 export function resize(canvas, width, height) {
   if (canvas.width !== width) canvas.width = width;
   if (canvas.height !== height) canvas.height = height;
+}
+
+/** Lets go of a frame's picture and of its mask, which a browser keeps beside its own memory. */
+export function free(ready) {
+  ready?.frame.picture.close();
+  ready?.mask?.close();
 }
