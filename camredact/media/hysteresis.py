@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 from ..core.categories import InputError, choose
 from ..core.redact import union
-from ..core.segment import score_picture
 from ..core.still import Detector
 
 # %% ../../nbs/media/hysteresis.ipynb #3b0a7095
@@ -53,8 +52,8 @@ def suspect(
     budget: int | None = None,       # pixels to look at; None: the model's own
 ) -> tuple[np.ndarray, np.ndarray]:  # uint8[h,w] each, at the model's size
     "What to hide, and what would be hidden at a share `LOW_THRESHOLD` of the thresholds; raises as `score_picture`."
-    score, confidence = score_picture(detector.segmenter, rgb, detector.weights, budget)
-    return detector.decide(score, confidence), detector.decide(score/LOW_THRESHOLD, confidence)
+    score = detector.score(rgb, budget)
+    return detector.decide(score), detector.decide(score/LOW_THRESHOLD)
 
 # %% ../../nbs/media/hysteresis.ipynb #5e239448
 def where_suspected(

@@ -111,7 +111,7 @@ class PhotoOptions:
     detector: Detector        # the model and the choice
     style: str                # one of `STYLES`
     opaque: bool              # a PNG without holes
-    detail: float             # how fine the finest tile is: see `tiles`
+    detail: float             # how fine the finest tile is: see `DETAIL`
     overwrite: bool           # files of these names may go
     scrub: bool               # moved, with fresh noise: see `Scrub`
     neutral: bool = False     # with a time that says nothing

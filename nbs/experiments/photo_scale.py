@@ -31,7 +31,7 @@ def as_a_whole(
     detector: Detector,
 ) -> np.ndarray:         # uint8[H,W]
     "The matte of one look."
-    return resize_matte(detector.matte(rgb, STILL_BUDGET), *rgb.shape[:2])
+    return resize_matte(detector.decide(detector.score(rgb, STILL_BUDGET)), *rgb.shape[:2])
 
 
 WAYS = {"as a whole": as_a_whole, "in tiles": still_matte}

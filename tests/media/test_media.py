@@ -24,7 +24,7 @@ from PIL import Image, ImageCms
 from camredact import core, media
 from camredact.core.categories import CODES
 from camredact.core.files import BadOutput
-from camredact.core.still import box_matte, still_matte, tiles
+from camredact.core.still import box_matte, grids, still_matte
 from camredact.media.clip import ClipReport, redact_clip
 from camredact.media.hysteresis import Hysteresis, MODES
 from camredact.media.photo import redact_photo, redact_photos
@@ -218,15 +218,14 @@ def test_colours_are_srgb_and_what_is_clear_stays_unseen(tmp_path: Path) -> None
 @given(st.integers(1, 3000), st.integers(1, 3000), st.integers(64*64, 640*480),
     st.sampled_from([1., 1.5, 2., float("inf")]))
 def test_looks_cover_all_and_become_fine_enough(h: int, w: int, budget: int, detail: float) -> None:
-    found = tiles(h, w, budget, detail)
-    assert found[0] == (slice(0, h), slice(0, w))
-    assert all(0 <= y.start < y.stop <= h and 0 <= x.start < x.stop <= w for y, x in found)
-    finest = min(found[1:] or found, key=lambda f: (f[0].stop - f[0].start)*(f[1].stop - f[1].start))
-    assert (finest[0].stop - finest[0].start)*(finest[1].stop - finest[1].start) <= detail**2*budget
-    rows, columns = np.zeros(h, bool), np.zeros(w, bool)
-    for y, x in found:
-        if y.stop - y.start == finest[0].stop - finest[0].start: rows[y] = columns[x] = True
-    assert rows.all() and columns.all()
+    (whole, *more), *_, finest = [*(found := grids(h, w, budget, detail)), found[-1]]
+    assert (whole, more) == ((slice(0, h), slice(0, w)), [])
+    seen = np.zeros((h, w), bool)
+    for y, x in finest:
+        assert 0 <= y.start < y.stop <= h and 0 <= x.start < x.stop <= w
+        assert (y.stop - y.start)*(x.stop - x.start) <= detail**2*budget
+        seen[y, x] = True
+    assert seen.all()
 
 
 def test_somebody_small_in_a_large_photo_is_found(tmp_path: Path) -> None:
@@ -243,7 +242,7 @@ def test_somebody_small_in_a_large_photo_is_found(tmp_path: Path) -> None:
 
 def test_every_look_counts_and_a_failing_one_stops_it(tmp_path: Path) -> None:
     (tmp_path/"in.png").write_bytes(saved(np.zeros((900, 1200, 3), np.uint8)))
-    n = 1 + len(tiles(900, 1200))
+    n = 1 + sum(map(len, grids(900, 1200)))
     assert n > 5
     assert n >= len(FAULTS)
     for call in range(n):
