@@ -126,11 +126,11 @@ def still_matte(
 ) -> np.ndarray:             # uint8[H,W]: 255 hidden
     "What all looks together hide; raises what `Detector.score` raises."
     budget = max(detector.segmenter.budget, STILL_BUDGET)
-    *coarse, finest = grids(*rgb.shape[:2], budget, detail)
-    whole = (slice(0, rgb.shape[0]), slice(0, rgb.shape[1]))
-    looks = [(whole, DEFAULT_BUDGET), *((at, budget) for grid in coarse for at in grid)]
+    h, w = rgb.shape[:2]
+    *coarse, finest = grids(h, w, budget, detail)
+    looks = [((slice(0, h), slice(0, w)), DEFAULT_BUDGET), *((at, budget) for grid in coarse for at in grid)]
     most, step = _most(rgb, detector, looks)
-    matte = np.zeros(rgb.shape[:2], np.uint8)
+    matte = np.zeros((h, w), np.uint8)
     for at in finest:
         score = detector.score(rgb[at], budget)
         other = resized(most[_coarser(at, step)].astype(np.float32), score.shape)
