@@ -26,6 +26,7 @@ import av
 from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
 from ..core.categories import InputError
 from ..core.files import lock_file, progress_bar
+from ..media.container import open_clip
 from ..media.writer import write_clip
 from ..streets.street import LOOP_S, draw_clip
 
@@ -37,13 +38,12 @@ def probe(
     path: Path,  # a file
 ) -> tuple[str, str]:
     "The container's names (such as `matroska,webm`) and the video codec; raises `InputError` if there is none."
-    try:
-        with av.open(str(path)) as clip:
-            if not clip.streams.video or next(clip.decode(video=0), None) is None:
-                raise InputError(f"{path} holds no pictures")
-            return clip.format.name, clip.streams.video[0].codec_context.codec.canonical_name
-    except (av.FFmpegError, OSError) as e:
-        raise InputError(f"{path} is not a clip, or a broken one ({e.strerror})") from e
+    with open_clip(path) as clip:
+        try: found = bool(clip.streams.video) and next(clip.decode(video=0), None) is not None
+        except (av.FFmpegError, OSError) as e:
+            raise InputError(f"{path} is not a clip, or a broken one ({e.strerror})") from e
+        if not found: raise InputError(f"{path} holds no pictures")
+        return clip.format.name, clip.streams.video[0].codec_context.codec.canonical_name
 
 # %% ../../nbs/app/lab.ipynb #db4d98db
 def check_clip(

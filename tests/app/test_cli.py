@@ -1,5 +1,6 @@
 "The commands, as a person types them: each in a process of its own."
 import json
+import os
 import shutil
 import signal
 import socket
@@ -50,6 +51,15 @@ def test_bad_arguments_are_refused_in_one_line(args: list[str], words: list[str]
 def test_file_that_is_not_a_clip_is_refused(tmp_path: Path, name: str, content: bytes, words: list[str]) -> None:
     (tmp_path/name).write_bytes(content)
     refused(run("live", "--source", str(tmp_path/name)), *words)
+
+
+def test_list_of_other_files_called_a_clip_opens_none_of_them(tmp_path: Path) -> None:
+    private = write_clip(tmp_path/"private.webm", "libvpx", "yuv420p")
+    (tmp_path/"in.mp4").write_text("ffconcat version 1.0\nfile private.webm\n")
+    long_ago = time.time() - 9*86400
+    os.utime(private, (long_ago, long_ago))
+    refused(run("live", "--source", str(tmp_path/"in.mp4")), "list of other files")
+    assert private.stat().st_atime == long_ago
 
 
 @pytest.mark.parametrize("name, codec, pix_fmt", [

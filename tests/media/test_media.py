@@ -334,6 +334,9 @@ def test_boxes_hide_at_least_the_matte_and_are_boxes(seed: int, shape: tuple[int
     m = np.where(rng.random(shape) < rng.choice([0, .02, .2, 1]), np.uint8(255), np.uint8(0))
     boxes = box_matte(m)
     assert (boxes >= m).all() and set(np.unique(boxes)) <= {0, 255} and boxes.any() == m.any()
+    around = np.zeros_like(m)
+    for x, y, w, h, _ in cv2.connectedComponentsWithStats(m, connectivity=8)[2][1:]: around[y:y + h, x:x + w] = 255
+    assert (box_matte(m, 0) == around).all()
     assert (box_matte(box_matte(m, 0), 0) >= box_matte(m, 0)).all()
 
 

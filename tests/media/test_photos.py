@@ -55,8 +55,8 @@ class Red:
     def score(self, rgb, weights):
         red = (rgb[..., 0].astype(int) - rgb[..., 1:].max(2) > 60).astype(np.float32)
         return red*weights[16], np.ones_like(red)
-for name in ("/out.png", "/out.jpg"):
-    redact_photo({str(tmp_path/'in.jpg')!r}, {str(tmp_path)!r} + name, segmenter=Red())
+for name, style in (("/out.png", "checkerboard"), ("/out.jpg", "checkerboard"), ("/box.jpg", "box")):
+    redact_photo({str(tmp_path/'in.jpg')!r}, {str(tmp_path)!r} + name, segmenter=Red(), style=style)
 print(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1][:-3])"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(done.stdout) < 800 and "Warning" not in done.stderr
