@@ -81,6 +81,7 @@ export function seen(canvas) {
 // --------------------------------------------------------------------------------------------------------------- PNG
 
 const SIGNATURE = Buffer.from("89504e470d0a1a0a", "hex");
+const LARGEST = 1e5;  // pixels that are decoded: ten times those of any picture here
 
 /** A PNG of one 8-bit channel. `grey(x, y)` gives the values. */
 export function png(width, height, grey = () => 255) {
@@ -94,11 +95,13 @@ export function png(width, height, grey = () => 255) {
     chunk("IEND", Buffer.alloc(0))]);
 }
 
-/** What a browser makes of such a PNG; it rejects what is none, and is not asked to mind checksums. */
+/** What a browser makes of such a PNG; it rejects what is none and what is far too large, and is not asked to mind
+    checksums. */
 export async function decode(bytes) {
   const b = Buffer.from(bytes);
   if (!b.subarray(0, 8).equals(SIGNATURE)) throw new Error("The source image could not be decoded.");
   const [width, height, at] = [b.readUInt32BE(16), b.readUInt32BE(20), 33];
+  if (width * height > LARGEST) throw new Error("The source image could not be decoded.");
   const rows = inflateSync(b.subarray(at + 8, at + 8 + b.readUInt32BE(at))), canvas = new Canvas(width, height);
   for (let i = 0; i < width * height; i++) {
     const grey = rows[Math.floor(i / width) * (width + 1) + 1 + i % width];

@@ -316,11 +316,13 @@ export async function trial(state, fault, seed) {
   return [w.looked, w.shown];
 }
 
-/** `times` trials for each fault in each state: how many, how many pixels were looked at and rightly seen, and which failed. */
-export async function campaign(times, first = 1) {
+/** `times` trials for each fault in each state, as long as fewer than `enough` fail: how many, how many pixels were
+    looked at and rightly seen, and which failed. */
+export async function campaign(times, first = 1, enough = Infinity) {
   const result = { trials: 0, pixels: 0, seen: 0, failed: [] }, log = console.error;
   console.error = () => {};  // a view that breaks is among the faults
   for (const state of Object.keys(STATES)) for (const fault of Object.keys(FAULTS)) for (let i = 0; i < times; i++) {
+    if (result.failed.length >= enough) break;
     const seed = first + result.trials++;
     try {
       const [looked, shown] = await trial(state, fault, seed);

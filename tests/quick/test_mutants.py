@@ -90,10 +90,11 @@ def caught(mutant: dict, said: subprocess.CompletedProcess, why: str) -> None:
 
 
 def note(mutant: dict, why: str) -> None:
-    "Records that the mutant was caught; mutants that are no more go."
-    names = [m["name"] for m in MUTANTS]
-    rows = replaced("mutants", [{"mutant": mutant["name"], "said": why[:60]}], "mutant")
-    record("mutants", [row for row in rows if row["mutant"] in names], "make measure WHAT=mutants")
+    "Records that the mutant was caught, with those that the same folder of tests catches; mutants that are no more go."
+    folder = mutant["caught_by"].partition("/")[0]
+    names = [m["name"] for m in MUTANTS if m["caught_by"].startswith(f"{folder}/")]
+    rows = replaced(f"mutants-{folder}", [{"mutant": mutant["name"], "said": why[:60]}], "mutant")
+    record(f"mutants-{folder}", [row for row in rows if row["mutant"] in names], "make measure WHAT=mutants")
 
 
 def first_error(said: subprocess.CompletedProcess) -> str:
