@@ -23,6 +23,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 from ..core import models as bundled_models
+from ..core.models import prices
 from ..core.categories import BARS, CODES, COLOURS, GROUPS, PRESETS
 from ..core.redact import DEFAULT_DIAL, DIALS, redacted_png
 from ..core.segment import DEFAULT_BUDGET, NoWeights, Segmenter
@@ -150,6 +151,7 @@ def tables(
             for name, hidden in PRESETS.items()},
         "dials": list(DIALS), "dial": DEFAULT_DIAL,
         "models": list(service.paths), "model": service.default,
+        "prices": {name: prices(path) for name, path in service.paths.items()},
         "budgets": {name: budget_of(service, name) for name in service.paths}}
 
 def budget_of(

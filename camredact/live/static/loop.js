@@ -85,6 +85,7 @@ const KEPT = 40;      // answers that means are of
 const PAUSE = 500;    // ms without a question after a refused answer
 const QUICK = 50;     // ms of work, or less, for which three frames may be under way
 const NOTICE = 5000;  // ms that a notice is said
+const EMPTY = 1000;   // ms in which no matte covers anything, after which nothing is there
 
 /** Sends frames, and shows those whose matte comes back. `transport` is {ready(), send(message, buffers),
     onMessage(callback), drop(), close()}: `ready` says whether a frame would leave at once, and throws words where it
@@ -104,6 +105,7 @@ export class Loop {
     this.interval = 0;             // ms from the picture that waited last to the one that it waited for
     this.epoch = this.last = this.shownId = 0;
     this.unanswered = 0;           // frames that were sent since the last answer
+    this.waits = "";               // the kernel's words where frames wait for its cells
     this.counts = { shown: 0, dropped: 0, refused: 0, sent: 0 };
     this.resetStats();
     for (const name of ["checker", "stage", "mask", "sender", "probe"]) this[name] = platform.canvas(640, 480, name);
@@ -114,6 +116,10 @@ export class Loop {
   }
 
   get hidden() { return !this.inView || this.platform.hidden(); }
+  /** The share of the picture that is covered by its matte; NaN where the picture does not show. */
+  get covered() { return this.state === "live" ? this.share : NaN; }
+  /** Whether the mattes of the last second covered nothing. */
+  get empty() { return this.state === "live" && this.shownAt - this.emptySince >= EMPTY; }
   get age() { return this.state === "live" ? this.platform.now() - this.shownAt : NaN; }
   /** Who waits for the next picture is older by its interval. */
   get maxAge() {
@@ -253,6 +259,7 @@ export class Loop {
     if (answer?.kind !== "matte" || answer.page !== this.page) return;
     this.askedAt = undefined;
     this.unanswered = 0;
+    this.hearWaits(answer.waits);
     this.ahead = Number.isFinite(answer.at) ? answer.at - platform.now() : NaN;  // of the kernel's clock, at least
     const frame = this.pending.get(answer.id);
     let ready = { frame };
@@ -280,6 +287,13 @@ export class Loop {
     }
   }
 
+  /** What an answer says of frames that wait for cells; nothing, where they do not. */
+  hearWaits(words = "") {
+    if (words === this.waits) return;
+    this.waits = words;
+    this.notify("state");
+  }
+
   /** Looking ahead: the picture before, which waited for this one's matte. Else: this one. */
   pairWithNext(ready) {
     const before = this.held;
@@ -300,12 +314,13 @@ export class Loop {
     if (frame.id < this.shownId) return void this.counts.refused++;
     if (!(age >= 0 && age <= this.maxAge)) return this.state === "live" || this.cover("late", WORDS.late);
     const { width, height } = frame.picture;
-    this.readMask([mask, next], Math.max(erosions(mask.width, width), erosions(mask.height, height)));
+    this.share = this.readMask([mask, next], Math.max(erosions(mask.width, width), erosions(mask.height, height)));
     this.fit(width, height);
     compose(this.stage, frame.picture, this.mask, this.checker);
     this.screen = this.stage;
     this.shownId = frame.id;
     this.shownAt = frame.at;
+    this.emptySince = this.share > 0 ? NaN : this.emptySince || frame.at;
     this.counts.shown++;
     this.shownTimes.push(this.platform.now());
     this.platform.clearTimeout(this.expiry);
@@ -320,6 +335,7 @@ export class Loop {
   /** Checkerboard, everywhere and at once; the words say why. */
   cover(state, words) {
     this.platform.clearTimeout(this.expiry);
+    this.emptySince = NaN;
     this.screen = this.checker;
     this.notify("screen");
     this.say(state, words);
@@ -392,7 +408,7 @@ export class Loop {
     checkerboard(this.checker);
   }
 
-  /** Decoded PNGs of one size onto `this.mask`, as alpha: opaque where all are white. */
+  /** Decoded PNGs of one size onto `this.mask`, as alpha: opaque where all are white. Returns the share covered. */
   readMask(pictures, times) {
     if (!readsTrue(this.probe)) throw new Error(WORDS.altered);
     const [{ width, height }] = pictures;
@@ -406,8 +422,9 @@ export class Loop {
       if (image) whiteInBoth(image.data, read.data);
       else image = read;
     }
-    greyToAlpha(image.data, width, height, times);
+    const covered = greyToAlpha(image.data, width, height, times);
     c.putImageData(image, 0, 0);
+    return covered;
   }
 
   /** The figures of the last two seconds, for people and for Python. */
@@ -416,6 +433,7 @@ export class Loop {
     const rate = times => 1000 * times.length / span;
     const answer = summary(this.answers);
     return { fps: rate(this.shownTimes), raw_fps: rate(this.rawTimes), age_ms: this.age,
+      covered: this.covered, empty: this.empty,
       answer_ms: answer.mean, answer_deviation_ms: answer.deviation,
       predict_ms: summary(this.predicts).mean, ...this.counts };
   }

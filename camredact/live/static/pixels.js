@@ -35,13 +35,19 @@ export function erode(seen, w, h) {
   return out;
 }
 
-/** Turns a decoded mask (RGBA bytes) into alpha, in place: opaque where it was exactly white, nothing elsewhere. */
+/** Turns a decoded mask (RGBA bytes) into alpha, in place: opaque where it was exactly white, nothing elsewhere.
+    Returns the share that is covered, 0 to 1. */
 export function greyToAlpha(rgba, w, h, times) {
   const pixels = new Uint32Array(rgba.buffer, rgba.byteOffset, w * h);
   let seen = new Uint8Array(w * h);
   for (let i = 0; i < pixels.length; i++) seen[i] = pixels[i] === 0xffffffff ? 1 : 0;
   for (let n = 0; n < times; n++) seen = erode(seen, w, h);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = seen[i] ? 0xffffffff : 0;
+  let covered = 0;
+  for (let i = 0; i < pixels.length; i++) {
+    pixels[i] = seen[i] ? 0xffffffff : 0;
+    covered += 1 - seen[i];
+  }
+  return covered / pixels.length;
 }
 
 /** Whether reading a canvas gives what was drawn there. Some browsers hand out white or noise instead, against
