@@ -26,7 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 from ..core.categories import BARS, PRESETS, InputError, check_names, choose, error_line, printable
-from ..core.models import SUFFIXES, card, load
+from ..core.models import SUFFIXES, card, load, prices
 from ..core.models import models as bundled_models
 if TYPE_CHECKING: import numpy as np
 
@@ -421,6 +421,12 @@ def _add_dial(
     p.add_argument("--dial", default="cautious", choices=["precise", "balanced", "cautious"],
         help=f"{help} (default: cautious)")
 
+def _dial_prices() -> str:
+    "What the positions were measured at with the default model, for argparse; nothing where there are no weights."
+    said = "; ".join(f"{dial} {words}" for dial, words in prices("fast").items()).replace("%", "%%")
+    how = "measured at one look in streets that fast never saw, as shares of people's pixels and of the picture"
+    return f"; {how}: {said}" if said else ""
+
 RECOGNISABLE = (
     "What is visible can still be recognised as coming from its source: the quality of a JPEG shows in the pixels,\n"
     "and the noise of a sensor tells the camera to somebody who has other pictures of it. --scrub blurs both.")
@@ -431,7 +437,7 @@ def _add_choice(
     "Adds the options that photos and clips have in common."
     p.add_argument("--hide", default="no people", metavar="PRESET|NAMES",
         help="a preset, or categories with commas between them (default: no people)")
-    _add_dial(p, "how much to cover when in doubt")
+    _add_dial(p, f"how much to cover when in doubt{_dial_prices()}")
     _add_model(p)
     p.add_argument("--style", default="checkerboard", choices=["checkerboard", "solid", "box"],
         help="what covers a hidden area; a box hides its outline too (default: checkerboard)")

@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from timeit import repeat
 from typing import NamedTuple
-from .lab import cameras, live_notebook, private_folder, version_of
+from .lab import KERNELS, cameras, live_notebook, private_folder, version_of
 from ..core.categories import InputError
 
 # %% ../../nbs/app/doctor.ipynb #faab44d7
@@ -51,6 +51,23 @@ def look_at_jupyter() -> list[Finding]:
     python = KernelSpecManager().get_kernel_spec("python3").argv[0]
     same = not os.path.isabs(python) or Path(python).absolute().parent == Path(sys.executable).absolute().parent
     return [*found, Finding("kernel python3", python, same)]
+
+# %% ../../nbs/app/doctor.ipynb #354937cb
+def look_at_comms(
+    folder: str | None = None,  # of JupyterLab's settings; None: the user's own
+) -> list[Finding]:
+    "Whether frames wait while a cell runs, by ipykernel's version and the user's settings of JupyterLab."
+    from ipykernel._version import version_info
+    from jupyterlab.commands import get_app_dir, get_user_settings_dir
+    from jupyterlab_server.settings_utils import get_settings
+    from tornado.web import HTTPError
+    from camredact.live.widget import SWITCH, UPDATE
+    what, app = "frames while a cell runs", Path(get_app_dir())
+    if version_info < (7,): return [Finding(what, UPDATE, None)]
+    try: found, _ = get_settings(str(app/"settings"), str(app/"schemas"), folder or get_user_settings_dir(), KERNELS)
+    except HTTPError as e: return [Finding(what, f"JupyterLab's setting cannot be read: {e.log_message}", None)]
+    off = found["settings"].get("commsOverSubshells") == "disabled"
+    return [Finding(what, SWITCH if off else "they reach the kernel", None if off else True)]
 
 # %% ../../nbs/app/doctor.ipynb #d6e9b9ed
 def look_at_models() -> list[Finding]:
@@ -94,7 +111,7 @@ def look_at_files() -> list[Finding]:
 # %% ../../nbs/app/doctor.ipynb #409769c8
 def main() -> int:
     "Prints what is here and what is not; returns 1 if something is broken that live redaction needs."
-    looks = (look_at_packages, look_at_jupyter, look_at_models, look_at_files, look_at_machine)
+    looks = (look_at_packages, look_at_jupyter, look_at_comms, look_at_models, look_at_files, look_at_machine)
     findings = [finding for look in looks for finding in look()]
     print(*findings, sep="\n")
     bad = sum(finding.good is False for finding in findings)

@@ -241,8 +241,10 @@ def directions(
     return "\n".join(lines)
 
 # %% ../../nbs/app/lab.ipynb #6d663287
-QUIET = {"@jupyterlab/apputils-extension:notification":  # JupyterLab's settings: no news, no update checks
-    {"fetchNews": "false", "checkForUpdates": False}}
+KERNELS = "@jupyterlab/apputils-extension:kernels-settings"
+SETTINGS = {  # JupyterLab's: no news, no update checks; frames do not wait for cells
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    KERNELS: {"commsOverSubshells": "perCommTarget"}}
 
 # %% ../../nbs/app/lab.ipynb #90ceae0a
 def lab_arguments(
@@ -253,7 +255,7 @@ def lab_arguments(
     browser: bool,  # open one?
 ) -> list[str]:
     "JupyterLab's arguments."
-    (private/"overrides.json").write_text(json.dumps(QUIET), encoding="utf-8")
+    (private/"overrides.json").write_text(json.dumps(SETTINGS), encoding="utf-8")
     posix = ["--KernelManager.transport=ipc"] if os.name == "posix" else []
     if posix and os.geteuid() == 0: posix.append("--allow-root")
     return ["--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0",

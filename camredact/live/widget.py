@@ -12,20 +12,28 @@ from copy import deepcopy
 from functools import cache, partial
 from importlib.resources import files
 from pathlib import PurePath, PurePosixPath
+from threading import current_thread, main_thread
 from typing import Any
 from urllib.parse import urlsplit
 from anywidget import AnyWidget
+from ipykernel._version import version_info
 from ipywebrtc import CameraStream, VideoStream
 from ipywebrtc.webrtc import MediaStream
 from ipywidgets import Widget, widget_serialization
 from traitlets import Bool, Enum, Float, Instance, List, TraitError, TraitType, Unicode, default, observe
 from ..core.categories import CODES, PRESETS, InputError, check_names, choose
-from ..core.models import SUFFIXES, budget_of, load
+from ..core.models import SUFFIXES, budget_of, load, prices
 from ..core.redact import DEFAULT_DIAL
 from ..core.segment import NoWeights
 from .session import TABLES, Session
 
 # %% ../../nbs/live/widget.ipynb #16aca64a
+FIRST = 10  # frames that may come in the main thread before the page's subshell is known
+WAITS = "Frames wait while a cell runs. "
+UPDATE = WAITS + "To mend it, update ipykernel to 7 or newer, and restart the kernel."
+SWITCH = (WAITS + "To mend it, choose in JupyterLab: Settings > Settings Editor > Kernels > "
+    "Kernel Comms over subshells > One subshell per comm-target.")
+
 class FrameChannel(Widget):
     "The channel of the frames: a comm of its own, on which only answers are ever sent."
     def __init__(
@@ -34,12 +42,23 @@ class FrameChannel(Widget):
     ):
         super().__init__()
         self.session = session
+        self._in_main = 0  # frames in a row that came in the thread of the cells
         self.on_msg(self._receive)
 
     def _receive(self, _: Any, message: dict[str, Any], buffers: list[Any]) -> None:
         "Hand a frame on; ipykernel would keep its picture until the next message."
-        self.session.submit(message, list(buffers), self.send)
+        self._in_main = self._in_main + 1 if current_thread() is main_thread() else 0
+        self.session.submit(message, list(buffers), self._answer)
         buffers.clear()
+
+    def _answer(
+        self,
+        answer: dict[str, Any],  # the session's
+        buffers: list[bytes],    # the PNG, if any
+    ) -> None:
+        "Send an answer to the page, and tell it where frames wait for cells."
+        waits = {"waits": SWITCH if version_info >= (7,) else UPDATE} if self._in_main > FIRST else {}
+        self.send({**answer, **waits}, buffers)
 
 # %% ../../nbs/live/widget.ipynb #b861f633
 class HideSet(List):
@@ -154,6 +173,7 @@ class Camera(AnyWidget):
     words = Unicode().tag(sync=True, echo_update=False)
 
     models = Table().tag(sync=True)
+    prices = Table().tag(sync=True)
     budgets = Table().tag(sync=True)
     codes, colours, groups, presets, dials = (Table(table).tag(sync=True) for table in TABLES.values())
 
@@ -190,6 +210,10 @@ class Camera(AnyWidget):
 
     @default("models")
     def _models(self) -> list[str]: return list(self.session.models)
+
+    @default("prices")
+    def _prices(self) -> dict[str, dict[str, str]]:
+        return {name: prices(path) for name, path in self.session.models.items()}
 
     @default("budgets")
     def _budgets(self) -> dict[str, int]:

@@ -24,7 +24,7 @@ from starlette.responses import HTMLResponse
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 from ..core.categories import CODES
-from ..core.models import budget_of, load
+from ..core.models import budget_of, load, prices
 from ..core.redact import DEFAULT_DIAL, redacted_png
 from ..core.segment import Segmenter
 from ..live.session import TABLES
@@ -147,6 +147,7 @@ def tables(
 ) -> dict[str, Any]:
     "Names, colours, groups, presets, dials and models, for a page's boxes and menus."
     return {**TABLES, "dial": DEFAULT_DIAL, "models": list(service.paths), "model": service.default,
+        "prices": {name: prices(path) for name, path in service.paths.items()},
         "budgets": {name: budget_of(path, partial(service.segmenter, name)) for name, path in service.paths.items()}}
 
 @router.get("/categories", response_description="the tables", responses={401: DESCRIBED[401]})

@@ -104,6 +104,13 @@ def figures(
         "predict_ms": own}
 
 
+def dial(
+    name: str,  # of a model
+) -> dict[str, dict[str, float]]:
+    "What each position was measured at in the kept towns; menus say it (`prices` in core/models)."
+    return {row["dial"]: {"missed": round(1 - row["recall"], 4), "besides": row["over_cover"]} for row in town_rows(name)}
+
+
 def scales(
     values: list[float],  # of the sides
 ) -> str:
@@ -142,7 +149,7 @@ def cards() -> dict[str, str]:
     found = {"data.md": DATA.format(licence=(WEIGHTS/"LICENSE").read_text(encoding="utf-8").strip())}
     for path in sorted(WEIGHTS.glob("*.json")):
         about = json.loads(path.read_text(encoding="utf-8"))
-        found[path.name] = json.dumps({**about, "figures": figures(about)}, indent=1) + "\n"
+        found[path.name] = json.dumps({**about, "figures": figures(about), "dial": dial(about["name"])}, indent=1) + "\n"
         found[f"{path.stem}.md"] = model_card(about)
     return found
 

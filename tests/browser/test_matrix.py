@@ -272,12 +272,16 @@ def test_a_cell_that_starts_the_camera_again_does_so_after_a_reload(lab: Studio)
     tab.wait_shown(3)
 
 
-def test_busy_kernel_without_subshells_covers(lab: Studio, results: dict) -> None:
+WAITS = "() => document.querySelector('.camredact-waits').textContent"
+OVER = "(how) => { window.jupyterapp.serviceManager.kernels.commsOverSubshells = how }"  # as JupyterLab's own setting
+
+
+def test_busy_kernel_without_subshells_covers_and_the_panel_says_how_to_mend_it(lab: Studio, results: dict) -> None:
     plugin = "@jupyterlab/apputils-extension:kernels-settings"
     lab.server.write_settings({plugin: {"commsOverSubshells": "disabled"}})
     try: tab = live(lab, "busy.ipynb")
     finally: lab.server.write_settings({plugin: SETTINGS[plugin]})
-    tab.wait_shown(5)
+    tab.wait(f"() => ({WAITS})().includes('One subshell per comm-target')", why="the words")
     tab.record((WIDE, HIGH))
     tab.begin("import time; time.sleep(120)")  # interrupted below, however slow the machine is
     since = tab.js("() => performance.now()")
@@ -286,6 +290,30 @@ def test_busy_kernel_without_subshells_covers(lab: Studio, results: dict) -> Non
     tab.wait_state("live")
     assert len(own_frames(record_until(tab, 10))) >= 5
     results["kernel busy, comms not over subshells"] = {**found, "back": "live"}
+    tab.js(OVER, "perCommTarget")
+    tab.wait(f"() => !({WAITS})()", why="no words any more")
+    tab.begin("time.sleep(120)")
+    tab.wait_shown(20)
+    assert not tab.js(WAITS)
+    tab.js(INTERRUPT)
+
+
+def test_panel_says_how_much_is_covered_and_where_nobody_is(kept: Kept) -> None:
+    tab = kept.take()
+    tab.wait_shown(20)
+    assert not tab.js(WAITS), "comms go over subshells here"
+    share = "() => document.querySelector('.camredact-share').textContent"
+    said = int(re.fullmatch(r"covers (\d+) %", tab.js(share))[1])
+    assert said == int(tab.hooks()["covered"]) and abs(said - 100*(1 - BASE)/STRIPES) < 1.5
+    tab.choose("preset", "no people")
+    tab.wait(f"() => ({share})() === 'nobody here'", why="nobody")
+    tab.press("stop")
+    tab.wait_state("stopped")
+    assert (tab.js(share), tab.hooks()["covered"]) == ("", ""), "all is covered, and by no matte"
+    tab.execute("cam.hidden = ['Car']")
+    tab.press("start")
+    tab.wait_state("live")
+    kept.tab = tab
 
 
 def settled(tab: Tab) -> bool:

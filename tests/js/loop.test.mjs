@@ -60,6 +60,61 @@ test("of a matte, only white is shown", async () => {
   assert.deepEqual([s.loop.counts.shown, s.pixels()], [2, []], "nothing is left of the frame before");
 });
 
+test("the share that a matte covers is told, and of what is covered by a fault nothing is told", async () => {
+  const s = stage({ size: [128, 64], budget: 64 * 32 }), told = () => s.loop.stats().covered;
+  const shoot = async limit => s.kernel.reply(await s.shoot(), {}, [png(64, 32, x => x < limit ? 255 : 0)]);
+  assert.equal(told(), NaN);
+  for (const limit of [48, 0, 64]) {
+    await shoot(limit);
+    assert.deepEqual([told(), s.pixels().length], [1 - limit / 64, 128 * limit]);
+  }
+  const faults = [() => s.kernel.reply(undefined, { error: "no memory" }), () => s.loop.choose(OTHER),
+    () => s.platform.pass(MAX_AGE), () => s.platform.look(true), () => s.loop.unfollow("stopped", WORDS.stopped)];
+  for (const fault of faults) {
+    s.platform.look(false);
+    s.loop.choose(CHOICE);
+    s.platform.offset += 1000;
+    await shoot(48);
+    assert.equal(told(), .25, fault);
+    await s.shoot();
+    await fault();
+    assert.deepEqual([told(), s.pixels()], [NaN, []], fault);
+  }
+});
+
+test("a picture that waits for the next one's matte counts what both cover", async () => {
+  const s = stage({ size: [128, 64], budget: 64 * 32 });
+  s.loop.lookAhead = true;
+  for (const limit of [48, 32]) await s.kernel.reply(await s.shoot(), {}, [png(64, 32, x => x < limit ? 255 : 0)]);
+  assert.deepEqual([s.loop.counts.shown, s.loop.covered], [1, .5]);
+});
+
+test("it is empty where no matte of the last second covers anything", async () => {
+  const s = stage(), empty = () => s.loop.stats().empty, speck = [png(32, 32, (x, y) => x || y ? 255 : 0)];
+  const shoot = async buffers => { await s.platform.pass(200); await s.kernel.reply(await s.shoot(), {}, buffers); };
+  for (const [n, buffers] of [[5], [1, speck], [5]]) for (let i = 0; i < n; i++) {
+    await shoot(buffers);
+    assert.ok(!empty(), `${i} of ${n}`);
+  }
+  await shoot();
+  assert.ok(empty());
+  s.loop.choose(OTHER);
+  assert.ok(!empty(), "nobody has looked under this choice");
+  await shoot();
+  assert.ok(!empty());
+});
+
+test("what the kernel says of frames that wait is kept until an answer says nothing of it", async () => {
+  const s = stage(), said = [];
+  s.loop.listeners.add(what => what === "state" && said.push(s.loop.waits));
+  await s.kernel.reply(await s.shoot());
+  const before = said.length;
+  for (const waits of ["Frames wait.", "Frames wait.", undefined, undefined])
+    await s.kernel.reply(await s.shoot(), { waits });
+  assert.deepEqual(said.slice(before), ["Frames wait.", ""]);
+  assert.equal(s.loop.state, "live");
+});
+
 test("a matte with holes is no white one", async () => {
   const s = stage();
   await s.round();

@@ -12,6 +12,7 @@ import record
 from kit.command import needs_weights
 
 from camredact.core.categories import CODES
+from camredact.core.models import card, models, price, prices
 from camredact.core.redact import DIALS
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +114,16 @@ def test_readme_shows_what_was_recorded() -> None:
 def test_cards_say_what_was_measured() -> None:
     for name, text in cards.cards().items():
         assert (cards.WEIGHTS/name).read_text(encoding="utf-8") == text, f"{name}: run make prep"
+
+
+@needs_weights
+@pytest.mark.parametrize("name", models())
+def test_menus_say_of_the_dial_what_was_measured(name: str) -> None:
+    "By the weights that ship, in the kept towns, with the preset that a camera begins with."
+    assert record.read("weights")["weights"][f"weights/{name}.onnx"] == card(name)["sha256"][:12]
+    rows = [row for row in record.read("weights")["rows"] if row["model"] == name and row["hidden"] == "no people"]
+    assert prices(name) == {row["dial"]: price(1 - row["recall"], row["over_cover"]) for row in rows}
+    assert list(prices(name)) == list(DIALS)
 
 
 def test_dial_stands_where_it_was_measured() -> None:

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,26 @@ def test_a_frame_is_answered_in_the_context_it_came_in(camera: Camera) -> None:
     assert context == "here"
 
 
+def test_answers_say_that_frames_wait_where_they_come_in_the_thread_of_the_cells(camera: Camera,
+    monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Page(camera)
+    def told(n: int) -> set[str | None]: return {page.ask()[0].get("waits") for _ in range(n)}
+    assert told(widget.FIRST) == {None}
+    assert told(2) == {widget.SWITCH}
+    monkeypatch.setattr(widget, "version_info", (6, 29, 5))
+    assert told(2) == {widget.UPDATE}
+    assert page.ask(dial="x")[0]["waits"], "an error says it as well"
+    with ThreadPoolExecutor(1) as beside: assert beside.submit(told, 2*widget.FIRST).result() == {None}
+    assert told(widget.FIRST) == {None}
+
+
+def test_the_session_itself_knows_nothing_of_cells(session: Session) -> None:
+    "So a service, which has none, never speaks of them."
+    answers: list[dict] = []
+    for _ in range(2*widget.FIRST): session.submit({}, [], lambda answer, _: answers.append(answer))
+    assert len(answers) == 2*widget.FIRST and not any("waits" in answer for answer in answers)
+
+
 @pytest.mark.parametrize("changes", [{"model": "/etc/passwd"}, {"hidden": ["Carr"]}, {"hidden": "Car"},
     {"weights": [1]}, {"protocol": 1}, {"dial": "x"}, {"bar": -1}, {"kind": "toggle"}])
 def test_a_frame_that_makes_no_sense_is_answered_with_an_error(camera: Camera, changes: dict) -> None:
@@ -145,7 +166,7 @@ def test_what_the_page_sends_is_checked_like_what_python_sets(camera: Camera) ->
 
 TABLES = {"codes": list(CODES)[::-1], "dials": {"cautious": {"tau": [1e9]*32, "margin": 0, "hold": 0}},
     "presets": {"no people": {"hidden": ["Sky"], "bar": 0}},
-    "colours": {}, "groups": [], "models": ["/etc/passwd"], "budgets": {"flat": 1}}
+    "colours": {}, "groups": [], "models": ["/etc/passwd"], "budgets": {"flat": 1}, "prices": {"fast": {}}}
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -156,6 +177,10 @@ def test_tables_are_set_neither_by_python_nor_by_a_page(camera: Camera, table: s
     with pytest.raises(TraitError, match="cannot be set"): camera.set_state({"hidden": [], table: TABLES[table]})
     getattr(camera, table).clear()  # of a copy
     assert (getattr(camera, table), camera.hidden) == (camera.get_state()[table], camera.hidden) == before
+
+
+def test_the_preset_of_which_the_panel_says_nobody_here_is_one() -> None:
+    assert re.search(r'const PEOPLE = "(.+)";', page_script())[1] in PRESETS
 
 
 def test_the_kernel_knows_what_the_names_mean(camera: Camera) -> None:

@@ -10,6 +10,8 @@ import { checkerboard, compose, drawAt, fit, free, readMask, readsTrue, resize }
 import { BUDGET, MAX_AGE, PAUSE, PROTOCOL, SILENCE, modelSize, refusal, sameChoice } from "./rules.js";
 import { Teller, WORDS } from "./words.js";
 
+const EMPTY = 1000;  // ms in which no matte covers anything, after which nothing is there
+
 /** Sends frames, and shows those whose matte comes back. `transport` is {ready(), send(message, buffers),
     onMessage(callback), drop(), close()}: `ready` says whether a frame would leave at once, and throws words where it
     could not leave at all; `drop` throws away what waits. `platform` is the browser, or a test's double of it;
@@ -38,6 +40,10 @@ export class Loop extends Teller {
   }
 
   get hidden() { return !this.inView || this.platform.hidden(); }
+  /** The share of the picture that is covered by its matte; NaN where the picture does not show. */
+  get covered() { return this.state === "live" ? this.share : NaN; }
+  /** Whether the mattes of the last second covered nothing. */
+  get empty() { return this.state === "live" && this.shownAt - this.emptySince >= EMPTY; }
   get age() { return this.state === "live" ? this.platform.now() - this.shownAt : NaN; }
   /** Who waits for the next picture is older by its interval. */
   get maxAge() {
@@ -172,6 +178,7 @@ export class Loop extends Teller {
     if (answer?.kind !== "matte" || answer.page !== this.page) return;
     this.askedAt = undefined;
     this.unanswered = 0;
+    this.hearWaits(answer.waits);
     this.ahead = Number.isFinite(answer.at) ? answer.at - this.platform.now() : NaN;  // of the kernel's clock, at least
     const frame = this.pending.get(answer.id);
     let ready = { frame };
@@ -220,12 +227,13 @@ export class Loop extends Teller {
     if (!(age >= 0 && age <= this.maxAge)) return this.state === "live" || this.cover("late", WORDS.late);
     const { width, height } = frame.picture;
     if (!readsTrue(this.probe)) throw new Error(WORDS.altered);
-    readMask(this.mask, [mask, next], width, height);
+    this.share = readMask(this.mask, [mask, next], width, height);
     fit(this.checker, this.stage, width, height);
     compose(this.stage, frame.picture, this.mask, this.checker);
     this.screen = this.stage;
     this.shownId = frame.id;
     this.shownAt = frame.at;
+    this.emptySince = this.share > 0 ? NaN : this.emptySince || frame.at;
     this.counts.shown++;
     this.pace.shown.push(this.platform.now());
     this.platform.clearTimeout(this.expiry);
@@ -240,6 +248,7 @@ export class Loop extends Teller {
   /** Checkerboard, everywhere and at once; the words say why. */
   cover(state, words) {
     this.platform.clearTimeout(this.expiry);
+    this.emptySince = NaN;
     this.screen = this.checker;
     this.notify("screen");
     this.say(state, words);
@@ -296,5 +305,8 @@ export class Loop extends Teller {
   }
 
   /** The figures of the last two seconds, for people and for Python. */
-  stats() { return { ...this.pace.figures(this.platform.now()), age_ms: this.age, ...this.counts }; }
+  stats() {
+    const { age, covered, empty } = this;
+    return { ...this.pace.figures(this.platform.now()), age_ms: age, covered, empty, ...this.counts };
+  }
 }

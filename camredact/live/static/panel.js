@@ -5,12 +5,14 @@ import { blit, resize } from "./pixels.js";
 const PANEL = `
   <div class="camredact-pictures">
     <figure><canvas class="camredact-redacted" role="img" aria-label="the redacted picture"></canvas>
-      <figcaption><b>redacted</b><span class="camredact-rate"></span></figcaption></figure>
+      <figcaption><b>redacted</b><span class="camredact-rate"></span><span class="camredact-share"
+        title="how much of the picture the matte covers"></span></figcaption></figure>
     <figure><canvas class="camredact-raw" role="img" aria-label="the raw picture"></canvas>
       <figcaption><b>raw</b><span class="camredact-rate"></span></figcaption></figure>
   </div>
   <div class="camredact-said">
     <span class="camredact-dot" aria-hidden="true"></span><span role="status" aria-live="polite"></span></div>
+  <p class="camredact-waits"></p>
   <div class="camredact-bar">
     <button type="button" name="start" title="Ask for the camera and go">Start</button>
     <button type="button" name="stop" title="Cover the picture and switch the camera off">Stop</button>
@@ -23,8 +25,10 @@ const PANEL = `
   <div class="camredact-menus">
     <label class="camredact-menu"><span>Preset</span>
       <select name="preset" title="A set of categories to hide"></select></label>
-    <label class="camredact-menu"><span>Dial</span>
-      <select name="dial" title="Cautious covers more than it must, precise may miss some"></select></label>
+    <label class="camredact-menu camredact-dial"><span>Dial</span>
+      <select name="dial" title="Cautious covers more than it must, precise may miss some. Measured in streets that
+        no training saw: how many of people's pixels are missed, how much of the picture is covered beside them">
+      </select></label>
     <label class="camredact-menu"><span>Model</span>
       <select name="model" title="The network that looks at each frame"></select></label>
     <label class="camredact-menu"><span>Camera</span>
@@ -67,6 +71,8 @@ function fill(select, options, value) {
   select.value = value;
 }
 
+const PEOPLE = "no people";  // the preset under which a matte that covers nothing means that nobody is there
+
 const whole = x => Number.isFinite(x) ? x.toFixed(0) : "";
 
 /** Builds the panel in `el`, and returns what removes it. */
@@ -76,7 +82,7 @@ export function view(control, el) {
   const one = selector => root.querySelector(selector), all = selector => [...root.querySelectorAll(selector)];
   const part = name => one(`[name=${name}]`);
   const [redacted, raw] = all("canvas"), [redactedRate, rawRate] = all(".camredact-rate");
-  const words = one("[role=status]"), answer = one(".camredact-answer");
+  const words = one("[role=status]"), answer = one(".camredact-answer"), share = one(".camredact-share");
   one(".camredact-kinds").append(...get("groups").map(g => group(g, get("colours"))));
 
   const choose = ({ name, value }) => control.set({ [name]: value });
@@ -124,6 +130,9 @@ export function view(control, el) {
       answerMs: whole(s.answer_ms), predictMs: predict, dropped: s.dropped, shown: s.shown });
     redactedRate.textContent = loop.video ? `${s.fps.toFixed(0)} fps` : "";
     rawRate.textContent = loop.video ? `${s.raw_fps.toFixed(0)} fps` : "";
+    const covered = broken ? "" : whole(100 * s.covered);
+    root.dataset.covered = covered;
+    share.textContent = covered && (s.empty && get("preset") === PEOPLE ? "nobody here" : `covers ${covered} %`);
     const answered = loop.video && Number.isFinite(s.answer_ms);
     answer.textContent = answered ? `answer ${whole(s.answer_ms)} ± ${whole(s.answer_deviation_ms)} ms` : "";
     answer.title = predict && `from sending a frame to its matte, of which the model ${predict} ms`;
@@ -131,6 +140,7 @@ export function view(control, el) {
   const state = () => {
     root.dataset.state = broken ? "failed" : loop.state;
     words.textContent = broken || loop.words;
+    one(".camredact-waits").textContent = loop.waits;
     part("start").disabled = control.busy || !!loop.closed;
     part("stop").disabled = !control.busy;
     part("record").textContent = control.recorder ? "End recording" : "Record";
@@ -149,7 +159,11 @@ export function view(control, el) {
     part("raw").checked = !!get("show_raw");
     const own = name === "custom" ? [["custom", hidden.size || get("bar") ? "custom" : "nothing"]] : [];
     fill(part("preset"), [...own, ...Object.keys(presets).map(n => [n, n])], name);
-    for (const name of ["dial", "model"]) fill(part(name), get(`${name}s`).map(n => [n, n]), get(name));
+    const price = get("prices")?.[get("model")] ?? {};  // of each position of the dial, as it was measured
+    const measured = price[get("dial")] ? ": people's pixels missed, street covered" : "";
+    one(".camredact-dial span").textContent = `Dial${measured}`;
+    fill(part("dial"), get("dials").map(n => [n, price[n] ? `${n}: ${price[n]}` : n]), get("dial"));
+    fill(part("model"), get("models").map(n => [n, n]), get("model"));
   };
   let known = null;  // once a camera was allowed, the browser tells the names of all
   const cameras = async () => fill(part("camera"), await control.platform.cameras(get("clip")), get("camera"));

@@ -42,13 +42,19 @@ export function erode(seen, w, h) {
   return out;
 }
 
-/** Turns a decoded mask (RGBA bytes) into alpha, in place: opaque where it was exactly white, nothing elsewhere. */
+/** Turns a decoded mask (RGBA bytes) into alpha, in place: opaque where it was exactly white, nothing elsewhere.
+    Returns the share that is covered, 0 to 1. */
 export function greyToAlpha(rgba, w, h, times) {
   const pixels = new Uint32Array(rgba.buffer, rgba.byteOffset, w * h);
   let seen = new Uint8Array(w * h);
   for (let i = 0; i < pixels.length; i++) seen[i] = pixels[i] === 0xffffffff ? 1 : 0;
   for (let n = 0; n < times; n++) seen = erode(seen, w, h);
-  for (let i = 0; i < pixels.length; i++) pixels[i] = seen[i] ? 0xffffffff : 0;
+  let covered = 0;
+  for (let i = 0; i < pixels.length; i++) {
+    pixels[i] = seen[i] ? 0xffffffff : 0;
+    covered += 1 - seen[i];
+  }
+  return covered / pixels.length;
 }
 
 /** Whether reading a canvas gives what was drawn there. Some browsers hand out white or noise instead, against
@@ -64,7 +70,7 @@ export function readsTrue(canvas) {
 }
 
 /** Decoded masks of one size onto a canvas, as alpha: opaque where all are white, as far as a picture of the native
-    size may show. */
+    size may show. Returns the share that is covered. */
 export function readMask(canvas, pictures, nativeWidth, nativeHeight) {
   const [{ width, height }] = pictures;
   resize(canvas, width, height);
@@ -77,8 +83,10 @@ export function readMask(canvas, pictures, nativeWidth, nativeHeight) {
     if (image) whiteInBoth(image.data, read.data);
     else image = read;
   }
-  greyToAlpha(image.data, width, height, Math.max(erosions(width, nativeWidth), erosions(height, nativeHeight)));
+  const times = Math.max(erosions(width, nativeWidth), erosions(height, nativeHeight));
+  const covered = greyToAlpha(image.data, width, height, times);
   c.putImageData(image, 0, 0);
+  return covered;
 }
 
 /** A picture on a canvas of another size: the mean of an area where it gets smaller. */

@@ -20,7 +20,7 @@ const NOTICE = 5000;  // ms that a notice is said
 
 /** A state and its words. Listeners hear what changes: "screen", "raw", "state", "tick" and, at the end, "left". */
 export class Teller {
-  constructor(platform) { Object.assign(this, { platform, listeners: new Set() }); }
+  constructor(platform) { Object.assign(this, { platform, listeners: new Set(), waits: "" }); }
 
   say(state, words) {
     this.plain = words;
@@ -34,6 +34,13 @@ export class Teller {
   warn(notice) {
     Object.assign(this, { notice, noticeUntil: this.platform.now() + NOTICE });
     this.say(this.state, this.plain);
+  }
+
+  /** What an answer says of frames that wait for cells; nothing, where they do not. */
+  hearWaits(words = "") {
+    if (words === this.waits) return;
+    this.waits = words;
+    this.notify("state");
   }
 
   notify(what) {
