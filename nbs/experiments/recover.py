@@ -49,12 +49,13 @@ def fold(conv: nn.Conv2d, norm: nn.BatchNorm2d | None, weight: np.ndarray, bias:
 
 def recovered(path: Path) -> FastNet:
     "The network of a bundled file; raises KeyError where it is none of ours."
-    graph, net = onnx.load(path).graph, FastNet(pretrained=False).eval()
+    graph = onnx.load(path).graph
+    net = FastNet(pretrained=False, context=any("net.gate." in i.name for i in graph.initializer)).eval()
     known, modules = values(graph), dict(net.named_modules())
     names, found = [name for name, m in modules.items() if isinstance(m, nn.Conv2d)], {}
     for n in graph.node:
         if n.op_type != "Conv": continue
-        name = next((m for m in names if f"net.{m}.weight" in n.input[1] and "_token_" not in n.input[1]), None)
+        name = next((m for m in names if f"net.{m}.weight" in n.input[1]), None)
         if name: found.setdefault(name, (known[n.input[1]], known[n.input[2]] if len(n.input) > 2 else None))
     for name in names: fold(modules[name], follower(modules, name), *found[name])
     apart = {n.input[1].removeprefix("net.").removesuffix(".weight"): [known[i] for i in n.input[1:]]
