@@ -7,7 +7,6 @@ __all__ = []
 
 # %% ../../nbs/streets/figures.ipynb #414e3fea
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from math import cos, pi, sin, sqrt
 from typing import NamedTuple, TypeVar
 
@@ -24,8 +23,7 @@ TROUSERS = ((44,54,86), (36,38,44), (84,88,96), (122,98,72), (176,158,128), (70,
 PAINTS = ((178,44,40), (34,70,140), (226,226,222), (60,64,70), (150,156,162), (70,120,110), (222,178,60), (120,170,200))
 DARK, BLACK = (58,48,44), (36,34,36)
 
-@dataclass(frozen=True)
-class Look:
+class Look(NamedTuple):
     "What somebody looks like."
     height: float  # metres
     child: bool
@@ -197,7 +195,7 @@ def cyclist(
     saddle, crank, head, bars = (0, .53, -.11), (0, .18, -.03), (0, .47, .22), (0, .60, .21)
     line = (0, .2, -.31), saddle, crank, (0, .2, -.31), crank, head, saddle, head, (0, .2, .31), head, bars
     def foot(side: int, a: float) -> Point: return side*.065, .18 + .095*sin(a), -.03 + .095*cos(a)
-    rider = replace(look, cut="cap", wear="trousers", carry="nothing")
+    rider = look._replace(cut="cap", wear="trousers", carry="nothing")
     at = Joints((0, .56, -.11), (0, .86, .05), ((-.14, .61, .2), (.14, .61, .2)), (foot(-1, gait), foot(1, gait + pi)))
     out = [s for wheel in wheels for s in rods([*wheel, wheel[0]], .013, DARK)]
     return [*out, *rods(line, .012, paint), Solid(box((-.15, .15), .6, .2, .012), DARK), *body(rider, at)]

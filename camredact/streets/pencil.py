@@ -7,7 +7,6 @@ __all__ = []
 
 # %% ../../nbs/streets/pencil.ipynb #060d19a4
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import product
 from math import cos, pi, sin
 from typing import NamedTuple
@@ -29,8 +28,7 @@ def majority(
 # %% ../../nbs/streets/pencil.ipynb #823963d3
 HORIZON = .44  # share of the picture's height above it
 
-@dataclass(frozen=True)
-class Lens:
+class Lens(NamedTuple):
     "A pinhole camera that looks down the street."
     h: int              # height of the raster in pixels: twice the picture's
     w: int              # its width
@@ -186,8 +184,7 @@ def facing(
     return (normal*(corners[:, 0] - middle)).sum(1) * (normal*(eye - corners[:, 0])).sum(1) > 0
 
 # %% ../../nbs/streets/pencil.ipynb #a7db4847
-@dataclass(frozen=True)
-class Pen:
+class Pen(NamedTuple):
     "How one street is seen: through a lens, in a mood."
     lens: Lens
     mood: Mood

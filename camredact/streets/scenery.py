@@ -6,10 +6,10 @@
 __all__ = []
 
 # %% ../../nbs/streets/scenery.ipynb #e3a8979b
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import chain, product
 from math import cos, pi, sin
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -47,19 +47,15 @@ def bush(
     return out
 
 # %% ../../nbs/streets/scenery.ipynb #0faef6ba
-def lamp() -> list[Solid]:
-    "A street lamp that leans to its left."
-    pole = rods([(0, 0, 0), (0, 4.8, 0), (-.3, 5.2, 0), (-1.1, 5.3, 0)], .055, IRON)
-    return [*pole, Solid(box((-1.4, -1.), 5.25, 0, .08), (255,240,180))]
-
-def beacon() -> list[Solid]:
-    "The striped pole and the globe of a zebra crossing."
-    stripes = [Solid(box(0, (.4*i, .4*i + .4), 0, .05), WHITE if i % 2 else DARK) for i in range(6)]
-    return [*stripes, Solid([(0, 2.58, 0, .19)], (250,164,40)), Solid([(-.06, 2.65, -.1, .06)], (255,206,120), .1)]
-
-def post(head: Sequence[Solid]) -> list[Solid]:
-    "A grey post that carries something."
-    return [Solid(box(0, (0, 2.6), 0, .04), (120,124,128)), *head]
+LAMP = [*rods([(0, 0, 0), (0, 4.8, 0), (-.3, 5.2, 0), (-1.1, 5.3, 0)], .055, IRON),  # leans to its left
+    Solid(box((-1.4, -1.), 5.25, 0, .08), (255,240,180))]
+BEACON = [*(Solid(box(0, (.4*i, .4*i + .4), 0, .05), WHITE if i % 2 else DARK) for i in range(6)),  # of a zebra crossing
+    Solid([(0, 2.58, 0, .19)], (250,164,40)), Solid([(-.06, 2.65, -.1, .06)], (255,206,120), .1)]
+POST = Solid(box(0, (0, 2.6), 0, .04), (120,124,128))  # carries a sign or lights
+LIGHTS = [POST, Solid(box((-.1, .1), (2.1, 2.85), 0, .05), IRON), *(Solid([(0, up, -.06, .085)], colour, .1)
+    for up, colour in ((2.72, (240,60,50)), (2.48, (96,80,30)), (2.24, (26,70,44))))]  # red is on
+CONE = [Solid(box((-w, w), low, 0, .025) + box((-v, v), high, 0, .025), colour, lift) for w, low, v, high, colour, lift in
+    ((.15, .03, .02, .62, (238,98,40), 0.), (.085, .3, .055, .42, WHITE, .1))]
 
 def disc(
     r: float,        # radius in metres
@@ -77,26 +73,14 @@ def sign(
     def bar(right: Range, up: Range, colour: Colour) -> Solid: return Solid(box(right, up, -.05, .04), colour, .1)
     warning = disc(.4, RED, 3), disc(.27, WHITE, 3), bar(0, (2.38, 2.46), DARK)
     one_way = disc(.34, BLUE), bar(0, (2.22, 2.58), WHITE)
-    return post(pick(rng, ((disc(.34, RED), bar((-.2, .2), 2.4, WHITE)), one_way, warning)))
-
-def lights() -> list[Solid]:
-    "A red traffic light."
-    lamps = (2.72, (240,60,50)), (2.48, (96,80,30)), (2.24, (26,70,44))
-    case = Solid(box((-.1, .1), (2.1, 2.85), 0, .05), IRON)
-    return post([case, *(Solid([(0, up, -.06, .085)], colour, .1) for up, colour in lamps)])
-
-def cone() -> list[Solid]:
-    "A traffic cone."
-    stripe = Solid(box((-.085, .085), .3, 0, .025) + box((-.055, .055), .42, 0, .025), WHITE, .1)
-    return [Solid(box((-.15, .15), .03, 0, .025) + box((-.02, .02), .62, 0, .025), (238,98,40)), stripe]
+    return [POST, *pick(rng, ((disc(.34, RED), bar((-.2, .2), 2.4, WHITE)), one_way, warning))]
 
 # %% ../../nbs/streets/scenery.ipynb #0437ff4d
 CODE = {name: i for i, name in enumerate(CODES)}
 LANE, BAY, PAVEMENT, END = 3.2, 2., 3.4, 84.  # metres: widths, and how far ahead the street ends
 ZEBRA = (3.1, 6.1)                            # where people cross, metres ahead
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     "The measures of one street, in metres from its middle."
     bay: int      # the side on which cars park: -1 left, 1 right
     eye: float    # where the camera stands
@@ -162,8 +146,7 @@ WALLS = ((196,120,92), (222,202,170), (178,96,80), (232,222,204), (160,170,176),
     (206,150,140), (140,110,96))
 ROOFS = ((120,64,52), (84,80,84), (146,82,60), (98,90,82))
 
-@dataclass(frozen=True)
-class Wall:
+class Wall(NamedTuple):
     "A wall along the street."
     x: float     # where it stands: under 0 on the left
     z0: float

@@ -7,7 +7,6 @@ __all__ = ['draw_street', 'draw_clip']
 
 # %% ../../nbs/streets/street.ipynb #f1585779
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from math import pi
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -20,12 +19,11 @@ from camredact.streets.figures import (CLOTHES, COATS, MAKES, PAINTS, RIDER, Loo
     pick, pram, somebody, vehicle)
 from camredact.streets.paths import LOOP_S, Path, beside, cross, drive, stand, stroll, wait
 from camredact.streets.pencil import SHIFT, Colour, Lens, Pen, Piece, Pose, Solid, fill, majority, shadow
-from camredact.streets.scenery import (BAY, CODE, LANE, ZEBRA, Plan, backdrop, beacon, bush, cone, lamp, lights, plan,
+from camredact.streets.scenery import (BAY, BEACON, CODE, CONE, LAMP, LANE, LIGHTS, ZEBRA, Plan, backdrop, bush, plan,
     sign, tree)
 
 # %% ../../nbs/streets/street.ipynb #f47ca4e3
-@dataclass(frozen=True)
-class Actor:
+class Actor(NamedTuple):
     "Something in the street that has an identity."
     category: str
     path: Path
@@ -152,15 +150,15 @@ def fixtures(
     p: Plan,                   # the street's measures
 ) -> list[Actor]:
     "Trees, lamps, signs, a traffic light, bushes and cones."
-    out = [fixture("TrafficLight", lights(), p.kerbs[0] - .45, 24.)]
+    out = [fixture("TrafficLight", LIGHTS, p.kerbs[0] - .45, 24.)]
     for side, kerb in zip((-1, 1), p.kerbs):
         x, turn, wide = kerb + .5*side, 0. if side > 0 else pi, rng.uniform(9, 13)
         out += [fixture("Tree", tree(rng), x + .1*side, z, 2.6) for z in np.arange(1.1*wide, 70, wide)]
-        out += [fixture("Column_Pole", lamp(), x, z, heading=turn) for z in (17.5, 36., 56.)]
+        out += [fixture("Column_Pole", LAMP, x, z, heading=turn) for z in (17.5, 36., 56.)]
         out += [fixture("VegetationMisc", bush(rng), kerb + 2.9*side, z, 1.4) for z in rng.uniform(9, 25, 2)]
-        out.append(fixture("Column_Pole", beacon(), x - .1*side, ZEBRA[1] + .5))
+        out.append(fixture("Column_Pole", BEACON, x - .1*side, ZEBRA[1] + .5))
         out.append(fixture("SignSymbol", sign(rng), x, rng.uniform(8, 11)))
-    return out + [fixture("TrafficCone", cone(), -2.75*p.bay, z, .4) for z in (7.4, 8.2) if rng.random() < .5]
+    return out + [fixture("TrafficCone", CONE, -2.75*p.bay, z, .4) for z in (7.4, 8.2) if rng.random() < .5]
 
 # %% ../../nbs/streets/street.ipynb #d2fcca02
 FIRST = len(CODES)  # numbers from here on are actors; those below are categories of the backdrop

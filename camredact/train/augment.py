@@ -7,50 +7,44 @@ __all__ = ['ZoomCrop', 'cutouts', 'Paste', 'street_loaders']
 
 # %% ../../nbs/train/augment.ipynb #80066ae6
 import random
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 # %% ../../nbs/train/augment.ipynb #f552e027
 import cv2
 import numpy as np
-import fastai.callback.data  # noqa: F401 -- adds `weighted_dataloaders` to DataBlock
-from fastai.data.block import DataBlock
-from fastai.data.core import DataLoaders
-from fastai.data.transforms import IndexSplitter
-from fastai.vision.augment import Brightness, Contrast, RandTransform, Saturation, setup_aug_tfms
-from fastai.vision.core import PILImage, PILMask
-from fastai.vision.data import ImageBlock, MaskBlock
+from PIL import Image
+from fastai.vision.all import (Brightness, Contrast, DataBlock, DataLoaders, ImageBlock, IndexSplitter, MaskBlock, PILBase,
+    PILMask, RandTransform, Saturation, setup_aug_tfms)
 from ..core.categories import PEOPLE
 from ..core.files import progress_bar
 from .data import LabelledFrame, read_labels, read_rgb
 from .labels import LABEL_ID, UNKNOWN
 
 # %% ../../nbs/train/augment.ipynb #47287958
-def _cut(
+def scaled(
+    a: np.ndarray,          # uint8[H,W] or [H,W,3]
+    size: tuple[int, int],  # height and width wanted
+) -> np.ndarray:
+    "A picture smoothly, label ids by the nearest."
+    smooth = cv2.INTER_AREA if size[0] < len(a) else cv2.INTER_LINEAR
+    return cv2.resize(a, size[::-1], interpolation=smooth if a.ndim == 3 else cv2.INTER_NEAREST)
+
+def window(
     a: np.ndarray,               # uint8[H,W] or [H,W,3]
     scale: float,                # new size over old size
     corner: tuple[float, float], # where the window lies, as shares (down, right) of the free room
     size: tuple[int, int],       # height and width of the window
-) -> np.ndarray:                 # at most `size`
-    "The part of `a` that the window shows, scaled; areas are averaged, but label ids take the nearest."
-    part = [min(side, max(1, round(s/scale))) for side, s in zip(a.shape, size)]
-    y, x = (round((side - p)*c) for side, p, c in zip(a.shape, part, corner))
-    h, w = (min(s, max(1, round(p*scale))) for p, s in zip(part, size))
-    how = cv2.INTER_NEAREST if a.ndim == 2 else cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return cv2.resize(a[y:y + part[0], x:x + part[1]], (w, h), interpolation=how)
-
-def _place(
-    a: np.ndarray,               # uint8[H,W] or [H,W,3]
-    scale: float,                # new size over old size
-    corner: tuple[float, float], # as for `_cut`
-    size: tuple[int, int],       # height and width of the window
 ) -> np.ndarray:                 # of `size`
-    "A window of `a`; beyond its border a picture is mirrored and a label is unknown."
-    a = _cut(a, scale, corner, size)
-    down, right = size[0] - a.shape[0], size[1] - a.shape[1]
-    top, left = round(down*corner[0]), round(right*corner[1])
+    "The part of `a` that a window shows, scaled; beyond its border a picture is mirrored and a label is unknown."
+    part = [max(1, round(s/scale)) for s in size]
+    top, left = (round((side - p)*share) for side, p, share in zip(a.shape, part, corner))
+    bottom, right = top + part[0], left + part[1]
     border = cv2.BORDER_CONSTANT if a.ndim == 2 else cv2.BORDER_REFLECT
-    return cv2.copyMakeBorder(a, top, down - top, left, right - left, border, value=UNKNOWN)
+    shown = cv2.copyMakeBorder(a[max(0, top):bottom, max(0, left):right], max(0, -top), max(0, bottom - a.shape[0]),
+        max(0, -left), max(0, right - a.shape[1]), border, value=UNKNOWN)
+    return scaled(shown, size)
 
 # %% ../../nbs/train/augment.ipynb #d77533de
 class ZoomCrop(RandTransform):
@@ -78,22 +72,22 @@ class ZoomCrop(RandTransform):
         self.corner = (random.random(), random.random()) if train else (.5, .5)
         self.mirror = train and random.random() < .5
 
-    def _window(self, a: np.ndarray) -> np.ndarray:
-        a = _place(a, self.scale, self.corner, self.size)
-        return np.ascontiguousarray(a[:, ::-1] if self.mirror else a)
-
-    def encodes(self, x: PILImage): return PILImage.create(self._window(np.array(x)))
-
-    def encodes(self, x: PILMask):  # noqa: F811 -- fastai picks by type
-        return PILMask.create(self._window(np.array(x)))
+    def encodes(self, x: PILBase):
+        a = window(np.array(x), self.scale, self.corner, self.size)
+        return type(x).create(np.ascontiguousarray(a[:, ::-1] if self.mirror else a))
 
 # %% ../../nbs/train/augment.ipynb #a33334c7
-@dataclass(frozen=True)
-class Cutout:
+class Cutout(NamedTuple):
     "A thing out of a labelled picture, in the box that holds it."
     picture: np.ndarray  # uint8[H,W,3], RGB
-    ids: np.ndarray      # uint8[H,W]
-    mask: np.ndarray     # uint8[H,W]: 255 where the thing is, else 0
+    ids: np.ndarray      # uint8[H,W]: unknown around the thing
+
+    def at_height(self,
+        height: float,  # pixels
+    ) -> "Cutout":      # in memory of its own
+        "The cutout at another size."
+        size = tuple(max(1, round(side*height/len(self.ids))) for side in self.ids.shape)
+        return Cutout(scaled(self.picture, size), scaled(self.ids, size))
 
 PASTEABLE = [LABEL_ID[name] for name in (*sorted(PEOPLE), "Animal", "11 pedestrian", "11 bicyclist", "person", "walker",
     "walker with a pram", "rider", "bicycle", "motorcycle")]
@@ -106,29 +100,13 @@ def cut_out(
 ) -> list[Cutout]:
     "The things of a picture that lie wholly inside it."
     _, pieces, stats, _ = cv2.connectedComponentsWithStats(np.isin(ids, PASTEABLE).astype(np.uint8))
-    whole = [(i, x, y, w, h) for i, (x, y, w, h, _) in enumerate(stats[1:], 1)
-        if h >= min_height and w >= 8 and x > 0 and y > 0 and x + w < ids.shape[1] and y + h < ids.shape[0]]
-    found = [(_piece(picture, ids, pieces == i, np.s_[y:y + h, x:x + w]), h) for i, x, y, w, h in whole]
-    return [_scaled(cutout, min(1., max_height/h)) for cutout, h in found]
-
-def _piece(
-    picture: np.ndarray,  # uint8[H,W,3], RGB
-    ids: np.ndarray,      # uint8[H,W]
-    there: np.ndarray,    # bool[H,W]: the thing
-    box: tuple,           # the slices that hold it
-) -> Cutout:
-    "What is `there`, in its box; the labels around it become unknown."
-    return Cutout(picture[box], np.where(there, ids, np.uint8(UNKNOWN))[box], np.uint8(255)*there[box])
-
-def _scaled(
-    cutout: Cutout,  # of any size
-    scale: float,    # new size over old size
-) -> Cutout:         # in memory of its own
-    "The cutout at another size: the picture smoothly, the labels not."
-    size = tuple(max(1, round(s*scale)) for s in cutout.mask.shape[::-1])
-    smooth = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    to = lambda a, how: cv2.resize(a, size, interpolation=how)
-    return Cutout(to(cutout.picture, smooth), to(cutout.ids, cv2.INTER_NEAREST), to(cutout.mask, smooth))
+    found = []
+    for i, (x, y, w, h, _) in enumerate(stats[1:], 1):
+        if h < min_height or w < 8 or min(x, y) == 0 or x + w == ids.shape[1] or y + h == ids.shape[0]: continue
+        box = np.s_[y:y + h, x:x + w]
+        thing = Cutout(picture[box], np.where(pieces[box] == i, ids[box], np.uint8(UNKNOWN)))
+        found.append(thing.at_height(min(h, max_height)))
+    return found
 
 # %% ../../nbs/train/augment.ipynb #d0f247fa
 def cutouts(
@@ -140,28 +118,22 @@ def cutouts(
 
 # %% ../../nbs/train/augment.ipynb #ba9ed5ca
 def paste(
-    picture: np.ndarray,       # uint8[H,W,3], RGB; never changed
-    ids: np.ndarray,           # uint8[H,W]; never changed
+    picture: Image.Image,      # RGB; changed
+    ids: Image.Image,          # its label ids; changed
     cutout: Cutout,            # what to paste
     height: float,             # pixels it shall be high
     at: tuple[float, float],   # where its foot's middle stands, as shares (down, right) of the picture
     mirror: bool = False,      # whether it looks the other way
     light: float = 1.,         # what its brightness is multiplied with
-) -> tuple[np.ndarray, np.ndarray]:  # picture and label ids, new
-    "A picture and its label ids with one thing more."
-    c = _scaled(cutout, height/len(cutout.mask))
-    step = -1 if mirror else 1
-    (h, w), (H, W) = c.mask.shape, ids.shape
-    y, x = round(at[0]*H) - h, round(at[1]*W) - w//2
-    top, left, bottom, right = max(0, y), max(0, x), min(H, y + h), min(W, x + w)
-    if bottom <= top or right <= left: return picture, ids
-    inside, there = np.s_[top - y:bottom - y, left - x:right - x], np.s_[top:bottom, left:right]
-    alpha = c.mask[:, ::step][inside][..., None]/255
-    lit = np.clip(c.picture[:, ::step][inside]*light, 0, 255)
-    picture, out = picture.copy(), ids.copy()
-    picture[there] = (alpha*lit + (1 - alpha)*picture[there]).round()
-    out[there] = np.where(alpha[..., 0] > .5, c.ids[:, ::step][inside], ids[there])
-    return picture, out
+) -> None:
+    "Puts one thing more into a picture and its label ids."
+    seen, named = (np.ascontiguousarray(a[:, ::-1] if mirror else a) for a in cutout.at_height(height))
+    h, w = named.shape
+    corner = round(at[1]*ids.width) - w//2, round(at[0]*ids.height) - h
+    mask = np.uint8(255)*(named != UNKNOWN)
+    lit = np.clip(seen*light, 0, 255).astype(np.uint8)
+    picture.paste(Image.fromarray(lit), corner, Image.fromarray(cv2.blur(mask, (3, 3))))
+    ids.paste(Image.fromarray(named), corner, Image.fromarray(mask))
 
 # %% ../../nbs/train/augment.ipynb #b6bfc098
 class Paste(RandTransform):
@@ -184,25 +156,19 @@ class Paste(RandTransform):
         "Draws what goes where, and pastes it into both."
         super().before_call(b, split_idx)
         if split_idx != self.split_idx or not (self.do and self.bank): return
-        picture, ids = (np.array(t) for t in b)
+        self.pasted = [Image.fromarray(np.array(x)) for x in b]
         for _ in range(random.randint(1, 3)):
-            picture, ids = self.pasted_once(picture, ids)
-        self.pasted = PILImage.create(picture), PILMask.create(ids)
-
-    def pasted_once(self, picture: np.ndarray, ids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        "Picture and label ids with one cutout more, of random size, place, side and brightness."
-        height = np.exp(random.uniform(*np.log(self.heights)))
-        foot = random.uniform(.3, 1.1), random.random()
-        mirror = random.random() < .5
-        return paste(picture, ids, random.choice(self.bank), height, foot, mirror, random.uniform(.5, 1.1))
+            height = np.exp(random.uniform(*np.log(self.heights)))
+            foot = random.uniform(.3, 1.1), random.random()
+            mirror = random.random() < .5
+            paste(*self.pasted, random.choice(self.bank), height, foot, mirror, random.uniform(.5, 1.1))
 
     def __getstate__(self) -> dict:
         "No pictures of people in saved learners."
         return {**vars(self), "bank": [], "pasted": None}
 
-    def encodes(self, x: PILImage): return self.pasted[0] if self.bank else x
-
-    def encodes(self, x: PILMask): return self.pasted[1] if self.bank else x  # noqa: F811 -- fastai picks by type
+    def encodes(self, x: PILBase):
+        return type(x).create(np.array(self.pasted[isinstance(x, PILMask)])) if self.bank else x
 
 # %% ../../nbs/train/augment.ipynb #1bee7a75
 def draw_weights(
@@ -210,10 +176,10 @@ def draw_weights(
     shares: Mapping[str, float],      # of a batch, by data set; "camvid" is both kinds of labels of it
 ) -> np.ndarray:                      # float[n], how often to draw each, sum 1
     "Drawing weights that give each data set its share, whatever its size; raises ValueError when nothing has a share."
-    families = np.array([f.dataset.rstrip("0123456789") for f in frames])
-    of = {name: shares.get(name, 0)/np.count_nonzero(families == name) for name in np.unique(families)}
-    weights = np.array([of[name] for name in families])
-    if not weights.sum(): raise ValueError(f"none of {', '.join(sorted(of))} has a share in the mix")
+    names = ["camvid" if f.is_camvid else f.dataset for f in frames]
+    counts = Counter(names)
+    weights = np.array([shares.get(name, 0)/counts[name] for name in names])
+    if not weights.sum(): raise ValueError(f"none of {', '.join(sorted(set(names)))} has a share in the mix")
     return weights/weights.sum()
 
 # %% ../../nbs/train/augment.ipynb #66561d94

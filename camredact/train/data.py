@@ -11,15 +11,14 @@ import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 # %% ../../nbs/train/data.ipynb #61941024
-import cv2
 import numpy as np
 from PIL import Image
-from ..core.categories import CODES, PEOPLE, InputError, choose
+from ..core.categories import PEOPLE, InputError, choose
 from ..core.files import progress_bar
 from .labels import LABEL_SETS, LUTS, MAP11, read_lines, translate, truth_of
 
@@ -48,21 +47,22 @@ class LabelledFrame:
         "Whether it is CamVid's, with either kind of labels."
         return self.dataset.startswith("camvid")
 
-# %% ../../nbs/train/data.ipynb #9f87687e
-BROKEN = (OSError, Image.DecompressionBombError)
-
 # %% ../../nbs/train/data.ipynb #329cc34c
+def _open(path: Path) -> Image.Image:
+    "A picture; raises `InputError`."
+    try:
+        with Image.open(path) as image: return image.copy()
+    except (OSError, Image.DecompressionBombError) as e: raise InputError(f"{path} cannot be read as a picture") from e
+
 def read_rgb(frame: LabelledFrame) -> np.ndarray:  # uint8[H,W,3]
     "The picture; raises `InputError`."
-    try: return np.array(Image.open(frame.picture).convert("RGB"))
-    except BROKEN as e: raise InputError(f"{frame.picture} cannot be read as a picture") from e
+    return np.array(_open(frame.picture).convert("RGB"))
 
 # %% ../../nbs/train/data.ipynb #2f98af07
 def read_numbers(path: Path) -> np.ndarray:  # uint8[H,W]
     "What a label file holds; raises `InputError` unless that is one channel of 8 bits."
-    try: image = Image.open(path); numbers = np.array(image)
-    except BROKEN as e: raise InputError(f"{path} cannot be read as a picture") from e
-    if image.mode in ("L", "P"): return numbers
+    image = _open(path)
+    if image.mode in ("L", "P"): return np.array(image)
     raise InputError(f"{path} is a picture of mode {image.mode}: labels are numbers, one channel of 8 bits")
 
 # %% ../../nbs/train/data.ipynb #1a9494d1
@@ -102,14 +102,13 @@ def find_shared(start: Path | None = None) -> Path | None:
     return next((p/"shared"/"data" for p in (here, *here.parents) if (p/"shared"/"data"/"camvid").is_dir()), None)
 
 def camvid_frames(
-    root: Path | str,                    # a folder with images/ and labels/: the project's layout or fastai's
+    root: Path,                          # a folder with images/ and labels/: the project's layout or fastai's
     names: Iterable[str] | None = None,  # frames to take; None: the official train and val frames
 ) -> list[LabelledFrame]:                # sorted by name
     "CamVid's frames with their labels; raises `InputError`."
-    root = Path(root)
     pictures = _pictures(root)
     wanted = {*split_names("train"), *split_names("val")} if names is None else set(names)
-    frames = [_camvid_frame(root, pictures[name]) for name in sorted(wanted & pictures.keys())]
+    frames = [_frame(root, pictures[name]) for name in sorted(wanted & pictures.keys())]
     if not frames: raise InputError(f"{root/'images'} holds none of the frames asked for")
     return frames
 
@@ -120,29 +119,25 @@ def _pictures(root: Path) -> dict[str, Path]:
     kinds = (".jpg", ".jpeg", ".png", ".webp")
     return {p.stem: p for p in sorted((root/"images").iterdir()) if p.suffix.lower() in kinds}
 
-def _camvid_frame(root: Path, picture: Path) -> LabelledFrame:
-    "A frame of CamVid's layout: 32-class labels if there are any, else SegNet's 11."
-    full, eleven = root/"labels"/f"{picture.stem}_P.png", root/"labels11"/f"{picture.stem}.png"
+def _frame(root: Path, picture: Path) -> LabelledFrame:
+    "A plain folder's frame where there is a classes.txt; else CamVid's: 32-class labels if there are any, or SegNet's."
+    plain, full, eleven = (root/f"{at}.png" for at in (f"labels/{picture.stem}", f"labels/{picture.stem}_P",
+        f"labels11/{picture.stem}"))
+    if (root/"classes.txt").is_file() and plain.is_file(): return LabelledFrame(picture, plain, "plain")
     if not full.is_file(): return LabelledFrame(picture, eleven, "camvid11", eleven=eleven)
     return LabelledFrame(picture, full, "camvid32", eleven=eleven if eleven.is_file() else None)
 
-# %% ../../nbs/train/data.ipynb #abfdcf03
-EXTRA_SETS = tuple(name for name in LUTS if not name.startswith("camvid"))
-
-def folder_frames(
-    root: Path | str,  # a folder with images/ and labels/ID.png
-    dataset: str,      # what its numbers mean: a key of `LUTS`
-) -> list[LabelledFrame]:
-    "The pictures of a plain folder with their labels, sorted by name."
-    return [LabelledFrame(p, Path(root)/"labels"/f"{name}.png", dataset) for name, p in _pictures(Path(root)).items()]
-
 # %% ../../nbs/train/data.ipynb #ba40eeaa
+_EXTRA_SETS = tuple(name for name in LUTS if not name.startswith("camvid"))
+
 def extra_frames(
-    root: Path | str,                      # the folder that holds the data sets
-    datasets: Iterable[str] = EXTRA_SETS,  # which to take, where they are there
+    root: Path,                            # the folder that holds the data sets
+    datasets: Iterable[str] = _EXTRA_SETS, # which to take, where they are there
 ) -> list[LabelledFrame]:
-    "All pictures of the data sets under `root`."
-    return [f for name in datasets if (Path(root)/name).is_dir() for f in folder_frames(Path(root)/name, name)]
+    "All pictures of the data sets under `root`: folders with images/ and labels/."
+    folders = [root/name for name in datasets if (root/name).is_dir()]
+    return [LabelledFrame(picture, folder/"labels"/f"{name}.png", folder.name)
+        for folder in folders for name, picture in _pictures(folder).items()]
 
 # %% ../../nbs/train/data.ipynb #e50f4c16
 KEPT_TOWNS = ("frankfurt", "lindau", "munster")
@@ -166,17 +161,15 @@ def split_frames(
 
 # %% ../../nbs/train/data.ipynb #941935ee
 def write_camvid(
-    root: Path | str,         # a folder to be made
+    root: Path,               # a folder to be made
     scenes: Iterable[object], # each with a `picture` uint8[H,W,3] and `labels` uint8[H,W] of codes
 ) -> Path:
     "Writes scenes in CamVid's layout, under names of its official frames."
-    root = Path(root)
     for folder in ("images", "labels", "labels11"): (root/folder).mkdir(parents=True, exist_ok=True)
     for i, (name, scene) in enumerate(zip(split_names("train")[::30], scenes)):
         Image.fromarray(scene.picture).save(root/"images"/f"{name}.png")
         if i % 2: Image.fromarray(MAP11[scene.labels]).save(root/"labels11"/f"{name}.png")
         else: Image.fromarray(scene.labels).save(root/"labels"/f"{name}_P.png")
-    (root/"codes.txt").write_text("\n".join(CODES) + "\n", encoding="utf-8")
     return root
 
 # %% ../../nbs/train/data.ipynb #735e7037
@@ -190,7 +183,7 @@ def find_frames(
     if lost := [n for n in names if n not in pictures]:
         missing = f"{len(lost)} of {len(names)} are missing"
         raise InputError(f"{data/'images'} has no picture named {', '.join(lost[:3])} ({missing})")
-    frames = [_any_frame(data, pictures[n]) for n in names]
+    frames = [_frame(data, pictures[n]) for n in names]
     if bare := [f.name for f in frames if not f.label.is_file()]:
         raise InputError(f"{data} has no labels for {', '.join(bare[:3])} ({len(bare)} of {len(names)} have none)")
     if not frames: raise InputError(f"{split or data} names no frame")
@@ -198,14 +191,8 @@ def find_frames(
 
 def _names(split: Path) -> list[str]:
     "The frames that a split file names, each once: the first word of each line, without folders and endings."
-    words = [line.split()[0] for line in read_lines(split) if line.strip()]
-    return list(dict.fromkeys(re.sub(r"\.(jpe?g|png|webp)$", "", Path(w).name, flags=re.I) for w in words))
-
-def _any_frame(data: Path, picture: Path) -> LabelledFrame:
-    "The frame of a picture in either layout."
-    label = data/"labels"/f"{picture.stem}.png"
-    plain = (data/"classes.txt").is_file() and label.is_file()
-    return LabelledFrame(picture, label, "plain") if plain else _camvid_frame(data, picture)
+    words = [Path(line.split()[0]).name for line in read_lines(split)]
+    return list(dict.fromkeys(re.sub(r"\.(jpe?g|png|webp)$", "", word, flags=re.I) for word in words))
 
 # %% ../../nbs/train/data.ipynb #5f56f202
 TABLE_HASH = hashlib.md5(repr([(name, sorted(codes)) for name, codes in LABEL_SETS.items()]).encode()).hexdigest()[:8]
@@ -213,25 +200,22 @@ TABLE_HASH = hashlib.md5(repr([(name, sorted(codes)) for name, codes in LABEL_SE
 def _shrunk(frame: LabelledFrame, folder: Path, side: int) -> LabelledFrame:
     "Writes one smaller copy, its label as label ids; returns the copy."
     home = folder/frame.dataset
-    picture, label = home/"images"/f"{frame.name}.jpg", home/"ids"/f"{frame.name}.png"
-    out = LabelledFrame(picture, label, frame.dataset, ready=True, eleven=frame.eleven)
+    out = replace(frame, picture=home/"images"/f"{frame.name}.jpg", label=home/"ids"/f"{frame.name}.png", ready=True)
     if out.label.exists(): return out
     for path in (out.picture, out.label): path.parent.mkdir(parents=True, exist_ok=True)
-    picture, ids = Image.fromarray(read_rgb(frame)), read_labels(frame)
-    size = tuple(round(s*min(1., side/max(picture.size))) for s in picture.size)
-    picture.resize(size, Image.Resampling.BOX).save(out.picture, quality=92)
-    Image.fromarray(cv2.resize(ids, size, interpolation=cv2.INTER_NEAREST)).save(out.label)
+    picture = Image.fromarray(read_rgb(frame))
+    picture.thumbnail((side, side), Image.Resampling.BOX)
+    picture.save(out.picture, quality=92)
+    Image.fromarray(read_labels(frame)).resize(picture.size, Image.Resampling.NEAREST).save(out.label)
     return out
 
 # %% ../../nbs/train/data.ipynb #e74df870
 def shrink(
     frames: Sequence[LabelledFrame],  # frames to copy
-    folder: Path | str,               # where the copies go
+    folder: Path,                     # where the copies go
     side: int = 640,                  # pixels of the longer side, at most
-    workers: int = 2,                 # processes; 0: this one
 ) -> list[LabelledFrame]:             # the copies, in the same order
     "Smaller copies of `frames` for training, made once."
-    one = partial(_shrunk, folder=Path(folder)/f"{TABLE_HASH}-{side}", side=side)
-    bar = partial(progress_bar, what="making small copies", total=len(frames))
-    if not workers: return list(bar(map(one, frames)))
-    with ProcessPoolExecutor(workers) as pool: return list(bar(pool.map(one, frames, chunksize=8)))
+    one = partial(_shrunk, folder=folder/f"{TABLE_HASH}-{side}", side=side)
+    with ProcessPoolExecutor(2) as pool:
+        return list(progress_bar(pool.map(one, frames, chunksize=8), "making small copies", len(frames)))

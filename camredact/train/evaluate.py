@@ -6,8 +6,6 @@
 __all__ = ['TASKS', 'Answer', 'sweep', 'judge', 'evaluate']
 
 # %% ../../nbs/train/evaluate.ipynb #e3a709b1
-import os
-import shutil
 import statistics
 import time
 import warnings
@@ -16,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 # %% ../../nbs/train/evaluate.ipynb #705dc431
 import cv2
@@ -27,7 +26,8 @@ from ..core.redact import DEFAULT_DIAL, DIALS, Dial, resize_matte, decide
 from ..core.segment import Segmenter, to_model_size
 from .data import LabelledFrame, find_frames, read_labels, read_numbers, read_rgb, read_truth
 from .labels import CODES11, MAP11, UNKNOWN, VOID11, allowed_codes, read_classes
-from .metrics import MatteScores, accuracy, confusion, iou_from, label_map, mean_iou, ratio
+from camredact.train.metrics import (CLASS_METRICS, MatteScores, accuracy, class_metrics, confusion, label_map,
+    mean_iou, ratio)
 
 # %% ../../nbs/train/evaluate.ipynb #03284c2f
 class Answer:
@@ -72,19 +72,10 @@ def clips(
     "Stretches of a drive, in order; a name without a drive is a clip of its own."
     place, seen = {}, defaultdict(int)
     for name in sorted(names):
-        drive = name.split("_")[0] if "_" in name else name
+        drive = name.split("_")[0]
         place[name] = f"{drive} {seen[drive]//length}"
         seen[drive] += 1
     return [place[n] for n in names]
-
-CLASS_METRICS = ("iou", "precision", "recall")
-
-def class_metrics(
-    conf: np.ndarray,  # int64[n,n]: truth down, prediction across
-) -> np.ndarray:       # float64[n,3]
-    "The `CLASS_METRICS` of each class; NaN where there is nothing to divide by."
-    hit = np.diag(conf)
-    with np.errstate(invalid="ignore"): return np.stack([iou_from(conf), hit/conf.sum(0), hit/conf.sum(1)], 1)
 
 # %% ../../nbs/train/evaluate.ipynb #38fc088d
 def bootstrap(
@@ -94,14 +85,13 @@ def bootstrap(
 ) -> np.ndarray:                                       # float64[2,...]: low and high
     "Where 95 % of the drawn values of a figure lie."
     times = np.random.default_rng(0).multinomial(len(confs), np.ones(len(confs))/len(confs), draws)
-    drawn = [metric(np.tensordot(t, confs, 1)) for t in times]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of classes that no clip holds: their interval is NaN
-        return np.nanpercentile(drawn, (2.5, 97.5), axis=0)
+        return np.nanpercentile([metric(np.tensordot(t, confs, 1)) for t in times], (2.5, 97.5), axis=0)
 
 # %% ../../nbs/train/evaluate.ipynb #26c5144c
-_ANIMAL = frozenset({"Animal"})
-TASKS = {"people": (PEOPLE, PRESETS["no people"]), "people_alone": (PEOPLE, PEOPLE), "animals": (_ANIMAL, _ANIMAL)}
+TASKS = {"people": (PEOPLE, PRESETS["no people"]), "people_alone": (PEOPLE, PEOPLE),
+    "animals": (frozenset({"Animal"}), frozenset({"Animal"}))}
 
 def sweep(
     taus: Iterable[float],  # thresholds
@@ -114,46 +104,27 @@ def sweep(
 # %% ../../nbs/train/evaluate.ipynb #afc016d9
 class _Tally:
     "Counts of a model over frames."
-    def __init__(self,
-        tasks: Mapping[str, tuple],                 # as `TASKS`
-        dials: Mapping[object, Dial],               # as `DIALS`
-        sets: Mapping[int, frozenset[str]] | None,  # what the numbers of plain frames may be
-    ):
-        self.tasks, self.dials, self.sets = tasks, dials, sets
-        self.confs = {n: defaultdict(int) for n in (VOID11 + 1, len(CODES))}  # of classes: clip: confusion
+    def __init__(self):
+        self.confs = {"11": defaultdict(int), "32": defaultdict(int)}  # of classes: by clip, a confusion
         self.covers, self.ms = defaultdict(MatteScores), []
-        self.allowed = allowed_codes()
         self.right = np.zeros(2, np.int64)  # pixels whose code the label allows, and all that are labelled
-
-    def add(self, frame: LabelledFrame, answer: Answer, rgb: np.ndarray, clip: str) -> None:
-        "Counts one frame; raises `InputError` where its labels do not fit it."
-        self.ms.append(answer.ms)
-        self.add_labels(frame, answer, rgb.shape[:2], clip)
-        for name, (wanted, hidden) in self.tasks.items():
-            truth, ignore = read_truth(frame, wanted, self.sets)
-            if name == "animals" and frame.is_camvid and not truth.any(): continue  # there are next to none
-            for key, dial in self.dials.items():
-                cover, plain = (answer.cover(hidden, d, truth.shape) for d in (dial, replace(dial, margin=0.)))
-                self.covers[name, key].update(cover, truth, ignore, plain)
 
     def add_labels(self, frame: LabelledFrame, answer: Answer, size: tuple[int, int], clip: str) -> None:
         "Counts the label map; classes only where the labels are CamVid's: SegNet's eleven are those of its own file."
         if frame.dataset == "plain": return
-        labels = answer.labels(size)
-        ids = _fit(read_labels(frame), size)
+        labels, ids = answer.labels(size), _fit(read_labels(frame), size)
         known = ids != UNKNOWN
-        self.right += np.count_nonzero(self.allowed[ids[known], labels[known]]), np.count_nonzero(known)
+        self.right += allowed_codes()[ids[known], labels[known]].sum(), known.sum()
         if not frame.is_camvid: return
-        codes = ids if frame.dataset == "camvid32" else None
-        eleven = MAP11[codes] if frame.eleven is None else read_numbers(frame.eleven)
-        self.confs[VOID11 + 1][clip] += confusion(MAP11[_fit(labels, eleven.shape)], eleven, VOID11 + 1, VOID11)
-        if codes is not None: self.confs[len(CODES)][clip] += confusion(labels, codes, len(CODES), VOID)
+        eleven = MAP11[ids] if frame.eleven is None else read_numbers(frame.eleven)
+        self.confs["11"][clip] += confusion(MAP11[_fit(labels, eleven.shape)], eleven, VOID11 + 1, VOID11)
+        if frame.dataset == "camvid32": self.confs["32"][clip] += confusion(labels, ids, len(CODES), VOID)
 
     def result(self) -> dict:
         "Everything, in plain numbers; None where there is nothing to count."
         found = {"frames": len(self.ms), "predict_ms_p50": statistics.median(self.ms), "right": ratio(*self.right)}
-        for by_clip, key, names in zip(self.confs.values(), ("11", "32"), (CODES11, CODES)):
-            if by_clip: found |= _label_figures(key, names, list(by_clip.values()))
+        for key, names in (("11", CODES11), ("32", CODES)):
+            if by_clip := self.confs[key]: found |= _label_figures(key, names, list(by_clip.values()))
         for (task, dial), score in self.covers.items():
             found.setdefault(task, {})[dial] = {k: v for k, v in score.compute().items() if k != "leak_rate"}
         return _jsonable(found)
@@ -161,7 +132,7 @@ class _Tally:
 # %% ../../nbs/train/evaluate.ipynb #affe13a0
 def _fit(labels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     "Labels at another size: each new pixel takes its nearest."
-    return labels if labels.shape == size else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+    return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
 
 def _label_figures(
     key: str,                     # "11" or "32"
@@ -170,25 +141,22 @@ def _label_figures(
 ) -> dict:
     "The label scores with their intervals; a class that the truth does not hold has none."
     conf = sum(confs)
-    absent = np.where(conf.sum(1)[:, None] > 0, 1, np.nan)  # one row more than `names` where void is a class
-    table = absent*class_metrics(conf)
-    low, high = absent*bootstrap(confs, class_metrics)
-    column = lambda rows: dict(zip(names, rows))
-    spans = {m: column(np.stack([low[:, k], high[:, k]], 1)) for k, m in enumerate(CLASS_METRICS)}
+    held = np.where(conf.sum(1)[:, None] > 0, 1, np.nan)  # one row more than `names` where void is a class
+    by_metric = lambda table: {m: dict(zip(names, column)) for m, column in zip(CLASS_METRICS, np.moveaxis(table, 1, 0))}
+    each = by_metric(held*class_metrics(conf))
+    spans = by_metric(np.moveaxis(held*bootstrap(confs, class_metrics), 0, 2))
     return {"miou11" if key == "11" else "miou32_present": mean_iou(conf), f"acc{key}": accuracy(conf),
-        **{f"{m}{key}": column(table[:, k]) for k, m in enumerate(CLASS_METRICS)},
+        **{f"{m}{key}": figures for m, figures in each.items()},
         f"interval{key}": {"clips": len(confs), "mean": bootstrap(confs), **spans}}
 
 def _jsonable(x: object) -> object:
     "As JSON has it, to five digits: no NaN, no numpy."
     if isinstance(x, dict): return {str(k): _jsonable(v) for k, v in x.items()}
     if isinstance(x, (list, tuple, np.ndarray)): return [_jsonable(v) for v in x]
-    if isinstance(x, (float, np.floating)): return float(f"{x:.5g}") if np.isfinite(x) else None
-    return int(x) if isinstance(x, np.integer) else x
+    if isinstance(x, float): return float(f"{x:.5g}") if np.isfinite(x) else None
+    return x
 
 # %% ../../nbs/train/evaluate.ipynb #548283ae
-_MOST = {"plain": 256, "camvid32": len(CODES), "camvid11": VOID11 + 1}  # numbers that labels may hold
-
 def _check_label(
     path: Path,             # a label file
     dataset: str,           # whose numbers it holds
@@ -196,7 +164,7 @@ def _check_label(
 ) -> None:
     "Raises `InputError` unless a label file can belong to a picture of `size`."
     numbers = read_numbers(path)
-    most = _MOST.get(dataset, 256)
+    most = {"camvid32": len(CODES), "camvid11": VOID11 + 1}.get(dataset, 256)
     if numbers.max(initial=0) >= most:
         raise InputError(f"{path} holds the number {numbers.max()}: there are {most} classes")
     (h, w), (H, W) = numbers.shape, size
@@ -214,14 +182,21 @@ def judge(
     sets: Mapping[int, frozenset[str]] | None = None,  # what the numbers of plain frames may be
     keep: Callable[[LabelledFrame, Answer, np.ndarray], None] | None = None,  # called with frame, answer, picture
 ) -> dict:
-    "All figures of a model on labelled frames; raises `InputError`."
-    tally = _Tally(tasks, dials, sets)
+    "All figures of a model on labelled frames; raises `InputError`, also where labels do not fit their picture."
+    tally = _Tally()
     for frame, clip in progress_bar(list(zip(frames, clips([f.name for f in frames]))), "judging"):
         rgb = read_rgb(frame)
         if not frame.ready: _check_label(frame.label, frame.dataset, rgb.shape[:2])
         if frame.eleven: _check_label(frame.eleven, "camvid11", rgb.shape[:2])
         answer = Answer(segmenter, rgb)
-        tally.add(frame, answer, rgb, clip)
+        tally.ms.append(answer.ms)
+        tally.add_labels(frame, answer, rgb.shape[:2], clip)
+        for name, (wanted, hidden) in tasks.items():
+            truth, ignore = read_truth(frame, wanted, sets)
+            if name == "animals" and frame.is_camvid and not truth.any(): continue  # there are next to none
+            for key, dial in dials.items():
+                cover, plain = (answer.cover(hidden, d, truth.shape) for d in (dial, replace(dial, margin=0.)))
+                tally.covers[name, key].update(cover, truth, ignore, plain)
         if keep: keep(frame, answer, rgb)
     return tally.result()
 
@@ -251,13 +226,13 @@ def new_folder(
     out = out.resolve()
     if out == Path.cwd() or out.is_mount():
         raise InputError(f"{out} cannot be put in place at the end: give a new folder")
-    part = out.with_name(f".{out.name}.{os.getpid()}.part")
-    part.mkdir(parents=True)
-    try:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as home:
+        part = Path(home)/"part"
+        part.mkdir()
         yield part
         if out.exists(): out.rmdir()
         part.replace(out)
-    finally: shutil.rmtree(part, ignore_errors=True)
 
 # %% ../../nbs/train/evaluate.ipynb #37548d08
 def evaluate(
@@ -284,22 +259,14 @@ def table(
     number = lambda x: " none" if x is None else f"{x:.3f}"
     lines = [f"{found['frames']} frames, {found['predict_ms_p50']:.1f} ms to predict"]
     if "miou11" in found:
-        spans = found["interval11"]
-        span = f"95 % of {spans['clips']} clips drawn anew: {' to '.join(map(number, spans['mean']))}"
-        lines.append(f"11-class mIoU {number(found['miou11'])} ({span})")
+        span = " to ".join(map(number, found["interval11"]["mean"]))
+        drawn = f"95 % of {found['interval11']['clips']} clips drawn anew: {span}"
+        lines.append(f"11-class mIoU {number(found['miou11'])} ({drawn})")
     if "acc32" in found:
         lines.append(f"accuracy over 32 codes without Void {number(found['acc32'])}, "
             f"mIoU of those present {number(found['miou32_present'])}")
-    rows = [(task, dial, s) for task in TASKS for dial, s in found.get(task, {}).items() if dial in dials]
-    return "\n".join([*lines, *(_cover_line(task, dial, s, number) for task, dial, s in rows)])
-
-def _cover_line(
-    task: str,           # of `TASKS`
-    dial: str,           # of `DIALS`
-    s: dict,             # the figures
-    number: Callable[[float | None], str],  # as text
-) -> str:
-    "What a matte covers, in a line."
-    missed = ", ".join(f"{n} of {of} of {least} px" for least, (n, of) in s["missed"].items())
-    return (f"{task.replace('_', ' '):12s} {dial:9s} recall {number(s['recall'])}, "
-        f"over-cover {number(s['over_cover'])}, other pixels covered {number(s['other_covered'])}; missed {missed}")
+    for task, dial, s in ((t, d, s) for t in TASKS for d, s in found.get(t, {}).items() if d in dials):
+        missed = ", ".join(f"{n} of {of} of {least} px" for least, (n, of) in s["missed"].items())
+        lines.append(f"{task.replace('_', ' '):12s} {dial:9s} recall {number(s['recall'])}, over-cover "
+            f"{number(s['over_cover'])}, other pixels covered {number(s['other_covered'])}; missed {missed}")
+    return "\n".join(lines)

@@ -18,22 +18,15 @@ import numpy as np
 from ..core.categories import CODES, COLOURS, PEOPLE, InputError, check_names
 
 # %% ../../nbs/train/labels.ipynb #408940e4
-GROUPS11 = {
-    "sky": ("Sky",),
-    "building": ("Building", "Wall"),
-    "pole": ("Column_Pole",),
-    "road": ("Road", "LaneMkgsDriv", "LaneMkgsNonDriv", "RoadShoulder"),
-    "pavement": ("Sidewalk", "ParkingBlock"),
-    "tree": ("Tree", "VegetationMisc"),
-    "sign": ("SignSymbol", "Misc_Text", "TrafficLight"),
-    "fence": ("Fence",),
-    "car": ("Car", "SUVPickupTruck", "Truck_Bus"),
-    "pedestrian": ("Pedestrian",),
-    "bicyclist": ("Bicyclist", "MotorcycleScooter")}
+GROUPS11 = {name: tuple(codes.split()) for name, codes in {
+    "sky": "Sky", "building": "Building Wall", "pole": "Column_Pole",
+    "road": "Road LaneMkgsDriv LaneMkgsNonDriv RoadShoulder", "pavement": "Sidewalk ParkingBlock",
+    "tree": "Tree VegetationMisc", "sign": "SignSymbol Misc_Text TrafficLight", "fence": "Fence",
+    "car": "Car SUVPickupTruck Truck_Bus", "pedestrian": "Pedestrian",
+    "bicyclist": "Bicyclist MotorcycleScooter"}.items()}
 CODES11 = tuple(GROUPS11)
 VOID11 = len(CODES11)  # every other code: outside the 11-class scores
-_GROUP = {code: i for i, codes in enumerate(GROUPS11.values()) for code in codes}
-MAP11 = np.array([_GROUP.get(c, VOID11) for c in CODES], np.uint8)
+MAP11 = np.array([next((i for i, g in enumerate(GROUPS11.values()) if c in g), VOID11) for c in CODES], np.uint8)
 MAP11.setflags(write=False)  # uint8[32]: MAP11[labels] are 11-class labels
 
 # %% ../../nbs/train/labels.ipynb #176cff4f
@@ -119,17 +112,11 @@ def translate(
     numbers: np.ndarray,  # uint8[H,W], as a label file has them
     dataset: str,         # whose file it is: a key of `LUTS`
 ) -> np.ndarray:          # uint8[H,W]
-    "The label id of each pixel."
+    "The label id of each pixel; in `fashion`, what is farther than 12 pixels from a person is unknown."
     ids = LUTS[dataset][numbers]
-    return _near_only(ids) if dataset == "fashion" else ids
-
-def _near_only(
-    ids: np.ndarray,  # uint8[H,W]
-    band: int = 12,   # pixels around a person that are kept
-) -> np.ndarray:      # uint8[H,W]
-    "Label ids with all that is farther than `band` from a person made unknown."
+    if dataset != "fashion": return ids
     person = (ids == LABEL_ID["person"]).astype(np.uint8)
-    near = cv2.dilate(person, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2*band + 1, 2*band + 1)))
+    near = cv2.dilate(person, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (25, 25)))
     return np.where(near > 0, ids, np.uint8(UNKNOWN))
 
 # %% ../../nbs/train/labels.ipynb #c470e41a
@@ -149,13 +136,12 @@ def truth_of(
     sets: Mapping[int, frozenset[str]] | None = None,  # what each number may be; None: `LABEL_SETS`
 ) -> tuple[np.ndarray, np.ndarray]:  # bool[H,W] each
     "Where the label is one of `wanted`, and where nobody can say."
-    sets = dict(enumerate(LABEL_SETS.values())) if sets is None else sets
     wanted = frozenset(wanted)
-    whole = {wanted, _LIVING} if wanted == PEOPLE else {wanted}
+    enough = _LIVING if wanted == PEOPLE else wanted  # "person or animal" counts as a person
     truth, ignore = np.zeros(256, bool), np.ones(256, bool)
-    for n, codes in sets.items():
-        truth[n] = any(codes <= w for w in whole) and bool(codes & wanted)
-        ignore[n] = not truth[n] and bool(codes & wanted)
+    for n, codes in (dict(enumerate(LABEL_SETS.values())) if sets is None else sets).items():
+        truth[n] = bool(codes & wanted) and codes <= enough
+        ignore[n] = bool(codes & wanted) and not codes <= enough
     return truth[ids], ignore[ids]
 
 # %% ../../nbs/train/labels.ipynb #2693b593
@@ -172,8 +158,7 @@ def read_classes(
     path: Path,                  # lines of number and name, or number, name = codes
 ) -> dict[int, frozenset[str]]:  # what each number may be; a number that is not here may be anything
     "The sets that the numbers of a plain folder stand for; raises `InputError`."
-    lines = [line.strip() for line in read_lines(path) if line.strip()]
-    found = [re.match(r"(\d+)\s+([^=]+?)\s*(?:=\s*(.+))?$", line) for line in lines]
+    found = [re.match(r"(\d+)\s+([^=]+?)\s*(?:=\s*(.+))?$", line) for line in read_lines(path)]
     if not found or not all(found):
         raise InputError(f"{path}: every line is a number and a name, as '15 person' or '7 cyclist = Bicyclist'")
     sets = {int(m[1]): _codes_of(m[2], m[3]) for m in found}
@@ -185,8 +170,8 @@ def read_classes(
 
 # %% ../../nbs/train/labels.ipynb #6893a73b
 def read_lines(path: Path) -> list[str]:
-    "The lines of a text file; raises `InputError`."
-    try: return path.read_text(encoding="utf-8").splitlines()
+    "The lines of a text file that are not empty, without spaces around them; raises `InputError`."
+    try: return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeError) as e: raise InputError(f"{path} cannot be read as text") from e
 
 def _codes_of(

@@ -6,7 +6,7 @@
 __all__ = ['BUDGETS', 'SCALES', 'FastNet', 'RedactGraph', 'save_learner', 'load_network', 'TorchSegmenter']
 
 # %% ../../nbs/train/network.ipynb #a8d3bca5
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -16,33 +16,12 @@ import timm
 import torch
 import torch.nn.functional as F
 import torchvision.models
-from fastai.data.transforms import Normalize
-from fastai.learner import Learner
-from fastai.vision.core import imagenet_stats
-from fastai.vision.learner import create_unet_model
+from fastai.vision.all import ConvLayer, Learner, Normalize, create_unet_model, imagenet_stats
 from timm.layers import Conv2dSame
 from torch import nn
-from ..core.categories import CODES, InputError, choose
+from ..core.categories import CODES, choose
 from ..core.files import atomic_write
 from ..core.segment import DEFAULT_BUDGET, NoWeights, check_input
-
-# %% ../../nbs/train/network.ipynb #64f05608
-class ConvBlock(nn.Sequential):
-    "Convolution, batch normalisation, ReLU."
-    def __init__(self,
-        n_in: int,       # channels in
-        n_out: int,      # channels out
-        kernel: int = 3, # side of the kernel; the picture keeps its size
-    ):
-        conv = nn.Conv2d(n_in, n_out, kernel, padding=kernel//2, bias=False)
-        super().__init__(conv, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True))
-
-# %% ../../nbs/train/network.ipynb #64f05609
-def wide_block(
-    n: int,         # channels in and out
-) -> nn.Sequential:
-    "A depthwise convolution of 5x5 and batch normalisation."
-    return nn.Sequential(nn.Conv2d(n, n, 5, padding=2, groups=n, bias=False), nn.BatchNorm2d(n))
 
 # %% ../../nbs/train/network.ipynb #4e99fcc4
 class EvenConv(nn.Conv2d):
@@ -89,10 +68,12 @@ class FastNet(nn.Module):
         self.config = dict(encoder=encoder, widths=tuple(widths), **({"context": True} if context else {}))
         self.encoder = imagenet_encoder(encoder, pretrained)
         skips = self.encoder.feature_info.channels()
-        self.top = ConvBlock(skips[4], 128, 1)
-        if context: self.gate, self.wide = nn.Conv2d(skips[4], 128, 1), wide_block(128)
+        self.top = ConvLayer(skips[4], 128, 1)
+        if context:
+            self.gate = nn.Conv2d(skips[4], 128, 1)
+            self.wide = ConvLayer(128, 128, 5, groups=128, act_cls=None)
         sizes = zip((128, *widths), skips[3:0:-1], widths)
-        self.ups = nn.ModuleList(ConvBlock(n_in + skip, n_out) for n_in, skip, n_out in sizes)
+        self.ups = nn.ModuleList(ConvLayer(n_in + skip, n_out) for n_in, skip, n_out in sizes)
         self.head = nn.Conv2d(widths[-1], len(CODES), 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -141,9 +122,9 @@ class RedactGraph(nn.Module):
         coarse = [enlarge(self.net(small), fine.shape[-2:]) for small in self.smaller(x)]
         return sum(coarse, fine)/(1 + len(coarse))
 
-    def smaller(self, x: torch.Tensor) -> Iterator[torch.Tensor]:
+    def smaller(self, x: torch.Tensor) -> list[torch.Tensor]:
         "The picture at each extra scale, in whole tiles of 32."
-        for n, of in self.scales: yield enlarge(x, [(side*n + 32*of - 1)//(32*of)*32 for side in x.shape[-2:]])
+        return [enlarge(x, [(side*n + 32*of - 1)//(32*of)*32 for side in x.shape[-2:]]) for n, of in self.scales]
 
 # %% ../../nbs/train/network.ipynb #2a495c6c
 SEED_ARCHS = ("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "mobilenet_v2")
@@ -176,67 +157,34 @@ SCALES = {"fast": ((1, 2),), "accurate": ((2, 3), (1, 3))}  # extra scales at wh
 
 def save_learner(
     learn: Learner,     # a trained learner
-    path: Path | str,   # a file to end in .pth
+    path: Path,         # a file to end in .pth
     arch: str = "fast", # "fast", "accurate", or one of `SEED_ARCHS`
 ) -> Path:
     "Weights and configuration in one file, written whole or not at all."
     size = [int(s) for s in learn.dls.one_batch()[0].shape[-2:]]
-    state = {k: v.cpu().contiguous() for k, v in learn.model.state_dict().items()}
     normalise = any(isinstance(t, Normalize) for t in learn.dls.after_batch.fs)
     config = learn.model.config if arch in BUDGETS else dict(normalise=normalise)
     budget = BUDGETS.get(arch, DEFAULT_BUDGET)  # the others are slow without a GPU
-    return _write(dict(arch=arch, config=config, size=size, budget=budget, codes=list(CODES), state=state), Path(path))
-
-def _write(
-    saved: dict,  # tensors and plain values
-    path: Path,   # replaced, if it is there
-) -> Path:
-    "A file that holds `saved`."
-    with atomic_write(path, overwrite=True) as part: torch.save(saved, part)
+    state = {k: v.cpu().contiguous() for k, v in learn.model.state_dict().items()}
+    with atomic_write(path, overwrite=True) as part:
+        torch.save(dict(arch=arch, config=config, size=size, budget=budget, codes=list(CODES), state=state), part)
     return path
-
-def _read(path: Path | str) -> dict:
-    "What `save_learner` wrote; raises `NoWeights` when the file is not one."
-    try: saved = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as e: raise _not_ours(path) from e
-    keys = {"arch", "config", "size", "codes", "state"}
-    if not isinstance(saved, dict) or not keys <= saved.keys(): raise _not_ours(path)
-    if tuple(saved["codes"]) != CODES: raise NoWeights(f"{path} was trained on other categories than camredact's 32")
-    return saved
-
-def _not_ours(path: Path | str) -> NoWeights:
-    "The error that says what to do about a file that is not ours."
-    return NoWeights(f"{path} is not a learner saved by camredact: train one with `camredact train`")
 
 def load_network(
     path: Path | str,  # what `save_learner` wrote
 ) -> nn.Module:        # in evaluation mode, with its `budget` in pixels and its extra `scales`
     "The network of a saved learner: float[B,3,H,W] in 0..1 to logits; raises `NoWeights` when the file is not one."
-    saved = _read(path)
-    arch, config = saved["arch"], saved["config"]
     try:
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        arch, config, codes = (saved[key] for key in ("arch", "config", "codes"))
         if arch in BUDGETS: net = FastNet(**config, pretrained=False)
         else: net = SeedNet(choose("architecture", arch, SEED_ARCHS), saved["size"], **config)
         getattr(net, "unet", net).load_state_dict(saved["state"])
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as e:
-        raise _not_ours(path) from e
-    net.budget, net.scales = saved.get("budget", DEFAULT_BUDGET), SCALES.get(arch, ())
+        net.budget, net.scales = saved.get("budget", DEFAULT_BUDGET), SCALES.get(arch, ())
+    except Exception as e:
+        raise NoWeights(f"{path} is not a learner saved by camredact: train one with `camredact train`") from e
+    if tuple(codes) != CODES: raise NoWeights(f"{path} was trained on other categories than camredact's 32")
     return net.eval()
-
-# %% ../../nbs/train/network.ipynb #28845994
-def mean_learner(
-    paths: Sequence[Path | str],  # files of `save_learner`, of one architecture
-    path: Path | str,             # the file to be made, whole or not at all
-    arch: str | None = None,      # "accurate" for weights of `fast`, which are the same; None: what they were saved as
-) -> Path:
-    "The mean of several trainings' weights, as a learner's file; raises `InputError` when they are not of one kind."
-    saved = [_read(p) for p in paths]
-    kinds = {(s["arch"], repr(s["config"])) for s in saved}
-    if len(kinds) != 1: raise InputError("learners of different kinds have no mean")
-    states = [s["state"] for s in saved]
-    mean = {k: (sum(s[k].double() for s in states)/len(states)).to(v.dtype) for k, v in states[0].items()}
-    named = dict(arch=arch, budget=BUDGETS[choose("model", arch, BUDGETS)]) if arch else {}
-    return _write({**saved[-1], **named, "state": mean}, Path(path))
 
 # %% ../../nbs/train/network.ipynb #f1c192e6
 class TorchSegmenter:
@@ -252,17 +200,17 @@ class TorchSegmenter:
         self.graph = RedactGraph(net, net.scales).eval().to(self.device)
 
     @torch.inference_mode()
-    def _run(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
-        weights = check_input(rgb, weights)
-        to_device = lambda a: torch.from_numpy(np.array(a)).to(self.device)
-        return tuple(t.cpu().numpy() for t in self.graph(to_device(rgb), to_device(weights)))
+    def _run(self, rgb: np.ndarray, weights: np.ndarray) -> list[np.ndarray]:
+        given = (rgb, check_input(rgb, weights))
+        return [t.cpu().numpy() for t in self.graph(*(torch.from_numpy(np.array(a)).to(self.device) for a in given))]
 
     def score(self,
         rgb: np.ndarray,                  # uint8[H,W,3], sides multiples of 32
         weights: np.ndarray,              # float32[32]
     ) -> tuple[np.ndarray, np.ndarray]:   # score and confidence, float32[H,W] each
         "The two maps that a matte is made of."
-        return self._run(rgb, weights)[:2]
+        score, confidence, _ = self._run(rgb, weights)
+        return score, confidence
 
     def probs(self,
         rgb: np.ndarray,  # uint8[H,W,3], sides multiples of 32

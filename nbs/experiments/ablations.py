@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from common import RUNS, all_frames, drive_frames, kept_frames
+from fastai.callback.core import Callback
 from fastai.data.load import DataLoader
 from fastai.torch_core import set_seed
 from record import record, replaced
+from timm.utils import ModelEmaV3
 from torch import nn
 
 from camredact.core.categories import CODES
@@ -24,7 +26,6 @@ from camredact.train.augment import Paste, ZoomCrop, cutouts, street_loaders
 from camredact.train.data import shrink, split_frames
 from camredact.train.evaluate import TASKS, judge
 from camredact.train.labels import GROUPS11, LABEL_ID, allowed_codes
-from camredact.train.learner import MeanWeights
 from camredact.train.network import RedactGraph, TorchSegmenter
 from camredact.train.recipes import Recipe, make_learner
 
@@ -35,8 +36,8 @@ RARE = [[LABEL_ID[n] for n in names] for names in (
     ("SignSymbol", "TrafficLight", "Misc_Text", "11 sign"), ("Column_Pole", "11 pole"), ("Fence", "11 fence"),
     ("Sidewalk", "11 pavement"))]
 BASE = Recipe(size=(384, 512), batch=5, lr=6e-4, people_weight=2., zoom=(.6, 2.), side=640).with_street(.67)
-RECIPES = {"base": BASE, "base-2": replace(BASE, seed=2), "dice": BASE, "focus": BASE,
-    "ema": replace(BASE, mean_decay=.99), "closer": replace(BASE, zoom=(.8, 3.), side=960),
+RECIPES = {"base": BASE, "base-2": replace(BASE, seed=2), "dice": BASE, "focus": BASE, "ema": BASE,
+    "closer": replace(BASE, zoom=(.8, 3.), side=960),
     "people weigh more": replace(BASE, people_weight=8.),
     "strong light": replace(BASE, jitter=.7), "more street": BASE.with_street(.85)}
 CHANGES = {"base": "", "base-2": "seed 2", "dice": "dice 0.5", "focus": "focus", "ema": "mean_decay 0.99",
@@ -63,6 +64,17 @@ class Dice(nn.Module):
         t, known = (m[ids].permute(0, 3, 1, 2).float() for m in (self.whole, self.whole | self.none))
         both, sides, there = (p*t).sum((0, 2, 3)), ((p + t)*known).sum((0, 2, 3)), t.sum((0, 2, 3)) > 20
         return loss + self.share*(1 - 2*both/(sides + 1))[there].mean()
+
+
+class MeanWeights(Callback):
+    "Keeps a moving mean of the weights, short at first; the learner has it in the end."
+    def __init__(self, decay: float): self.decay = decay
+    def before_fit(self): self.mean, self.steps = ModelEmaV3(self.model, self.decay, use_warmup=True), 0
+    def after_batch(self):
+        if not self.training: return
+        self.steps += 1
+        self.mean.update(self.model, self.steps)
+    def after_fit(self): self.model.load_state_dict(self.mean.module.state_dict())
 
 
 class Focus(ZoomCrop):
@@ -111,7 +123,7 @@ def train(
     for dl in dls: dl.after_item.fs[:] = [crop if crop and isinstance(t, ZoomCrop) else t for t in dl.after_item.fs]
     learn = make_learner(recipe, dls, start)
     if name == "dice": learn.loss_func = Dice(learn.loss_func, .5)
-    if recipe.mean_decay: learn.add_cb(MeanWeights(recipe.mean_decay))
+    if name == "ema": learn.add_cb(MeanWeights(.99))
     shorten(dls.train, steps)
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, slice(recipe.lr/4, recipe.lr))
     return learn.model

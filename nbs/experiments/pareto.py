@@ -24,7 +24,7 @@ from camredact.train.data import LabelledFrame, shrink, split_frames
 from camredact.train.evaluate import TASKS, judge
 from camredact.train.export import export_onnx, quantise
 from camredact.train.learner import fast_learner
-from camredact.train.network import SCALES
+from camredact.train.network import SCALES, FastNet
 from camredact.train.recipes import Recipe
 
 OUT = RUNS/"pareto"
@@ -43,7 +43,7 @@ def train(
     set_seed(42)
     shares = Recipe().with_street(.6).shares
     dls = street_loaders(seen, seen[:8], (256, 320), 9, 0, shares, jitter=.45, extra_tfms=[Paste(cutouts(seen))])
-    learn = fast_learner(dls, *NETS[name])
+    learn = fast_learner(dls, FastNet(*NETS[name]))
     shorten(learn.dls.train, steps)
     with learn.no_bar(), learn.no_logging(): learn.fit_one_cycle(1, slice(5e-4, 2e-3))
     return learn

@@ -9,24 +9,28 @@ example: python nbs/experiments/weights.py fast ship --full runs/final/fast.pth 
          python nbs/experiments/weights.py fast times
 """
 import argparse
+import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import cards
 import numpy as np
 from common import all_frames, kept_frames, photo_row, predict_ms, street_row
 from record import commit, record, replaced
+from torch import nn
 
-from camredact.core.files import progress_bar
+from camredact.core.categories import InputError
+from camredact.core.files import atomic_write, progress_bar
 from camredact.core.models import WEIGHTS
 from camredact.core.redact import DEFAULT_DIAL, DIALS
 from camredact.core.segment import OnnxSegmenter, to_model_size
 from camredact.train.data import LabelledFrame, read_numbers, read_rgb, read_truth, split_frames
 from camredact.train.evaluate import TASKS, Answer, judge, sweep
-from camredact.train.export import bundle, export_onnx
+from camredact.train.export import export_onnx, quantise
 from camredact.train.metrics import MatteScores
-from camredact.train.network import BUDGETS, SCALES, load_network, mean_learner
+from camredact.train.network import BUDGETS, SCALES, load_network
 
 DATA = ("CamVid train and val (468 frames), Cityscapes' train towns (2,975 frames at 512x256), Clothing Co-Parsing, PASCAL "
     "VOC 2012 with SBD masks, a part of COCO 2017, India Driving Dataset lite, Penn-Fudan, AISegment, CelebAMask-HQ, DAVIS "
@@ -154,16 +158,46 @@ def times() -> None:
         sorted(WEIGHTS.glob("*.onnx")))
 
 
+def mean_network(
+    files: list[Path],  # .pth of one kind
+) -> nn.Module:
+    "The mean of several trainings' weights (Wortsman and others, 2022); raises `InputError` where kinds differ."
+    nets = [load_network(file) for file in files]
+    if len({repr(net) for net in nets}) != 1: raise InputError("learners of different kinds have no mean")
+    states = [net.state_dict() for net in nets]
+    mean = {k: (sum(s[k].double() for s in states)/len(states)).to(v.dtype) for k, v in states[0].items()}
+    nets[0].load_state_dict(mean)
+    return nets[0]
+
+
+def bundle(
+    net: nn.Module,
+    folder: Path,                    # where the file and its card go
+    name: str,                       # the model's, in the menu
+    budget: int,                     # pixels it should be given
+    scales: tuple,                   # as for `RedactGraph`
+    about: dict,                     # recipe, scores, licence
+    pictures: Iterable[np.ndarray],  # as for `quantise`
+) -> Path:                           # the .onnx file
+    "Exports in eight bits, and writes the card with the file's hash."
+    path = export_onnx(net, folder/f"{name}.onnx", budget, scales)
+    quantise(path, pictures, path)
+    card = dict(name=name, file=path.name, sha256=sha256(path.read_bytes()).hexdigest(), budget=budget, **about)
+    with atomic_write(path.with_suffix(".json"), overwrite=True) as part:
+        part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    return path
+
+
 def ship(
     name: str,          # of the model
     files: list[Path],  # .pth
     recipe: Path,       # the commands that made them, one a line
 ) -> None:
     "Writes the weights of the package and their JSON."
-    with tempfile.TemporaryDirectory() as folder: net = load_network(mean_learner(files, Path(folder)/"mean.pth", name))
     about = dict(scales=[1, *(n/of for n, of in SCALES[name])], data=DATA, seed=7, commit=commit(), licence=LICENCE,
         recipe=recipe.read_text(encoding="utf-8").splitlines())
-    bundle(net, WEIGHTS, name, BUDGETS[name], about, model_sized(sample(), BUDGETS[name]))
+    pictures = model_sized(sample(), BUDGETS[name])
+    bundle(mean_network(files), WEIGHTS, name, BUDGETS[name], SCALES[name], about, pictures)
 
 
 def main() -> None:

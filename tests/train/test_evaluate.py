@@ -152,7 +152,7 @@ def test_small_copies_are_judged_as_their_frames_are(tmp_path: Path) -> None:
     (data/"labels"/"A_2_P.png").unlink()
     Image.fromarray(np.full((64, 96), CODES11.index("road"), np.uint8)).save(data/"labels11"/"A_2.png")
     frames = find_frames(data)
-    copies = shrink(frames, tmp_path/"small", side=96, workers=0)
+    copies = shrink(frames, tmp_path/"small", side=96)
     a, b = (judge(Sure(), which) for which in (frames, copies))
     assert [f.dataset for f in copies] == ["camvid32", "camvid11"]
     for figure in ("miou11", "acc32", "people"): assert a[figure] == b[figure]
