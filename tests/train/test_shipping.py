@@ -10,7 +10,7 @@ from torch import nn
 from weights import bundle, mean_network
 
 from camredact.core.categories import CODES, InputError
-from camredact.core.models import bundled, models, weights_folder
+from camredact.core.models import bundled, models, WEIGHTS
 from camredact.core.segment import NoWeights, OnnxSegmenter
 from camredact.streets.street import draw_street
 from camredact.train.network import SCALES, FastNet, RedactGraph, SeedNet
@@ -19,7 +19,7 @@ from camredact.train.network import SCALES, FastNet, RedactGraph, SeedNet
 @pytest.mark.parametrize("name", SCALES)
 def test_recovered_network_computes_what_ships(name: str) -> None:
     "Eight bits round the maps, so where two codes are nearly as likely the other one may win: nowhere else."
-    path, rgb = weights_folder()/f"{name}.onnx", draw_street(2, 416, 544).picture
+    path, rgb = WEIGHTS/f"{name}.onnx", draw_street(2, 416, 544).picture
     shipped = OnnxSegmenter(path).probs(rgb)
     second, first = np.sort(shipped, 0)[-2:]
     graph = RedactGraph(recovered(path), SCALES[name]).eval()
