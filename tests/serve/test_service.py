@@ -296,7 +296,7 @@ def test_no_pixels_in_logs(caplog: pytest.LogCaptureFixture, capfd: pytest.Captu
 def frame(**changes: Any) -> dict:
     "A frame message as the page makes it."
     return {"kind": "frame", "protocol": ANSWER["protocol"], "page": "p", "id": 1, "hidden": ["Car"], "bar": 0,
-        "dial": "precise", "model": "stripes", **changes}
+        "dial": "precise", "model": "stripes", "zones": [], **changes}
 
 
 def exchange(wire: Any, message: Any, data: bytes) -> tuple[dict, list[bytes]]:
@@ -449,7 +449,7 @@ def test_deeply_nested_message_gets_its_answer() -> None:
         inside, said = Service(lambda name: Even(), ["even"], WILD), []
         client = Client(inside, Stuck(0))
         for depth in range(800, 1010):
-            head = b'{"kind": "frame", "protocol": 3, "page": "p", "hidden": ' + b"["*depth + b"]"*depth + b"}"
+            head = b'{"kind": "frame", "protocol": 4, "page": "p", "hidden": ' + b"["*depth + b"]"*depth + b"}"
             client.take(len(head).to_bytes(4, "big") + head)
             await asyncio.sleep(0)
             said.append(unpack(client.outbox.get_nowait())[0]["error"])

@@ -1,6 +1,7 @@
 // The panel that a person sees: the pictures, the buttons, the menus, and a box for each category.
 import { label, presetOf } from "./control.js";
 import { blit, resize } from "./pixels.js";
+import { CHOICE } from "./rules.js";
 
 const PANEL = `
   <div class="camredact-pictures">
@@ -166,7 +167,7 @@ export function view(control, el) {
   };
 
   const follow = { show_raw: () => { choice(); paintRaw(); }, camera: cameras, clip: cameras };
-  for (const name of ["hidden", "bar", "dial", "model", "look_ahead"]) follow[name] = choice;
+  for (const name of [...CHOICE, "look_ahead"]) follow[name] = choice;
   for (const [name, f] of Object.entries(follow)) model.on(`change:${name}`, f);
   const unwatch = control.platform.onCameras(cameras);
   for (const f of [choice, cameras, paint, paintRaw, state, figures]) f();
