@@ -612,6 +612,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'camredact.media.clip.clip_loop': ('media/clip.html#clip_loop', 'camredact/media/clip.py'),
                                       'camredact.media.clip.covered_frame': ('media/clip.html#covered_frame', 'camredact/media/clip.py'),
                                       'camredact.media.clip.fitted': ('media/clip.html#fitted', 'camredact/media/clip.py'),
+                                      'camredact.media.clip.frame_zones': ('media/clip.html#frame_zones', 'camredact/media/clip.py'),
                                       'camredact.media.clip.redact_clip': ('media/clip.html#redact_clip', 'camredact/media/clip.py'),
                                       'camredact.media.clip.sheet_png': ('media/clip.html#sheet_png', 'camredact/media/clip.py')},
             'camredact.media.container': { 'camredact.media.container.BadClip': ( 'media/container.html#badclip',

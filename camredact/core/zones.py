@@ -52,7 +52,8 @@ def read_zone(
 ) -> Zone:
     "Raises `InputError` with one line that says how to mend it."
     kind, *words = str(text).split(maxsplit=MAX_POINTS + 1) or [""]
-    if kind not in KINDS: raise InputError(f"a zone begins with hide or show, as 'hide 0,0 0.25,0.5', not {kind[:40]!r}")
+    if kind not in KINDS:
+        raise InputError(f"a zone begins with hide or show, as 'hide 0,0 0.25,0.5', not with {kind[:40]!r}")
     if len(words) > MAX_POINTS: raise InputError(f"a zone has {MAX_POINTS} points at most: leave some out")
     if len(words) < 2: raise InputError("a zone has two points or more: give two corners of a rectangle")
     points = np.array([_point(word) for word in words])
