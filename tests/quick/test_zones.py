@@ -1,5 +1,9 @@
 "Zones on random input: what must be covered is, at every size, by a second way to compute it."
+import json
+import subprocess
+from importlib.resources import files
 from math import ceil, floor
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -115,3 +119,20 @@ def test_no_more_zones_and_points_than_allowed() -> None:
     with pytest.raises(InputError, match="zones at most"): check_zones(["show 0,0 1,1"]*(MAX_ZONES + 1))
     for i in (float("nan"), None, 3, ["hide", "0,0"]):
         with pytest.raises(InputError, match="begins with hide or show"): check_zones([i])
+
+
+def test_what_a_page_draws_is_text_that_python_says_back() -> None:
+    "Else each answer would be refused, since its zones are not those of the page."
+    node = subprocess.run([Path(__file__).parents[2]/".ci"/"tools", "node"], capture_output=True, text=True).stdout.strip()
+    if not node: pytest.skip("Node is not installed")
+    code = """import { isFlat, zoneText } from "%s";
+        const rolled = n => Array.from({ length: n }, () => [0, 1].map(() => Math.min(1, Math.max(0, Math.random() * 1.1 - .05))));
+        const drawn = Array.from({ length: 400 }, (_, i) => rolled(2 + i %% 9)).filter(points => !isFlat(points));
+        console.log(JSON.stringify([...drawn, [[0, 0], [1, 1]], [[1e-4, 1], [1, 1e-5]]]
+            .map((points, i) => zoneText(i %% 2 ? "hide" : "show", points))));""" % (
+        files("camredact")/"live"/"static"/"zones.js").as_uri()
+    done = subprocess.run([node, "--no-warnings", "--input-type=module", "-e", code], capture_output=True, text=True,
+        timeout=60, check=True)
+    texts = json.loads(done.stdout)
+    assert len(texts) > 300
+    for text in texts: assert check_zones([text]) == (text,)

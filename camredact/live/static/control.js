@@ -28,7 +28,8 @@ export function liveWords(hidden, bar, presets, total, zones = []) {
   const preset = presetOf(hidden, bar, presets), unsure = bar > 0 ? ", and what the model is unsure of" : "";
   const few = hidden.map(label).join("; ") || "nothing by name";
   const names = hidden.length <= 4 ? few : `${hidden.length} of ${total} categories`;
-  const zoned = zones.length ? `, and what ${zones.length === 1 ? "a zone covers" : `${zones.length} zones cover`}` : "";
+  const cover = zones.length === 1 ? "a zone covers" : `${zones.length} zones cover`;
+  const zoned = zones.length ? `, and what ${cover}` : "";
   return `Live. Hidden${preset === "custom" ? "" : ` (${preset})`}: ${names}${unsure}${zoned}.`;
 }
 
@@ -62,7 +63,8 @@ export class Control {
 
   /** Makes the loop's choice from the traits: names, in the order in which the kernel says them back. */
   read() {
-    const choice = Object.fromEntries(CHOICE.map(name => [name, this.model.get(name)])), { hidden, bar, zones } = choice;
+    const choice = Object.fromEntries(CHOICE.map(name => [name, this.model.get(name)]));
+    const { hidden, bar, zones } = choice;
     const words = liveWords(hidden, bar, this.model.get("presets"), this.model.get("codes").length, zones);
     this.loop.choose({ ...choice, hidden: [...hidden].sort() }, words);
   }

@@ -2,6 +2,7 @@
 import { label, presetOf } from "./control.js";
 import { blit, resize } from "./pixels.js";
 import { CHOICE } from "./rules.js";
+import { zoneView } from "./zones.js";
 
 const PANEL = `
   <div class="camredact-pictures">
@@ -137,6 +138,7 @@ export function view(control, el) {
     part("record").textContent = control.recorder ? "End recording" : "Record";
     part("record").setAttribute("aria-pressed", String(!!control.recorder));
   };
+  const paintZones = zoneView(control, root);
   const choice = () => {
     const hidden = new Set(get("hidden")), presets = get("presets");
     const name = presetOf([...hidden], get("bar"), presets);
@@ -148,6 +150,7 @@ export function view(control, el) {
     part("uncertain").checked = get("bar") > 0;
     part("ahead").checked = !!get("look_ahead");
     part("raw").checked = !!get("show_raw");
+    paintZones();
     const own = name === "custom" ? [["custom", hidden.size || get("bar") ? "custom" : "nothing"]] : [];
     fill(part("preset"), [...own, ...Object.keys(presets).map(n => [n, n])], name);
     for (const name of ["dial", "model"]) fill(part(name), get(`${name}s`).map(n => [n, n]), get(name));
