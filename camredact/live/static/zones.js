@@ -27,8 +27,8 @@ export function isFlat([first, ...others]) {
   return !dx.some((x, i) => dy.some((y, j) => Math.abs(x * y - dx[j] * dy[i]) > 1e-4));
 }
 
-/** Draws one zone: a drag is a rectangle; clicks are corners, until the first one is clicked again, or a double click.
-    What ends a zone returns its points. */
+/** Draws one zone: a drag is a rectangle; clicks are corners, until the first or the last of them is
+    clicked again. What ends a zone returns its points. */
 export class Pen {
   constructor() { this.corners = []; }
   get points() { return this.dragged ? [this.from, this.at] : [...this.corners, ...(this.at ? [this.at] : [])]; }
@@ -41,12 +41,10 @@ export class Pen {
     if (this.dragged) return this.points;
     const { corners } = this;
     this.from = null;
-    if (corners.length > 2 && isClose(at, corners[0])) return corners;
+    if (corners.length > 2 && [corners[0], corners.at(-1)].some(corner => isClose(at, corner))) return corners;
     if (!corners.length || !isClose(at, corners.at(-1))) corners.push(at);
     return corners.length === MOST.points ? corners : null;
   }
-
-  double() { return this.corners.length > 2 ? this.corners : null; }
 }
 
 const ZONES = `
@@ -123,7 +121,6 @@ export function zoneView(control, root) {
     };
     sheet.onpointermove = e => { if (pen && e.isPrimary) { pen.move(at(sheet, e)); outlines(); } };
     sheet.onpointerup = e => { if (pen && e.isPrimary) end(pen.up(at(sheet, e))); };
-    sheet.ondblclick = () => { if (pen) end(pen.double()); };
   }
   for (const button of buttons) button.onclick = () => draw(button.value === kind ? "" : button.value);
   root.addEventListener("keydown", e => { if (kind && e.key === "Escape") draw(""); });
