@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.categories import BARS, PRESETS, InputError, check_names, choose, error_line, printable
 from ..core.models import SUFFIXES, card, load, prices
 from ..core.models import models as bundled_models
+from ..core.zones import check_zones
 if TYPE_CHECKING: import numpy as np
 
 # %% ../../nbs/app/cli.ipynb #f919629e
@@ -268,13 +269,14 @@ def complain(
     print("camredact:", printable(" ".join(text.split())), file=sys.stderr)
 
 def hidden_words(
-    hide: str,  # as --hide has it: a preset, or names
+    args: argparse.Namespace,  # hide: a preset, or names; zone
 ) -> str:
     "What was hidden, for the closing line."
-    return hide if hide in PRESETS else ", ".join(sorted(n.strip() for n in hide.split(",") if n.strip()))
+    names = [args.hide] if args.hide in PRESETS else sorted(n.strip() for n in args.hide.split(",") if n.strip())
+    return ", ".join([*names, *args.zone])
 
 def chosen(
-    args: argparse.Namespace,  # hide, dial, model, style, overwrite
+    args: argparse.Namespace,  # hide, dial, model, style, overwrite, zone
 ) -> dict:
     "What to hide, how, and with which model, as `camredact.media.clip` takes it; raises `InputError`."
     names = [n.strip() for n in args.hide.split(",") if n.strip()]
@@ -282,7 +284,7 @@ def chosen(
     try: hidden = PRESETS.get(args.hide) or check_names(names)
     except ValueError as e: raise InputError(str(e)) from e
     return dict(hidden=hidden, dial=args.dial, segmenter=load(args.model), style=args.style, overwrite=args.overwrite,
-        scrub=args.scrub, bar=BARS.get(args.hide, 0.))
+        scrub=args.scrub, bar=BARS.get(args.hide, 0.), zones=check_zones(args.zone))
 
 # %% ../../nbs/app/cli.ipynb #fa8521fc
 def finished_before(
@@ -332,7 +334,7 @@ def photo(
     for path, text in done.failed.items(): complain(f"{path}: {text}")
     n = len(done.written)
     again = f", {len(done.finished)} finished before" if done.finished else ""
-    print(f"{n} of {n + len(done.failed)} photos written{again}; hidden: {hidden_words(args.hide)}")
+    print(f"{n} of {n + len(done.failed)} photos written{again}; hidden: {hidden_words(args)}")
     return int(bool(done.failed))
 
 def _one_photo(
@@ -374,7 +376,7 @@ def clip(
             bad = 1
     tell_left_out(args, sources.CLIP_SUFFIXES)
     of = f"{len(done)} of {len(done) + len(plan)} clips"
-    if done: print(f"{of} were finished before; hidden: {hidden_words(args.hide)}")
+    if done: print(f"{of} were finished before; hidden: {hidden_words(args)}")
     return bad
 
 def _one_clip(
@@ -389,7 +391,7 @@ def _one_clip(
         warnings.simplefilter("ignore")
         done = media.redact_clip(source, out, keep_audio=args.keep_audio, preview=args.preview,
             mode=args.neighbours, track=args.track, **more)
-    print(printable(f"{done}; hidden: {hidden_words(args.hide)}"))
+    print(printable(f"{done}; hidden: {hidden_words(args)}"))
     return int(bool(done.failed or done.unread or done.cut))
 
 # %% ../../nbs/app/cli.ipynb #c8a484cb
@@ -439,6 +441,9 @@ def _add_choice(
         help="a preset, or categories with commas between them (default: no people)")
     _add_dial(p, f"how much to cover when in doubt{_dial_prices()}")
     _add_model(p)
+    p.add_argument("--zone", action="append", default=[], metavar="ZONE",
+        help="a part of the picture that is always covered, as 'hide 0,0 0.25,0.5', or outside of which all is, as "
+        "'show 0.1,0.9 0.5,0.2 0.9,0.9': X,Y in shares of width and height, two corners or a polygon; may be repeated")
     p.add_argument("--style", default="checkerboard", choices=["checkerboard", "solid", "box"],
         help="what covers a hidden area; a box hides its outline too (default: checkerboard)")
     p.add_argument("--overwrite", action="store_true", help="replace earlier results; a source is never replaced")
@@ -527,7 +532,8 @@ def _add_photo(
     p = _command(commands, "photo", photo, "cleans photos before they are published",
         "Writes redacted copies of photos: upright, in sRGB, without metadata, with holes (PNG) or the checkerboard.",
         "photo holiday/ more/*.jpg -o clean --rename\n"
-        "         camredact photo street.jpg -o street.webp --hide 'no cars' --style box\n\n"
+        "         camredact photo street.jpg -o street.webp --hide 'no cars' --style box\n"
+        "         camredact photo door.jpg -o door.png --zone 'hide 0.4,0.1 0.6,0.25'\n\n"
         "Without -o, NAME.redacted.png is written beside each photo. Exit status 1 if some photos failed;\n"
         "the others are written. What an earlier run finished is passed over: the same file, the same options,\n"
         "and a result that is still there. The model can miss somebody: look at the results before you publish them.\n"
@@ -551,7 +557,8 @@ def _add_clip(
     "Adds `camredact clip`."
     p = _command(commands, "clip", clip, "cleans a clip before it is published",
         "Writes a redacted copy of a clip, frame by frame, without sound or metadata.",
-        "clip street.mov -o street.mp4 --preview sheet.png\n\n"
+        "clip street.mov -o street.mp4 --preview sheet.png\n"
+        "         camredact clip street.mov -o street.mp4 --zone 'show 0,0.5 1,1'\n\n"
         "Frames that cannot be read or judged are covered and counted; the exit status is then 1.\n"
         "What an earlier run finished is passed over: same clip, same options, and the result is still there.\n"
         "The model can miss somebody: look at the result before you publish it.\n" + RECOGNISABLE)

@@ -23,14 +23,15 @@ from ..core.models import models as bundled_models
 from ..core.picture import FRAME_PIXELS, decode
 from ..core.redact import DIALS, hide_weights, decide, union, visible_png
 from ..core.segment import Segmenter, checked_score
+from ..core.zones import check_zones, zone_matte
 
 # %% ../../nbs/live/session.ipynb #d24c7141
-PROTOCOL = 3  # the version of what page and kernel say to each other; rules.js has it as well
+PROTOCOL = 4  # the version of what page and kernel say to each other; rules.js has it as well
 ANSWER = {"kind": "matte", "protocol": PROTOCOL}  # what every answer begins with
 MAX_PAGES = 16  # pages that may wait, or hold, at once
 
 # %% ../../nbs/live/session.ipynb #d24c7142
-CHOICE = ("hidden", "bar", "dial", "model")
+CHOICE = ("hidden", "bar", "dial", "model", "zones")
 ECHO = ("page", "id", *CHOICE)
 STALE = 2000  # ms on its way, after which a frame is not worked on: the page would not show it any more
 BEGAN = time.monotonic()
@@ -75,13 +76,13 @@ def check_message(
     message: dict[str, Any],  # as it came
     buffers: list[Any],       # as they came: one JPEG
     models: Collection[str],  # the names that may be asked for
-) -> dict[str, Any]:          # as it is understood: each name once, in alphabetical order
+) -> dict[str, Any]:          # as it is understood: names once and in order, zones as `check_zones` has them
     "Raises `InputError` unless this is a frame with a page, an id, a choice that makes sense, and a picture."
     def must(ok: object, what: str) -> None:
         if not ok: raise InputError(what)
     must(isinstance(message, dict), "a message is a dictionary")
     values: list[Any] = [message.get(k) for k in (*ECHO, "at")]
-    page, n, hidden, bar, dial, model, at = values
+    page, n, hidden, bar, dial, model, zones, at = values
     more = message.keys() - {*ANSWER, *ECHO, "at"}
     must(message.get("kind") == "frame", f"unknown kind of message: {str(message.get('kind'))[:40]!r}")
     must(message.get("protocol") == PROTOCOL, "this page is of another version of camredact: reload the page")
@@ -98,8 +99,10 @@ def check_message(
     must(models, "there are no weights: reinstall camredact, or make them with `camredact train`")
     must(isinstance(model, str), "model must be a name")
     choose("model", model, models)
+    must(isinstance(zones, list) and all(isinstance(zone, str) for zone in zones), "zones must be lines of text")
+    zones = list(check_zones(zones))
     must(_is_jpeg(buffers), "a frame has one buffer, the JPEG")
-    return {**message, "hidden": sorted(set(hidden))}
+    return {**message, "hidden": sorted(set(hidden)), "zones": zones}
 
 # %% ../../nbs/live/session.ipynb #df7e7019
 log = logging.getLogger(__name__)
@@ -236,8 +239,9 @@ class Pipeline:
         times.append(self.clock())
         fresh = decide(score, confidence, dial.margin, message["bar"], dial.peak)
         held = self.hold.add(message["page"], choice, fresh, dial.hold, self.clock())
+        matte = union([held, zone_matte(message["zones"], *rgb.shape[:2])])
         times.append(self.clock())
-        png = visible_png(held)
+        png = visible_png(matte)
         times.append(self.clock())
         ms = {step: round(1e3*(b - a), 3) for step, a, b in zip(STEPS, times, times[1:])}
         return {"width": rgb.shape[1], "height": rgb.shape[0], "ms": ms}, [png]

@@ -25,6 +25,7 @@ from ..core.categories import CODES, PRESETS, InputError, check_names, choose
 from ..core.models import SUFFIXES, budget_of, load, prices
 from ..core.redact import DEFAULT_DIAL
 from ..core.segment import NoWeights
+from ..core.zones import check_zones
 from .session import TABLES, Session
 
 # %% ../../nbs/live/widget.ipynb #16aca64a
@@ -68,6 +69,13 @@ class HideSet(List):
     def validate(self, obj: Any, value: Any) -> tuple[str, ...]:
         hidden = check_names(super().validate(obj, value) or ())
         return tuple(code for code in CODES if code in hidden)  # a list could be changed without anybody being told
+
+# %% ../../nbs/live/widget.ipynb #bf0724d9
+class ZoneList(List):
+    "A trait that takes any list of zones, and keeps them as `check_zones` has them."
+    _cast_types = (tuple,)
+
+    def validate(self, obj: Any, value: Any) -> tuple[str, ...]: return check_zones(super().validate(obj, value) or ())
 
 # %% ../../nbs/live/widget.ipynb #048e8e10
 class OneOf(Unicode):
@@ -139,7 +147,7 @@ def streams_of(
 # %% ../../nbs/live/widget.ipynb #ef720f98
 STATIC = files("camredact")/"live"/"static"
 # each imports only from those before it
-PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "control", "panel", "jupyter")
+PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "control", "zones", "panel", "jupyter")
 
 def page_script() -> str:
     "The parts as one module, without the lines by which they import one another."
@@ -148,7 +156,7 @@ def page_script() -> str:
 
 # %% ../../nbs/live/widget.ipynb #49631ed4
 class Camera(AnyWidget):
-    "A live camera that redacts. `hidden`, `preset`, `bar`, `dial`, `model` and `running` can be set and observed."
+    "A live camera that redacts. Its `hidden`, `preset`, `bar`, `dial`, `model`, `zones` and `running` can be set."
     _esm = page_script()
     _css = STATIC/"camera.css"
 
@@ -163,6 +171,7 @@ class Camera(AnyWidget):
     preset = OneOf(CUSTOM).tag(sync=True, among="presets", more=(CUSTOM,))
     dial = OneOf(DEFAULT_DIAL).tag(sync=True, among="dials")
     model = OneOf().tag(sync=True, among="models")
+    zones = ZoneList(Unicode()).tag(sync=True)
     camera = Unicode("default").tag(sync=True)  # default, user (front), environment (back), clip, or a device
     running = Bool(True).tag(sync=True)
     just_run = Bool().tag(sync=True, to_json=lambda _, camera: camera.comm is None)  # only as the comm opens
@@ -186,7 +195,7 @@ class Camera(AnyWidget):
         model: str | None = None,               # one of the models, or the path of another; None: the first
         models: Iterable[str] = (),             # paths of more models for the menu
         session: Session | None = None,         # what answers; None makes one
-        **kw: Any,                              # bar, running, show_raw, look_ahead
+        **kw: Any,                              # bar, zones, running, show_raw, look_ahead
     ):
         self._check_keywords(kw)
         self._load = cache(load)  # a model of one's own is loaded once, for its budget and to run
@@ -203,7 +212,7 @@ class Camera(AnyWidget):
     def _check_keywords(self, kw: dict) -> None:
         "Raises `TypeError` with near misses."
         known = ["source", "hidden", "preset", "dial", "model", "models", "session",
-            "bar", "running", "show_raw", "look_ahead"]
+            "bar", "zones", "running", "show_raw", "look_ahead"]
         for name in kw:
             try: choose("argument", name, known)
             except InputError as e: raise TypeError(f"Camera: {e}") from None

@@ -10,10 +10,11 @@ import base64
 import html
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from warnings import warn
 import av
 import cv2
@@ -22,7 +23,8 @@ from ..core.categories import PRESETS, choose, error_line
 from ..core.files import BadOutput, atomic_write, check_output, progress_bar
 from ..core.redact import DEFAULT_DIAL, resize_matte
 from ..core.segment import Segmenter
-from ..core.still import STYLES, Detector, box_matte, cover, make_detector
+from ..core.still import STYLES, Detector, cover, final_matte, make_detector
+from ..core.zones import check_zones, zone_matte
 from .hysteresis import Hysteresis, suspect
 from .photo import photo_bytes
 from .reader import ClipReader, DecodedFrame, first_frame
@@ -66,13 +68,13 @@ def sheet_png(
 
 def covered_frame(
     rgb: np.ndarray | None,    # uint8[H,W,3]; None: there is no picture
-    matte: np.ndarray | None,  # uint8[h,w], smaller perhaps; None: there is none
+    matte: np.ndarray | None,  # uint8[H,W]; None: there is none
     size: tuple[int, int],     # H and W
     style: str,                # one of `STYLES`
 ) -> tuple[np.ndarray, bool]:  # uint8[H,W,3], and whether it is more than a cover
     "What may be seen of a frame: nothing, where picture or matte are missing or do not fit."
     if rgb is not None and matte is not None:
-        with suppress(Exception): return cover(rgb, resize_matte(matte, *size), style), True
+        with suppress(Exception): return cover(rgb, matte, style), True
     return cover(np.zeros((*size, 3), np.uint8), np.full(size, 255, np.uint8), style), False
 
 # %% ../../nbs/media/clip.ipynb #15515bd2
@@ -89,6 +91,16 @@ def fitted(
     top, left = (size[0] - inner[0])//2, (size[1] - inner[1])//2
     return cv2.copyMakeBorder(rgb, top, size[0] - inner[0] - top, left, size[1] - inner[1] - left, cv2.BORDER_CONSTANT)
 
+def frame_zones(
+    zones: tuple[str, ...],  # see `check_zones`
+    shape: tuple[int, int],  # height and width of the frame
+    size: tuple[int, int],   # height and width of the result
+) -> np.ndarray | None:      # uint8[H,W], of the size of the result; None: there are no zones
+    "What zones cover of a frame, brought to the size of the result as its picture is."
+    if not zones: return None
+    matte = zone_matte(zones, *shape)
+    return np.where(fitted(matte, size) > 0, np.uint8(255), np.uint8(0))
+
 class ClipRedactor:
     "Takes decoded frames, and gives redacted ones to a writer and a contact sheet."
     def __init__(
@@ -102,6 +114,7 @@ class ClipRedactor:
         result: ClipReport,            # where they are counted
         scrub: bool = False,           # see `Scrub`
         mattes: ClipWriter | None = None,  # where mattes go
+        zones: tuple[str, ...] = (),       # see `check_zones`
     ):
         self.detector = detector
         self.size = size
@@ -112,12 +125,14 @@ class ClipRedactor:
         self.result = result
         self.scrub = Scrub(size) if scrub else None
         self.mattes = mattes
+        self.zones = zones
         self.sheet = ContactSheet()
 
     def take(self, frame: DecodedFrame) -> None:
         "The next frame; one of another size is brought to that of the first, with bars where its shape is another."
         rgb = None if frame.rgb is None else fitted(frame.rgb, self.size)
-        for item, found in self.step.push((frame.at, rgb), rgb, *self._mattes(rgb)): self._give(item, found)
+        shape = None if frame.rgb is None else frame.rgb.shape[:2]
+        for item, found in self.step.push((frame.at, rgb, shape), rgb, *self._mattes(rgb)): self._give(item, found)
 
     def end(self) -> None:
         "The last frames."
@@ -129,18 +144,22 @@ class ClipRedactor:
         try: return suspect(self.detector, rgb, self.budget)
         except Exception: return None, None  # whatever it was: covered, and counted
 
-    def _final(self, matte: np.ndarray | None) -> np.ndarray:
-        "What is covered in the result, uint8[H,W]: all, where there is no matte."
-        if matte is None: return np.full(self.size, 255, np.uint8)
-        matte = resize_matte(matte, *self.size)
-        if self.style == "box": matte = box_matte(matte)
-        return self.scrub.matte(matte) if self.scrub else matte
+    def _final(self, matte: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray | None:
+        "What is covered of a frame, uint8[H,W]; None: all of it, since there is no matte, or zones fail."
+        if matte is None: return None
+        with suppress(Exception):
+            zones = frame_zones(self.zones, shape, self.size)
+            return final_matte(resize_matte(matte, *self.size), self.style, zones)
+        return None
 
-    def _give(self, item: tuple[int, np.ndarray | None], matte: np.ndarray | None) -> None:
-        at, rgb = item
-        picture, ok = covered_frame(rgb, matte, self.size, self.style)
+    def _give(self, item: tuple[int, np.ndarray | None, Any], matte: np.ndarray | None) -> None:
+        at, rgb, shape = item
+        final = self._final(matte, shape)
+        picture, ok = covered_frame(rgb, final, self.size, "solid" if self.style == "box" else self.style)
         if self.scrub: picture = self.scrub.picture(picture)
-        if self.mattes: self.mattes.add(self._final(matte if ok else None), at)
+        if self.mattes:
+            matte = final if final is not None and ok else np.full(self.size, 255, np.uint8)
+            self.mattes.add(self.scrub.matte(matte) if self.scrub else matte, at)
         self.result.frames += 1
         if rgb is None: self.result.unread += 1
         elif not ok: self.result.failed += 1
@@ -186,12 +205,14 @@ def redact_clip(
     overwrite: bool = False,                       # files of these names may go, the source never
     scrub: bool = False,                           # see `Scrub`: less of the camera and of the source's file is left
     progress: bool | Callable[[int], None] = True, # show it where it can be shown, or a function of the frames done
+    zones: Collection[str] = (),                   # of each frame: see `check_zones`
 ) -> ClipReport:
     "Clean a clip; raises `InputError`. A frame that cannot be read or judged is covered, and counted."
     source = Path(source)
     out = Path(out)
     began = time.monotonic()
     choose("style", style, STYLES)
+    zones = check_zones(zones)
     step = Hysteresis(mode, reach)
     codec = codec_for(out)
     sheet = Path(preview) if preview else None
@@ -212,7 +233,8 @@ def redact_clip(
             if mattes:
                 other = stack.enter_context(atomic_write(mattes, overwrite))
                 grey = stack.enter_context(closing(ClipWriter(other, "ffv1", size, reader.rate, start, grey=True)))
-            clip_loop(reader, ClipRedactor(detector, size, budget, style, step, writer, result, scrub, grey), progress)
+            redactor = ClipRedactor(detector, size, budget, style, step, writer, result, scrub, grey, zones)
+            clip_loop(reader, redactor, progress)
     except av.FFmpegError as e:  # from writing: reading keeps its errors to itself
         raise BadOutput(f"{out} cannot be written: {error_line(e)}") from e
     if sheet and result.sheet is not None:

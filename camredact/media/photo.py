@@ -10,7 +10,7 @@ import html
 import os
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 import cv2
@@ -21,7 +21,8 @@ from ..core.files import BadOutput, atomic_write, check_output, progress_bar
 from ..core.picture import STILL_PIXELS, BadPicture, read_file, read_still
 from ..core.redact import DEFAULT_DIAL, redact, redacted_png
 from ..core.segment import Segmenter
-from ..core.still import DETAIL, STYLES, Detector, box_matte, make_detector, still_matte
+from ..core.still import DETAIL, STYLES, Detector, final_matte, make_detector, still_matte
+from ..core.zones import check_zones, zone_matte
 from .finished import Finished
 from .scrub import Scrub
 from .sources import PHOTO_SUFFIXES, plan_results
@@ -65,7 +66,7 @@ def cover_in_place(
     "As `cover`, in bands: a large picture is never here twice."
     if picture.shape[:2] != matte.shape: raise ValueError(f"the picture is {picture.shape}, the matte {matte.shape}")
     if style == "box":
-        matte, style = box_matte(matte), "solid"
+        matte, style = final_matte(matte, style), "solid"
     for y in range(0, len(matte), BAND):
         at = slice(y, y + BAND)
         picture[at] = redact(picture[at], matte[at], style)
@@ -109,6 +110,7 @@ class PhotoOptions:
     detail: float             # how fine the finest tile is: see `DETAIL`
     overwrite: bool           # files of these names may go
     scrub: bool               # moved, with fresh noise: see `Scrub`
+    zones: tuple[str, ...]    # see `check_zones`
     neutral: bool = False     # with a time that says nothing
 
 def clean_photo(
@@ -124,13 +126,12 @@ def clean_photo(
     for target in filter(None, (out, mask)): check_output(target, [source], options.overwrite)
     picture = read_still(read_file(source), PHOTO_PIXELS)
     matte = still_matte(picture, options.detector, options.detail)
+    matte = final_matte(matte, options.style, zone_matte(options.zones, *matte.shape) if options.zones else None)
     if options.scrub:
         mover = Scrub(matte.shape)
         picture = mover.picture(cover_in_place(picture, matte, "solid"))
         matte = mover.matte(matte)
-    style = options.style
-    if style == "box":
-        matte, style = box_matte(matte), "solid"
+    style = "solid" if options.style == "box" else options.style  # the boxes are in the matte by now
     _write(out, photo_bytes(picture, matte, suffix, style, options.opaque), options)
     if mask: _write(mask, cv2.imencode(".png", matte)[1].tobytes(), options)
 
@@ -153,11 +154,12 @@ def redact_photo(
     overwrite: bool = False,                       # a file of that name may go, a source never
     scrub: bool = False,                           # see `Scrub`: less of the camera and of the source's file is left
     mask: str | os.PathLike[str] | None = None,    # a .png for the matte
+    zones: Collection[str] = (),                   # see `check_zones`
 ) -> Path:                                         # what was written
     "Clean one photo; raises `BadPicture`, `BadOutput`, and what `make_detector` raises."
     choose("style", style, STYLES)
     detector = make_detector(hidden, dial, segmenter, bar)
-    options = PhotoOptions(detector, style, opaque, detail, overwrite, scrub)
+    options = PhotoOptions(detector, style, opaque, detail, overwrite, scrub, check_zones(zones))
     clean_photo(Path(source), Path(out), options, Path(mask) if mask else None)
     return Path(out)
 
@@ -193,13 +195,14 @@ def redact_photos(
     mask: str | os.PathLike[str] | None = None,    # a folder for the mattes, made if need be
     finished: Finished | None = None,              # what earlier runs did, to be passed over
     progress: bool = True,                         # show it, where it can be shown
+    zones: Collection[str] = (),                   # of each photo: see `check_zones`
 ) -> PhotoReport:
     "Clean many photos; raises `InputError` where nothing can begin. What fails with one photo is in the report."
     choose("style", style, STYLES)
     for folder in (Path(named) for named in (out, mask) if named):
         if folder.exists() and not folder.is_dir(): raise BadOutput(f"{folder} is a file: name a folder")
     detector = make_detector(hidden, dial, segmenter, bar)
-    options = PhotoOptions(detector, style, opaque, detail, overwrite, scrub, neutral=rename)
+    options = PhotoOptions(detector, style, opaque, detail, overwrite, scrub, check_zones(zones), neutral=rename)
     plan, done = plan_results(sources, Path(out) if out else None, PHOTO_SUFFIXES, suffix, rename, finished)
     own = {_inode(source) for source in plan}
     report = PhotoReport(finished=done)

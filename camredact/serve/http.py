@@ -49,8 +49,8 @@ PICTURE: dict[int | str, dict[str, Any]] = {200: {
     "description": "the PNG",
     "content": {"image/png": {"schema": BYTES}},
     "headers": {
-        "Camredact-Hidden": {"description": "what was hidden, `unsure<BAR` where a bar was set, or `nothing`",
-            "schema": TEXT},
+        "Camredact-Hidden": {"schema": TEXT,
+            "description": "what was hidden, `unsure<BAR` where a bar was set, `zones` where there are, or `nothing`"},
         "Server-Timing": {"description": "ms of each step", "schema": TEXT}}}}
 FORM: dict[str, Any] = {"requestBody": {"required": True, "content": {"multipart/form-data": {
     "schema": {"type": "object", "required": ["image"],
@@ -90,7 +90,8 @@ def hidden_words(
 ) -> str:
     "What was hidden, for a header."
     unsure = [f"unsure<{ask.bar:g}"] if ask.bar else []
-    return ",".join([*(c for c in CODES if c in ask.hidden), *unsure]) or "nothing"
+    zones = ["zones"] if ask.zones else []
+    return ",".join([*(c for c in CODES if c in ask.hidden), *unsure, *zones]) or "nothing"
 
 async def answer(
     request: Request,  # with a picture

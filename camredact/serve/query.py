@@ -14,6 +14,7 @@ from fastapi import Query, Request
 from ..core.categories import BARS, CODES, PRESETS, InputError, check_names, choose
 from ..core.redact import DEFAULT_DIAL, DIALS
 from ..core.still import DETAIL
+from ..core.zones import MAX_POINTS, check_zones
 from .guard import Refused
 
 # %% ../../nbs/serve/query.ipynb #52705de6
@@ -48,11 +49,14 @@ class RedactQuery:
     bar: float              # cover what is less confident than this, 0 to 1
     model: str              # a name that the service offers
     detail: str = "tiles"   # a key of `DETAILS`
+    zones: tuple[str, ...] = ()  # see `check_zones`
 
 # %% ../../nbs/serve/query.ipynb #15de6c6f
 ONE = "|".join([NOTHING, *CODES, *(f"0?{i}" for i in range(10)), "[12][0-9]", "3[01]"])
 WORDS = f"^ *({ONE}) *(, *({ONE}) *)*$"  # what `hidden_of` understands, for the description of the service
-QUERY = ("categories", "preset", "dial", "bar", "model", "detail")
+SHARE = r"(0(\.[0-9]{1,6})?|1)"
+ZONE = f"^(hide|show)( {SHARE},{SHARE}){{2,{MAX_POINTS}}}$"  # and what `check_zones` does
+QUERY = ("categories", "preset", "dial", "bar", "model", "detail", "zone")
 
 def check_query(
     request: Request,  # of the service
@@ -60,7 +64,7 @@ def check_query(
     "Raises `Refused` for a parameter that is unknown or said twice: a misspelt one would change what is hidden."
     for name in request.query_params:
         if name not in QUERY: raise Refused(422, f"unknown parameter {name[:40]!r}: there are {', '.join(QUERY)}")
-        if name != "categories" and len(request.query_params.getlist(name)) > 1:
+        if name not in ("categories", "zone") and len(request.query_params.getlist(name)) > 1:
             raise Refused(422, f"{name} is said twice: say it once")
 
 # %% ../../nbs/serve/query.ipynb #e1cae05c
@@ -79,6 +83,9 @@ def parse_query(
     detail: Annotated[str,
         Query(description="tiles: as `camredact photo`; whole: all at once, quicker, misses people far away",
         json_schema_extra={"enum": list(DETAILS)})] = "tiles",
+    zone: Annotated[list[str] | None,
+        Query(description="a part of the picture that is always covered (hide) or alone may be seen (show)",
+        examples=["hide 0,0 0.25,0.5"], json_schema_extra={"items": {"type": "string", "pattern": ZONE}})] = None,
 ) -> RedactQuery:
     "The checked parameters of a request; raises `Refused`."
     check_query(request)
@@ -86,10 +93,12 @@ def parse_query(
         if preset is not None: choose("preset", preset, PRESETS)
         choose("dial", dial, DIALS)
         choose("detail", detail, DETAILS)
+        zones = check_zones(zone or [])
         hidden = hidden_of(categories or [], preset)
     except InputError as e: raise Refused(422, str(e)) from None
     if hidden is None:
         raise Refused(400, "say what to hide: categories=2,7 or categories=Car,Sky or "
             f"preset={next(iter(PRESETS))}; categories={NOTHING} hides nothing")
     unsure = BARS.get(preset or "", 0.)
-    return RedactQuery(hidden, dial, max(bar or 0., unsure), request.app.state.service.offered(model), detail)
+    offered = request.app.state.service.offered(model)
+    return RedactQuery(hidden, dial, max(bar or 0., unsure), offered, detail, zones)

@@ -21,7 +21,8 @@ from ..core.categories import CODES, InputError, choose
 from ..core.picture import FRAME_PIXELS, WEB_FORMATS, BadPicture, read_still
 from ..core.redact import visible_png
 from ..core.segment import DEFAULT_BUDGET, NoWeights, Segmenter, model_size
-from ..core.still import make_detector, still_matte
+from ..core.still import final_matte, make_detector, still_matte
+from ..core.zones import zone_matte
 from ..live.session import Session
 from .guard import LIMITS, Limits, Refused, log, log_kind, unavailable
 from .query import DETAILS, RedactQuery
@@ -52,6 +53,7 @@ def still(
     picture = read_still(data, max_pixels, WEB_FORMATS)
     done()
     found = still_matte(picture, make_detector(ask.hidden, ask.dial, segmenter, ask.bar), DETAILS[ask.detail])
+    found = final_matte(found, "checkerboard", zone_matte(ask.zones, *found.shape) if ask.zones else None)
     waited = 1e3*getattr(segmenter, "waited", float)()
     done()
     png = write(picture, found)

@@ -219,7 +219,7 @@ def kernel(model: str, w: int, h: int) -> dict:
         for i, data in enumerate(jpegs(segmenter, w, h)):
             message = {"kind": "frame", "protocol": PROTOCOL, "page": "bench", "id": i,
                 "hidden": list(PRESETS["no cars"]),
-                "bar": 0., "dial": DEFAULT_DIAL, "model": "fast"}
+                "bar": 0., "dial": DEFAULT_DIAL, "model": "fast", "zones": []}
             session.submit(message, [data], lambda answer, buffers: answers.put(answer))
             answer = answers.get(timeout=60)
             if "error" in answer: raise RuntimeError(answer["error"])

@@ -201,7 +201,8 @@ async def watch(port: int, clients: int, seconds: float, rate: float = 15.) -> l
 
     h, w = model_size(480, 640, card("fast")["budget"])
     jpeg = street(h, w)
-    message = {"kind": "frame", "protocol": PROTOCOL, "hidden": ["Car"], "bar": 0, "dial": "cautious", "model": "fast"}
+    message = {"kind": "frame", "protocol": PROTOCOL, "hidden": ["Car"], "bar": 0, "dial": "cautious", "model": "fast",
+        "zones": []}
     async def one(k: int) -> float:
         came, until = 0, time.perf_counter() + seconds + 2
         async with connect(f"ws://127.0.0.1:{port}/live", compression=None) as socket:

@@ -7,9 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from kit.command import Live, needs_weights
 from kit.lab import FAR, Studio, Tab, launch
+
+from camredact.core.redact import checkerboard
 
 pytestmark = [pytest.mark.browser, needs_weights]
 
@@ -49,6 +52,49 @@ def test_a_clip_plays_stops_and_starts_again(playwright: Any, clip: Path, tmp_pa
         tab.wait_state("live")
         tab.wait_shown(10)
         assert tab.js("() => document.querySelector('.camredact select[name=camera]').value") == "clip"
+        assert not tab.errors, tab.errors
+
+
+def drag(tab: Tab, *corners: tuple[float, float]) -> None:
+    "Moves the pressed mouse over the raw picture, to points in shares of it."
+    box = tab.page.locator(".camredact canvas.camredact-raw").bounding_box()
+    places = [(box["x"] + x*box["width"], box["y"] + y*box["height"]) for x, y in corners]
+    tab.page.mouse.move(*places[0])
+    tab.page.mouse.down()
+    for place in places[1:]: tab.page.mouse.move(*place, steps=3)
+    tab.page.mouse.up()
+
+
+def covered(picture: np.ndarray) -> np.ndarray:
+    "Which pixels are those of the checkerboard, bool[H,W]."
+    return (picture == checkerboard(*picture.shape[:2])).all(2)
+
+
+def test_drawn_zones_are_covered_and_kept_in_python(playwright: Any, clip: Path, tmp_path: Path) -> None:
+    "A rectangle that is dragged, a polygon that is clicked, and a key that removes."
+    with notebook(playwright, tmp_path, "--source", str(clip)) as tab:
+        tab.execute("camera.hidden, camera.dial = [], 'precise'")
+        tab.wait_shown(5)
+        assert not covered(tab.picture()).mean() > .2
+        tab.page.locator(".camredact button[name=zone][value=hide]").click()
+        drag(tab, (.1, .1), (.3, .5), (.5, .6))
+        tab.wait_state("live")
+        kind, a, b = tab.execute("print(*camera.zones)").split()
+        assert kind == "hide" and np.allclose(np.float64([n.split(",") for n in (a, b)]), [(.1, .1), (.5, .6)], atol=.02)
+        h, w = tab.picture().shape[:2]
+        tab.wait_shown(5)
+        assert covered(tab.picture())[round(.14*h):round(.57*h), round(.14*w):round(.47*w)].all()
+        assert not covered(tab.picture())[round(.7*h):].any()
+        tab.page.locator(".camredact button[name=zone][value=show]").click()
+        for corner in ((.02, .98), (.02, .5), (.98, .5), (.98, .98), (.98, .98)): drag(tab, corner)
+        tab.wait("() => document.querySelectorAll('.camredact-zones li').length === 2")
+        tab.wait_state("live")
+        tab.wait_shown(5)
+        assert covered(tab.picture())[:round(.46*h)].all() and len(tab.execute("print(camera.zones[1])").split()) == 5
+        tab.page.locator(".camredact-zones li button").first.focus()
+        tab.page.keyboard.press("Enter")
+        tab.wait("() => document.querySelectorAll('.camredact-zones li').length === 1")
+        assert tab.execute("print(len(camera.zones), camera.zones[0][:4])") == "1 show\n"
         assert not tab.errors, tab.errors
 
 

@@ -195,7 +195,7 @@ export class Kernel {
   }
 }
 
-export const CHOICE = { hidden: ["Car"], bar: 0, dial: "cautious", model: "fast" };
+export const CHOICE = { hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", zones: ["hide 0,0 0.5,1"] };
 export const OTHER = { ...CHOICE, hidden: ["Sky"] };
 
 /** A loop that follows a camera and has been told what to hide. `size` is that of the camera. */
@@ -235,7 +235,7 @@ export function stream(width = 32, height = 32) {
 }
 
 export const TRAITS = {
-  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", camera: "default", running: true, just_run: true,
+  hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", zones: [], camera: "default", running: true, just_run: true,
     show_raw: true, look_ahead: false, codes: ["Car", "Sky", "Tree"],
   dials: ["precise", "cautious"], presets: { "no cars": { hidden: ["Car"], bar: 0 },
     unsure: { hidden: ["Sky"], bar: .5 } },

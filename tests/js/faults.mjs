@@ -203,6 +203,7 @@ export const FAULTS = {
   "another version": w => spoil(w, { protocol: w.pick([1, 2, "3", undefined, null, NaN]) }),
   "another dial": w => spoil(w, { dial: w.pick(["precise", "", undefined]) }),
   "another model": w => spoil(w, { model: w.pick(["accurate", "", undefined]) }),
+  "another zone": w => spoil(w, { zones: w.pick([["hide 0,0 0.1,0.1"], [""], [null], undefined, null, "", 7]) }),
   "another bar": w => spoil(w, { bar: w.pick([.5, NaN, "0", undefined]) }),
   "another size": w => spoil(w, w.pick([{ width: 96 + 32 * w.roll(3) }, { height: 96 }, { width: undefined },
     { height: "32" }])),
@@ -266,6 +267,8 @@ export const FAULTS = {
     await w.void(() => w.model.set("hidden", [])); await w.reply(f); },
   "another model chosen meanwhile": async w => { const f = await w.shoot();
     await w.void(() => w.model.set("model", "accurate")); await w.reply(f); },
+  "a zone drawn meanwhile": async w => { const f = await w.shoot();
+    await w.void(() => w.model.set("zones", [...w.model.get("zones"), "hide 0,0 0.5,0.5"])); await w.reply(f); },
   "an unknown category": async w => { const f = await w.shoot(); await w.void(() => w.model.set("hidden", ["Carr"]));
     await w.reply(f); await spoil(w, { error: "unknown category 'Carr'" }); },
   "the camera is switched": async w => { const f = await w.shoot(); w.size = w.pick(SIZES);

@@ -223,7 +223,7 @@ test("cameras are asked for without sound, and errors are told in words", async 
 
 /** A photo on its way: `answers` are given when a test says so. */
 function photo(hidden = ["Car"]) {
-  const state = new State({ hidden, bar: 0, dial: "cautious", model: "fast" }), shown = [], asked = [], waits = [];
+  const state = new State({ hidden, bar: 0, dial: "cautious", model: "fast", zones: [] }), shown = [], asked = [], waits = [];
   const ask = (url, options) => new Promise((yes, no) => {
     options.signal.addEventListener("abort", () => no(new Error("aborted")));
     asked.push({ url, options, yes, no });
@@ -349,8 +349,10 @@ test("a photo that was redacted for the choice before is not shown", async () =>
   p.answer(1, "for the new one");
   await settle();
   assert.equal(p.shown.at(-1)[0], "for the new one");
-  p.state.set("dial", "precise");
+  p.state.set("zones", ["hide 0,0 0.5,1", "show 0,0 1,1"]);
   assert.equal(p.shown.at(-1)[0], null, "covered from the click on");
+  await p.pass();
+  assert.match(p.asked[2].url, /&zone=hide\+0%2C0\+0.5%2C1&zone=show\+0%2C0\+1%2C1$/);
 });
 
 test("a picture whose bytes come after a click is not shown", async () => {

@@ -17,12 +17,12 @@ test("the model's size is the one in the table that Python is tested with too", 
   assert.throws(() => cam.modelSize(NaN, 640, 81920), /no size/);
 });
 
-test("choices are the same only if the names, bar, dial and model are", () => {
-  const a = { hidden: ["Car", "Sky"], bar: 0, dial: "d", model: "m" };
+test("choices are the same only if the names, bar, dial, model and zones are", () => {
+  const a = { hidden: ["Car", "Sky"], bar: 0, dial: "d", model: "m", zones: ["hide 0,0 1,1"] };
   assert.ok(cam.sameChoice(a, structuredClone(a)));
   for (const b of [{ hidden: ["Car", "Tree"] }, { hidden: ["Car"] }, { hidden: ["Car", "Sky", "Tree"] },
     { hidden: ["Sky", "Car"] }, { hidden: undefined }, { hidden: "Car,Sky" }, { bar: .5 }, { dial: "e" },
-    { model: "n" }])
+    { model: "n" }, { zones: [] }, { zones: undefined }, { zones: "hide 0,0 1,1" }, { zones: ["show 0,0 1,1"] }])
     assert.ok(!cam.sameChoice({ ...a, ...b }, a) && !cam.sameChoice(a, { ...a, hidden: [], ...b }), JSON.stringify(b));
   assert.ok(!cam.sameChoice(null, null));
 });
@@ -50,6 +50,10 @@ test("the state says what is hidden, and says so when nothing is", () => {
   assert.equal(cam.liveWords(["Car"], 0, presets, 32), "Live. Hidden (no cars): Car.");
   assert.equal(cam.liveWords(["TrafficLight"], .5, presets, 32),
     "Live. Hidden: Traffic light, and what the model is unsure of.");
+  assert.equal(cam.liveWords(["Car"], 0, presets, 32, ["hide 0,0 1,1"]),
+    "Live. Hidden (no cars): Car, and what a zone covers.");
+  assert.equal(cam.liveWords([], 0, presets, 32, ["hide 0,0 1,1", "show 0,0 1,1"]),
+    "Live. Hidden: nothing by name, and what 2 zones cover.");
 });
 
 test("alpha comes from white and from nothing else", () => {

@@ -235,7 +235,7 @@ def child(pipe: Connection) -> None:
     from camredact.live.session import PROTOCOL, Session
     answers: Queue = Queue()
     message = {"kind": "frame", "protocol": PROTOCOL, "page": "p", "hidden": ["Car"], "bar": 0, "dial": "precise",
-        "model": "even"}
+        "model": "even", "zones": []}
     with Session(load=lambda name: Even(), models=["even"]) as session:
         while (seed := pipe.recv()) is not None:
             name, data = made(seed)

@@ -33,6 +33,8 @@ SPOILT = {
     "the protocol before": ({"protocol": 1}, lambda b: [b]),
     "an unknown dial": ({"dial": "careless"}, lambda b: [b]),
     "an unknown model": ({"model": "../x.onnx"}, lambda b: [b]),
+    "a zone outside of the picture": ({"zones": ["hide 0,0 2,2"]}, lambda b: [b]),
+    "a zone that is no text": ({"zones": [None]}, lambda b: [b]),
     "an endless bar": ({"bar": float("inf")}, lambda b: [b]),
     "a truncated JPEG": ({}, lambda b: [b[:len(b)//2]]),
     "a bit flipped": ({}, lambda b: [b[:15] + bytes([b[15] ^ 255]) + b[16:]]),
@@ -41,6 +43,9 @@ SPOILT = {
     "no buffer": ({}, lambda b: []),
     "two buffers": ({}, lambda b: [b, b]),
 }
+
+ZONES = {  # what each covers, as rows and columns
+    "": np.s_[:0, :0], "hide 0,0 0.5,1": np.s_[:, :SIZE[1]//2], "show 0,0.5 1,1": np.s_[:SIZE[0]//2, :]}
 
 REFUSED = set(SPOILT) - {"as agreed", "a truncated JPEG", "a bit flipped", "noise for a JPEG",
     "an empty JPEG"}  # at once, before they are decoded
@@ -92,7 +97,7 @@ class Faults(RuleBasedStateMachine):
         self.busy: int | None = None
         self.stopped, self.looked, self.seen = False, 0, 0
         self.session = Session(load=lambda name: self, clock=lambda: self.now, models=["a", "b"])
-        self.choice = {"hidden": ["Car"], "bar": 0, "dial": "cautious", "model": "a"}
+        self.choice = {"hidden": ["Car"], "bar": 0, "dial": "cautious", "model": "a", "zones": []}
 
     def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # the worker's thread
         self.asked.put(int(rgb.mean().round()))
@@ -149,9 +154,10 @@ class Faults(RuleBasedStateMachine):
         self.now -= seconds
 
     @rule(names=st.sampled_from(["Car", "Pedestrian", "Sky,Car,Sky", ""]), bar=st.sampled_from([0, .5]),
-        dial=st.sampled_from(["precise", "cautious"]), model=st.sampled_from("ab"))
-    def choose(self, names: str, bar: float, dial: str, model: str) -> None:
-        self.choice = {"hidden": [n for n in names.split(",") if n], "bar": bar, "dial": dial, "model": model}
+        dial=st.sampled_from(["precise", "cautious"]), model=st.sampled_from("ab"), zones=st.sampled_from([*ZONES]))
+    def choose(self, names: str, bar: float, dial: str, model: str, zones: str) -> None:
+        self.choice = {"hidden": [n for n in names.split(",") if n], "bar": bar, "dial": dial, "model": model,
+            "zones": [zones] if zones else []}
 
     @precondition(lambda self: len(self.sent) > 5)
     @rule(chance=st.integers(0, 4))
@@ -187,6 +193,7 @@ class Faults(RuleBasedStateMachine):
         assert visible.shape == SIZE and set(np.unique(visible)) <= {0, 255}
         unsure = ~((confidence >= message["bar"]) & np.isfinite(confidence))
         hidden = certain(score, DIALS[message["dial"]].peak) | unsure
+        for zone in message["zones"]: hidden[ZONES[zone]] = True
         self.seen += int((visible == 255).sum())
         shown = (visible[hidden] == 255).sum()
         assert not shown, f"{shown} pixels of frame {n} show that must not"
@@ -223,7 +230,8 @@ EVENTS = {
     "a deaf listener": lambda m, n: m.send(page=n % 3, spoilt="as agreed", deaf=0),
     "the clock jumps ahead": lambda m, n: m.jump_ahead(seconds=n),
     "the clock jumps back": lambda m, n: m.jump_back(seconds=n),
-    "another choice": lambda m, n: m.choose(names="Sky", bar=.5*(n % 2), dial="cautious", model="b"),
+    "another choice": lambda m, n: m.choose(names="Sky", bar=.5*(n % 2), dial="cautious", model="b",
+        zones="show 0,0.5 1,1"),
     "Stop": lambda m, n: m.end(),
 }
 PAIRS = [(fault, state) for state in REACH
@@ -236,7 +244,7 @@ def trial(fault: str, state: str, seed: int) -> tuple[int, int]:
     m, rng = Faults(), np.random.default_rng(seed)
     pick = lambda names: list(names)[rng.integers(len(names))]
     try:
-        m.choose(names="Car", bar=.5*(seed % 2), dial="cautious", model="a")
+        m.choose(names="Car", bar=.5*(seed % 2), dial="cautious", model="a", zones=[*ZONES][seed % len(ZONES)])
         REACH[state](m)
         if fault in SPOILT: m.send(page=int(rng.integers(3)), spoilt=fault, deaf=1)
         elif fault in OUTCOMES: m.say(outcome=fault, seed=seed)

@@ -50,7 +50,8 @@ def test_a_second_run_says_one_line_and_changes_nothing(photos: Path, tmp_path: 
 def test_what_changed_is_not_taken_for_finished(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     command = ["photo", str(photos), "-o", str(tmp_path/"out")]
     assert main(command) == 0
-    for more in (("--hide", "no cars"), ("--style", "solid"), ("--dial", "precise"), ("--opaque",)):
+    for more in (("--hide", "no cars"), ("--style", "solid"), ("--dial", "precise"), ("--opaque",),
+        ("--zone", "hide 0,0 1,0.5")):
         assert main([*command, *more]) == 1 and capsys.readouterr().err.count("exists already") == 2
     Image.fromarray(draw_street(3, 96, 128).picture).save(photos/"1.png")
     assert main(command) == 1

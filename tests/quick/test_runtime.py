@@ -238,7 +238,7 @@ class Faulty:
 def frame_message(rng, page, n):
     "A frame, or something that only looks like one."
     m = {"kind": "frame", "protocol": PROTOCOL, "page": page, "id": n, "hidden": ["Car"], "bar": 0, "dial": "cautious",
-        "model": ["a", "b", "gone"][rng.integers(3)]}
+        "model": ["a", "b", "gone"][rng.integers(3)], "zones": []}
     match rng.integers(12):
         case 0: m.pop(list(m)[rng.integers(len(m))])
         case 1: m["hidden"] = [["Carr"], [{}], "Car", {"Car": 1}, None, [None]][rng.integers(6)]

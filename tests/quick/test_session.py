@@ -43,7 +43,7 @@ class Page:
 
     def send(self, n: int = 0, model: str = "a", dial: str = "precise", bar: float = 0, **more: Any) -> None:
         message = {"kind": "frame", "protocol": PROTOCOL, "page": self.name, "id": n, "hidden": ["Car"], "bar": bar,
-            "dial": dial, "model": model, **more}
+            "dial": dial, "model": model, "zones": [], **more}
         self.session.submit(message, [FRAME], self.take)
 
     def take(self, answer: dict, buffers: list[bytes]) -> None:
@@ -140,3 +140,61 @@ def test_frame_that_was_held_up_on_its_way_is_dropped_unread(session: Session, s
 def test_a_stopped_session_refuses_and_stops_twice(session: Session) -> None:
     for _ in range(2): session.stop()
     assert session.stopped and "stopped" in Page(session).ask()[0]["error"]
+
+
+ZONED = ["hide 0,0 0.25,1", "show 0,0 1,0.5"]
+
+
+@pytest.mark.parametrize("dial", ["precise", "cautious"])
+def test_zones_are_covered_whatever_the_model_says(dial: str) -> None:
+    "The car of `Square`, the left quarter, and the lower half: in the first frame as well, and with nothing hidden."
+    with Session(load=lambda name: Square(), models=["a"]) as session:
+        page = Page(session)
+        for hidden in (["Car"], []):
+            page.ask(zones=ZONED, hidden=hidden, dial=dial)
+            answer, (png,) = page.answers[-1]
+            shown = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_UNCHANGED)
+            assert answer["zones"] == ZONED and not shown[:, :24].any() and not shown[32:].any()
+            assert (shown[:12, 24:] == 255).all() and shown[20, 48] == (0 if hidden else 255)
+
+
+BROKEN = {
+    "an error": lambda zones, h, w: 1/0,
+    "no memory": lambda zones, h, w: bytearray(1 << 62),
+    "nothing": lambda zones, h, w: None,
+    "another size": lambda zones, h, w: np.zeros((h, w + 1), np.uint8),
+    "a single row": lambda zones, h, w: np.zeros((1, w), np.uint8),
+    "no numbers": lambda zones, h, w: np.full((h, w), np.nan),
+    "shares": lambda zones, h, w: np.ones((h, w), np.uint8),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_where_zones_cannot_be_computed_nothing_is_shown(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    with Session(load=lambda name: Square(), models=["a"]) as session:
+        page = Page(session)
+        assert page.ask(zones=ZONED)[1] < 1
+        with monkeypatch.context() as patch:
+            patch.setattr(live_session, "zone_matte", BROKEN[how])
+            for hidden in (["Car"], []):
+                page.ask(zones=ZONED, hidden=hidden)
+                answer, buffers = page.answers[-1]
+                assert answer["error"] and not buffers
+        assert page.ask(zones=ZONED)[1] < 1, "it comes back"
+
+
+@pytest.mark.parametrize("zones", [None, "hide 0,0 1,1", [None], ["hide 0,0 1,1", 7], [["hide 0,0 1,1"]], {}, ["hide"],
+    ["cover 0,0 1,1"], ["hide 0,0 1,1.5"], ["show 0,0 nan,1"], ["hide 0,0 1,1"]*17, ["hide" + " 0,0 1,1"*5000]])
+def test_frames_with_zones_that_make_no_sense_are_refused(zones: Any) -> None:
+    with Session(load=lambda name: Square(), models=["a"]) as session:
+        page = Page(session)
+        page.ask(zones=zones)
+        answer, buffers = page.answers[-1]
+        assert answer["error"] and not buffers
+
+
+def test_zones_come_back_in_the_form_in_which_pages_send_them() -> None:
+    with Session(load=lambda name: Square(), models=["a"]) as session:
+        page = Page(session)
+        page.ask(zones=["hide 1.0,1 .25,0"])
+        assert page.answers[-1][0]["zones"] == ["hide 0.25,0 1,1"]

@@ -69,7 +69,7 @@ class Page:
         jpeg = cv2.imencode(".jpg", np.full((64, 64, 3), 128, np.uint8))[1].tobytes()
         self.sent = [memoryview(jpeg)]
         message = {"kind": "frame", "protocol": PROTOCOL, "page": "p", "id": 1, "hidden": ["Car"], "bar": 0,
-            "dial": "precise", "model": "flat"}
+            "dial": "precise", "model": "flat", "zones": []}
         self.frames._handle_custom_msg({**message, **changes}, self.sent)
         assert self.came.acquire(timeout=20), "no answer"
         return self.answers[-1]
@@ -109,7 +109,7 @@ def test_the_session_itself_knows_nothing_of_cells(session: Session) -> None:
 
 
 @pytest.mark.parametrize("changes", [{"model": "/etc/passwd"}, {"hidden": ["Carr"]}, {"hidden": "Car"},
-    {"weights": [1]}, {"protocol": 1}, {"dial": "x"}, {"bar": -1}, {"kind": "toggle"}])
+    {"weights": [1]}, {"protocol": 1}, {"dial": "x"}, {"bar": -1}, {"kind": "toggle"}, {"zones": ["hide 0,0"]}])
 def test_a_frame_that_makes_no_sense_is_answered_with_an_error(camera: Camera, changes: dict) -> None:
     answer, buffers, _ = Page(camera).ask(**changes)
     assert answer["error"] and not buffers
@@ -162,6 +162,21 @@ def test_what_the_page_sends_is_checked_like_what_python_sets(camera: Camera) ->
         assert (camera.hidden, camera.preset, camera.dial, camera.model, camera.bar, camera.state) == before
     camera.set_state({"hidden": ["Sky"], "preset": "custom", "bar": 0})
     assert camera.hidden == ("Sky",)
+
+
+def test_zones_are_kept_in_their_usual_form_or_refused(camera: Camera) -> None:
+    camera.zones = ["hide 1,1 .25,0", "show 0,0 1,.5 0,1"]
+    kept = ("hide 0.25,0 1,1", "show 0,0 1,0.5 0,1")
+    assert camera.zones == kept and list(camera.get_state("zones")["zones"]) == [*kept]
+    for zones, error in ((["hide 0,0 1,2"], InputError), (["hide 0,0 1,1", "hide"], InputError),
+        ("hide", InputError), (None, TraitError), ([7], TraitError), ([["hide 0,0 1,1"]], TraitError)):
+        with pytest.raises(error): camera.zones = zones
+        with pytest.raises(error): camera.set_state({"zones": zones})
+        assert camera.zones == kept
+    camera.zones = "hide 0,0 1,.5"  # one is enough
+    assert camera.zones == ("hide 0,0 1,0.5",)
+    camera.set_state({"zones": []})
+    assert camera.zones == ()
 
 
 TABLES = {"codes": list(CODES)[::-1], "dials": {"cautious": {"tau": [1e9]*32, "margin": 0, "hold": 0}},

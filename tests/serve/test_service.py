@@ -240,6 +240,28 @@ def test_only_what_may_be_seen_is_in_the_file(hidden: set[str], dial: str, numbe
         assert set(answer.headers["camredact-hidden"].split(",")) == hidden
 
 
+def test_zones_are_hidden_and_named(client: TestClient) -> None:
+    zones = "zone=hide 0,0 0.25,1&zone=show 0,0 1,0.75"
+    matte = redact_still(jpeg(STREET), ["Car"], segmenter=Even(), zones=["hide 0,0 0.25,1", "show 0,0 1,.75"])[1]
+    answer = post(client, f"categories=Car&{zones}")
+    got = rgba(answer.content)
+    h, w = got.shape[:2]
+    assert answer.headers["camredact-hidden"] == "Car,zones"
+    assert not got[:, :w//4].any() and not got[-(-3*h//4):].any() and (got[..., 3] == 255 - matte).all()
+    assert (rgba(post(client, f"categories=Car&{zones}", "/mask").content) == 255 - matte).all()
+    for zone in ("hide", "hide 0,0 2,1", "cover 0,0 1,1", "show 0,0 1,1&" + "&".join(["zone=hide 0,0 1,1"]*16)):
+        said = post(client, f"categories=Car&zone={zone}")
+        assert said.status_code == 422 and ("zone" in said.text or "point" in said.text)
+
+
+def test_no_picture_comes_where_zones_fail(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None: raise MemoryError("no memory for zones")
+    monkeypatch.setattr(serve.service, "zone_matte", broken)
+    for path in ("/redact", "/mask"):
+        said = post(client, "categories=Car&zone=hide 0,0 1,0.5", path)
+        assert said.status_code == 503 and "nothing is shown" in said.text
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_are_hidden(client: TestClient, preset: str) -> None:
     said = post(client, f"preset={preset}")
@@ -296,7 +318,7 @@ def test_no_pixels_in_logs(caplog: pytest.LogCaptureFixture, capfd: pytest.Captu
 def frame(**changes: Any) -> dict:
     "A frame message as the page makes it."
     return {"kind": "frame", "protocol": ANSWER["protocol"], "page": "p", "id": 1, "hidden": ["Car"], "bar": 0,
-        "dial": "precise", "model": "stripes", **changes}
+        "dial": "precise", "model": "stripes", "zones": [], **changes}
 
 
 def exchange(wire: Any, message: Any, data: bytes) -> tuple[dict, list[bytes]]:
@@ -449,7 +471,7 @@ def test_deeply_nested_message_gets_its_answer() -> None:
         inside, said = Service(lambda name: Even(), ["even"], WILD), []
         client = Client(inside, Stuck(0))
         for depth in range(800, 1010):
-            head = b'{"kind": "frame", "protocol": 3, "page": "p", "hidden": ' + b"["*depth + b"]"*depth + b"}"
+            head = b'{"kind": "frame", "protocol": 4, "page": "p", "hidden": ' + b"["*depth + b"]"*depth + b"}"
             client.take(len(head).to_bytes(4, "big") + head)
             await asyncio.sleep(0)
             said.append(unpack(client.outbox.get_nowait())[0]["error"])

@@ -1,5 +1,6 @@
 // The choice and the camera, behind the panel: the widget's traits, Start and Stop, snapshots and films.
 import { Source, sourceWords } from "./browser.js";
+import { CHOICE } from "./rules.js";
 import { WORDS } from "./words.js";
 import { blit } from "./pixels.js";
 
@@ -22,12 +23,14 @@ export function presetOf(hidden, bar, presets) {
 }
 
 /** What the state says while the picture shows. */
-export function liveWords(hidden, bar, presets, total) {
-  if (!hidden.length && !bar) return "Live. Nothing is hidden: the whole picture shows.";
+export function liveWords(hidden, bar, presets, total, zones = []) {
+  if (!hidden.length && !bar && !zones.length) return "Live. Nothing is hidden: the whole picture shows.";
   const preset = presetOf(hidden, bar, presets), unsure = bar > 0 ? ", and what the model is unsure of" : "";
   const few = hidden.map(label).join("; ") || "nothing by name";
   const names = hidden.length <= 4 ? few : `${hidden.length} of ${total} categories`;
-  return `Live. Hidden${preset === "custom" ? "" : ` (${preset})`}: ${names}${unsure}.`;
+  const cover = zones.length === 1 ? "a zone covers" : `${zones.length} zones cover`;
+  const zoned = zones.length ? `, and what ${cover}` : "";
+  return `Live. Hidden${preset === "custom" ? "" : ` (${preset})`}: ${names}${unsure}${zoned}.`;
 }
 
 /** Ties the widget's traits to the loop and the source; knows which views are seen.
@@ -38,7 +41,7 @@ export class Control {
     this.views = new Map();  // each view, and whether it is in view
     this.wanted = !!model.get("just_run");  // a cell was run or Start pressed in this page: nothing else opens a camera
     this.source = new Source({ streams, platform, ended: () => this.closeSource("failed", WORDS.ended) });
-    for (const name of ["hidden", "bar", "dial", "model"]) model.on(`change:${name}`, () => this.read());
+    for (const name of CHOICE) model.on(`change:${name}`, () => this.read());
     model.on("change:look_ahead", () => this.readAhead());
     model.on("change:running", () => model.get("running") || this.stop(true));
     model.on("msg:custom", message => message?.kind === "start" && this.begin());
@@ -60,9 +63,10 @@ export class Control {
 
   /** Makes the loop's choice from the traits: names, in the order in which the kernel says them back. */
   read() {
-    const [hidden, bar, dial, model] = ["hidden", "bar", "dial", "model"].map(name => this.model.get(name));
-    const words = liveWords(hidden, bar, this.model.get("presets"), this.model.get("codes").length);
-    this.loop.choose({ hidden: [...hidden].sort(), bar, dial, model }, words);
+    const choice = Object.fromEntries(CHOICE.map(name => [name, this.model.get(name)]));
+    const { hidden, bar, zones } = choice;
+    const words = liveWords(hidden, bar, this.model.get("presets"), this.model.get("codes").length, zones);
+    this.loop.choose({ ...choice, hidden: [...hidden].sort() }, words);
   }
 
   readAhead() { this.loop.lookAhead = !!this.model.get("look_ahead"); }

@@ -6,7 +6,7 @@
 import { browserPlatform, constraintsFor } from "./browser.js";
 import { Control, label } from "./control.js";
 import { Loop } from "./loop.js";
-import { BUDGET } from "./rules.js";
+import { BUDGET, CHOICE } from "./rules.js";
 import { WORDS } from "./words.js";
 import { view } from "./panel.js";
 
@@ -99,7 +99,7 @@ export class State {
 export function beginning(tables, handheld) {
   const preset = Object.keys(tables.presets)[0];
   return new State({ ...tables, preset, ...tables.presets[preset], camera: handheld ? "environment" : "default",
-    running: false, show_raw: false, look_ahead: false, clip: null, state: "idle", words: "" });
+    zones: [], running: false, show_raw: false, look_ahead: false, clip: null, state: "idle", words: "" });
 }
 
 // ---------------------------------------------------------------------------------------------------- 4 The camera
@@ -128,14 +128,17 @@ export function pageStreams(devices) {
 /** The choice as the service's parameters. */
 export function queryOf(state) {
   const [bar, dial, model] = ["bar", "dial", "model"].map(name => state.get(name));
-  return new URLSearchParams({ categories: state.get("hidden").join() || "none", bar, dial, model });
+  const zones = state.get("zones").map(zone => ["zone", zone]);
+  return new URLSearchParams([["categories", state.get("hidden").join() || "none"], ["bar", bar], ["dial", dial],
+    ["model", model], ...zones]);
 }
 
 /** What the service says that it has hidden, for people. */
 export function hiddenWords(said) {
   if (said === "nothing") return "Nothing is hidden: the whole picture shows.";
-  const unsure = part => `what the model is less sure of than ${part.slice(7)}`;
-  return `Hidden: ${said.split(",").map(part => part.startsWith("unsure<") ? unsure(part) : label(part)).join("; ")}.`;
+  const words = part => part.startsWith("unsure<") ? `what the model is less sure of than ${part.slice(7)}`
+    : part === "zones" ? "what zones cover" : label(part);
+  return `Hidden: ${said.split(",").map(words).join("; ")}.`;
 }
 
 /** The words of a refusal; of the status alone where they are somebody else's, as a proxy's. */
@@ -171,7 +174,7 @@ const later = ms => new Promise(yes => setTimeout(yes, ms));
 export class Photo {
   constructor({ state, headers = {}, show, ask = (...all) => fetch(...all), shrink = shrunk, wait = later }) {
     Object.assign(this, { state, headers, show, ask, shrink, wait, file: null, turn: 0 });
-    for (const name of ["hidden", "bar", "dial", "model"])
+    for (const name of CHOICE)
       state.on(`change:${name}`, () => this.file && this.redact(this.file, CALM));
   }
 

@@ -1,6 +1,8 @@
 // The panel that a person sees: the pictures, the buttons, the menus, and a box for each category.
 import { label, presetOf } from "./control.js";
 import { blit, resize } from "./pixels.js";
+import { CHOICE } from "./rules.js";
+import { zoneView } from "./zones.js";
 
 const PANEL = `
   <div class="camredact-pictures">
@@ -146,6 +148,7 @@ export function view(control, el) {
     part("record").textContent = control.recorder ? "End recording" : "Record";
     part("record").setAttribute("aria-pressed", String(!!control.recorder));
   };
+  const paintZones = zoneView(control, root);
   const choice = () => {
     const hidden = new Set(get("hidden")), presets = get("presets");
     const name = presetOf([...hidden], get("bar"), presets);
@@ -157,6 +160,7 @@ export function view(control, el) {
     part("uncertain").checked = get("bar") > 0;
     part("ahead").checked = !!get("look_ahead");
     part("raw").checked = !!get("show_raw");
+    paintZones();
     const own = name === "custom" ? [["custom", hidden.size || get("bar") ? "custom" : "nothing"]] : [];
     fill(part("preset"), [...own, ...Object.keys(presets).map(n => [n, n])], name);
     const price = get("prices")?.[get("model")] ?? {};  // of each position of the dial, as it was measured
@@ -180,7 +184,7 @@ export function view(control, el) {
   };
 
   const follow = { show_raw: () => { choice(); paintRaw(); }, camera: cameras, clip: cameras };
-  for (const name of ["hidden", "bar", "dial", "model", "look_ahead"]) follow[name] = choice;
+  for (const name of [...CHOICE, "look_ahead"]) follow[name] = choice;
   for (const [name, f] of Object.entries(follow)) model.on(`change:${name}`, f);
   const unwatch = control.platform.onCameras(cameras);
   for (const f of [choice, cameras, paint, paintRaw, state, figures]) f();

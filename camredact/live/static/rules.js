@@ -1,6 +1,7 @@
 // What the loop goes by: its limits, the size of what it sends, and what must agree before a matte is believed.
 
-export const PROTOCOL = 3;        // the version of what page and kernel say to each other; session.py has it as well
+export const PROTOCOL = 4;        // the version of what page and kernel say to each other; session.py has it as well
+export const CHOICE = ["hidden", "bar", "dial", "model", "zones"];  // said with every frame and in every answer
 export const MAX_AGE = 2000;      // ms: no picture is ever shown for longer, and no answer awaited for longer
 export const MIN_MAX_AGE = 300;   // ms: a fast kernel may still stumble a little
 export const SILENCE = 10000;     // ms without any answer, and the camera is let go
@@ -24,9 +25,10 @@ export function modelSize(h, w, budget) {
 /** Whether two choices (or a choice and an answer's echo of one) are the same in everything that shapes a matte. */
 export function sameChoice(a, b) {
   return !!a && !!b && a.bar === b.bar && a.dial === b.dial && a.model === b.model &&
-    Array.isArray(a.hidden) && a.hidden.length === b.hidden?.length &&
-    a.hidden.every((name, i) => name === b.hidden[i]);
+    sameList(a.hidden, b.hidden) && sameList(a.zones, b.zones);
 }
+
+function sameList(a, b) { return Array.isArray(a) && a.length === b?.length && a.every((text, i) => text === b[i]); }
 
 /** Why this answer must not be shown for this frame under this choice; "" where it may. */
 export function refusal(answer, buffers, frame, choice) {
