@@ -70,9 +70,10 @@ def _header(
         raise BadPicture(f"the picture is {w} x {h} pixels: cut it into pieces, {MAX_SIDE:,} along a side at most")
     if im.format in ("JPEG", "MPO") and _scans(data) > MAX_SCANS:
         raise BadPicture("the picture has too many scans: save it again")
-    if getattr(im, "is_animated", False) and im.format == "TIFF":
+    with _whole(): several = getattr(im, "is_animated", False)  # looks for a second picture
+    if several and im.format == "TIFF":
         raise BadPicture("the picture has several pages: save each as a picture")
-    if getattr(im, "is_animated", False) and im.format not in ("MPO", "HEIF"):  # those have a main picture
+    if several and im.format not in ("MPO", "HEIF"):  # those have a main picture
         raise BadPicture("the picture is animated: save one frame of it, or redact it as a clip")
     return im
 

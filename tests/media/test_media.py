@@ -229,15 +229,27 @@ def test_looks_cover_all_and_become_fine_enough(h: int, w: int, budget: int, det
 
 
 def test_somebody_small_in_a_large_photo_is_found(tmp_path: Path) -> None:
-    "Six pixels of twelve million: one look does not see them, the looks together do."
+    "A few pixels of twelve million: one look does not see them, the looks together do."
     rgb = np.full((3000, 4000, 3), 128, np.uint8)
-    spots = [(1500, 2000), (3, 3990), (2990, 1), (749, 1001), (1499, 999)]
+    spots = [(1500, 2000), (2, 3), (3, 3990), (2990, 1), (2990, 3990), (749, 1001), (1499, 999)]
     for y, x in spots: rgb[y:y + 3, x:x + 2] = 230, 10, 10
     eye = core.still.make_detector(segmenter=Red(), dial="precise")
     one, every = still_matte(rgb, eye, float("inf")), still_matte(rgb, eye)
     assert not one.any() and (every >= one).all()
     for y, x in spots: assert every[y:y + 3, x:x + 2].all(), (y, x)
     assert every.mean()/255 < .001
+
+
+@pytest.mark.parametrize("rows", [256, 480, 384], ids=["first", "middle", "finest"])
+def test_what_any_look_is_unsure_of_is_covered(rows: int) -> None:
+    "Looks of so many rows are sure of nothing, all others of everything."
+    class Unsure(Red):
+        def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            score, sure = super().score(rgb, weights)
+            return score, sure*(len(rgb) != rows)
+    for bar, covers in ((.5, True), (0., False)):
+        eye = core.still.make_detector(segmenter=Unsure(), dial="precise", bar=bar)
+        assert (still_matte(np.full((960, 1280, 3), 128, np.uint8), eye) == 255*covers).all(), bar
 
 
 def test_every_look_counts_and_a_failing_one_stops_it(tmp_path: Path) -> None:

@@ -96,3 +96,14 @@ def test_a_damaged_photo_of_another_format_is_one_line(tmp_path: Path) -> None:
             try: redact_photo(tmp_path/"in", tmp_path/"out.png", segmenter=Even(), dial="precise", overwrite=True)
             except BadPicture as e: assert str(e) and "\n" not in str(e)
             else: assert (np.asarray(Image.open(tmp_path/"out.png"))[:20, :, 3] == 0).all()
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP"])
+def test_an_animation_that_is_cut_anywhere_is_one_line(kind: str) -> None:
+    out = BytesIO()
+    first, second = (Image.new("RGB", (16, 16), grey) for grey in ("black", "white"))
+    first.save(out, kind, save_all=True, append_images=[second])
+    data = out.getvalue()
+    for n in range(len(data)):
+        try: read_still(data[:n])
+        except BadPicture as e: assert str(e) and "\n" not in str(e)
