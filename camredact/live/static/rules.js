@@ -28,7 +28,9 @@ export function sameChoice(a, b) {
     sameList(a.hidden, b.hidden) && sameList(a.zones, b.zones);
 }
 
-function sameList(a, b) { return Array.isArray(a) && a.length === b?.length && a.every((text, i) => text === b[i]); }
+function sameList(a, b) {
+  return Array.isArray(a) && a.length === b?.length && a.every((text, i) => text === b[i]);
+}
 
 /** Why this answer must not be shown for this frame under this choice; "" where it may. */
 export function refusal(answer, buffers, frame, choice) {
