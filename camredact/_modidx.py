@@ -206,6 +206,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
             'camredact.core.zones': { 'camredact.core.zones.Zone': ('core/zones.html#zone', 'camredact/core/zones.py'),
                                       'camredact.core.zones.Zone.__str__': ('core/zones.html#zone.__str__', 'camredact/core/zones.py'),
                                       'camredact.core.zones.Zone.outline': ('core/zones.html#zone.outline', 'camredact/core/zones.py'),
+                                      'camredact.core.zones._area': ('core/zones.html#_area', 'camredact/core/zones.py'),
                                       'camredact.core.zones._matte': ('core/zones.html#_matte', 'camredact/core/zones.py'),
                                       'camredact.core.zones._point': ('core/zones.html#_point', 'camredact/core/zones.py'),
                                       'camredact.core.zones.check_zones': ('core/zones.html#check_zones', 'camredact/core/zones.py'),

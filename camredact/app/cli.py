@@ -442,8 +442,8 @@ def _add_choice(
     _add_dial(p, f"how much to cover when in doubt{_dial_prices()}")
     _add_model(p)
     p.add_argument("--zone", action="append", default=[], metavar="ZONE",
-        help="a part of the picture that is always covered, as 'hide 0,0 0.25,0.5', or outside of which all is, as "
-        "'show 0.1,0.9 0.5,0.2 0.9,0.9': X,Y in shares of width and height, two corners or a polygon; may be repeated")
+        help="'hide 0,0 0.25,0.5' always covers this part, 'show 0.1,0.9 0.5,0.2 0.9,0.9' all outside of it: "
+        "X,Y are shares of width and height, two points the corners of a rectangle, more a polygon; may be repeated")
     p.add_argument("--style", default="checkerboard", choices=["checkerboard", "solid", "box"],
         help="what covers a hidden area; a box hides its outline too (default: checkerboard)")
     p.add_argument("--overwrite", action="store_true", help="replace earlier results; a source is never replaced")

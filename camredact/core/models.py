@@ -62,7 +62,7 @@ def price(
 ) -> str:
     "What a position of the dial was measured at, in words: whole percents, and never none."
     missed, besides = (max(1, round(100*x)) for x in (missed, besides))
-    return f"misses {missed} %, covers {besides} %"
+    return f"misses {missed} %, covers {besides} % besides"
 
 def prices(
     model: str,        # a bundled name, or a path

@@ -177,7 +177,7 @@ def cover(
 
 # %% ../../nbs/core/still.ipynb #abfda5ab
 def redact_still(
-    source: bytes | str | os.PathLike[str],             # the file, or where it lies: JPEG, PNG or WebP
+    source: bytes | str | os.PathLike[str],             # the file, or where it lies: see `read_still`
     hidden: Iterable[str] = PRESETS["no people"],  # names of the categories to cover
     dial: str = DEFAULT_DIAL,                      # a key of `DIALS`
     segmenter: Segmenter | None = None,            # None: `load("fast")`

@@ -95,17 +95,29 @@ def trace(
 # %% ../../nbs/core/zones.ipynb #c52cf487
 KEPT_PIXELS = 1 << 23  # mattes of larger pictures are not kept for the next
 
+def _area(
+    zone: Zone,
+    h: int,        # height of the picture
+    w: int,        # width
+) -> np.ndarray:   # uint8[h,w]: 255 in the zone
+    "A zone in pixels: with all that it touches and encloses if it hides, else what is wholly inside."
+    area = np.zeros((h, w), np.uint8)
+    for y in range(0, h, BAND):  # in bands, since counts for each pixel take memory
+        turns, cut = trace(zone.outline*(w, h) - (0, y), *area[y:y + BAND].shape)
+        inside = (turns & 1 > 0) & ~cut if zone.kind == "show" else (turns != 0) | cut
+        area[y:y + BAND][inside] = 255
+    if zone.kind == "hide":
+        outlines = cv2.findContours(area, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0]
+        cv2.drawContours(area, outlines, -1, 255, cv2.FILLED)
+    return area
+
 @lru_cache(8)
 def _matte(zones: tuple[str, ...], h: int, w: int) -> np.ndarray:
     "As `zone_matte`, for zones in their usual form."
     parts = [read_zone(text) for text in zones]
     matte = np.full((h, w), 255 if any(z.kind == "show" for z in parts) else 0, np.uint8)
-    for y in range(0, h, BAND):  # in bands, since counts for each pixel take memory
-        band = matte[y:y + BAND]
-        for zone in sorted(parts, key=lambda z: z.kind, reverse=True):  # what is hidden comes last, and wins
-            turns, cut = trace(zone.outline*(w, h) - (0, y), *band.shape)
-            if zone.kind == "show": band[(turns & 1 > 0) & ~cut] = 0
-            else: band[(turns != 0) | cut] = 255
+    for zone in sorted(parts, key=lambda z: z.kind, reverse=True):  # what is hidden comes last, and wins
+        matte[_area(zone, h, w) > 0] = 0 if zone.kind == "show" else 255
     matte.flags.writeable = False
     return matte
 

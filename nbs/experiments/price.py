@@ -90,7 +90,7 @@ def main() -> None:
     with ProcessPoolExecutor(2) as pool:
         found = [row for part in pool.map(rows, PICTURES, [a.ships]*3, [a.every]*3) for row in part]
     for row in found: print(row)
-    how = f"price.py: {DEFAULT_DIAL}, every {a.every}th kept picture; false pieces: a picture, before the margin"
+    how = f"price.py: {DEFAULT_DIAL}, one kept picture of {a.every}; false pieces: per picture, before the margin"
     if not a.only: record("price", found, how, [a.ships])
 
 

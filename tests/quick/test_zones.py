@@ -102,6 +102,12 @@ def test_bands_leave_no_seam(zones: list[str], rows: int, h: int, w: int) -> Non
 WORDS = st.sampled_from(["hide", "show", "0,0", "1,1", "0.5,0.5", "nan,0", "inf,1", "-1,0", "1e-9,1", ",", "0,0,0", "x"])
 
 
+def test_turns_that_cancel_leave_no_hole() -> None:
+    "An outline that runs round once each way encloses its middle all the same."
+    both = "hide 0,0 1,0 1,1 0,1 0,0 .25,.25 .25,.75 .75,.75 .75,.25 .25,.25"
+    assert zone_matte([both], 16, 16).all() and zone_matte([both], 700, 300).all()
+
+
 @given(st.lists(WORDS, max_size=6).map(" ".join) | st.text(max_size=40) | st.builds(written, KINDS, POINTS))
 def test_text_is_understood_or_refused_in_one_line(text: str) -> None:
     try: zones = check_zones([text])

@@ -28,8 +28,8 @@ const PANEL = `
     <label class="camredact-menu"><span>Preset</span>
       <select name="preset" title="A set of categories to hide"></select></label>
     <label class="camredact-menu camredact-dial"><span>Dial</span>
-      <select name="dial" title="Cautious covers more than it must, precise may miss some. Measured in streets that
-        no training saw: how many of people's pixels are missed, how much of the picture is covered beside them">
+      <select name="dial" title="Every position misses somebody, precise most; cautious covers most. Measured in
+        streets that no training saw: how many of people's pixels are missed, how much of the picture is covered beside them">
       </select></label>
     <label class="camredact-menu"><span>Model</span>
       <select name="model" title="The network that looks at each frame"></select></label>

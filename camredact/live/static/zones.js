@@ -2,7 +2,7 @@
 
 const MOST = { zones: 16, points: 32 };
 const CLOSE = .02;  // share of the picture within which two points are one
-const TOLD = { hide: "always covered", show: "alone may be seen" };
+const TOLD = { hide: "always covered", show: "may be seen" };
 const isClose = (a, b) => Math.hypot(a[0] - b[0], a[1] - b[1]) < CLOSE;
 
 /** A zone as text, as Python has it: two points are corners in order, numbers have four places at most. */
@@ -54,7 +54,7 @@ const ZONES = `
     <button type="button" name="zone" value="show" title="Everything outside of it is covered">Show only this</button>
     <span class="camredact-how" aria-live="polite"></span></div>
   <ul></ul>`;
-const HOW = "Drag a rectangle on the picture, or click corner after corner, the last one twice. Escape ends it.";
+const HOW = "Drag a rectangle on the picture, or click corner after corner, then the first or last one again. Escape cancels.";
 
 /** Adds the zones to a panel; returns what paints them, and what removes its listeners. */
 export function zoneView(control, root) {
