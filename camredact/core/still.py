@@ -93,7 +93,7 @@ def grids(
 
 # %% ../../nbs/core/still.ipynb #84b41cc4
 AGREEMENT = .9  # the mean of two scores that covers, chosen by nbs/experiments/photo_scale.py
-FULL = 1 << 23  # pixels of a photo whose scores are kept for each pixel; of a larger one, for every second row and column
+FULL = 1 << 23  # pixels of a photo of which each keeps its score; a larger one keeps every second row and column
 
 def _most(
     rgb: np.ndarray,                  # uint8[H,W,3]

@@ -49,12 +49,14 @@ def bush(
 # %% ../../nbs/streets/scenery.ipynb #0faef6ba
 LAMP = [*rods([(0, 0, 0), (0, 4.8, 0), (-.3, 5.2, 0), (-1.1, 5.3, 0)], .055, IRON),  # leans to its left
     Solid(box((-1.4, -1.), 5.25, 0, .08), (255,240,180))]
-BEACON = [*(Solid(box(0, (.4*i, .4*i + .4), 0, .05), WHITE if i % 2 else DARK) for i in range(6)),  # of a zebra crossing
+BEACON = [  # of a zebra crossing
+    *(Solid(box(0, (.4*i, .4*i + .4), 0, .05), WHITE if i % 2 else DARK) for i in range(6)),
     Solid([(0, 2.58, 0, .19)], (250,164,40)), Solid([(-.06, 2.65, -.1, .06)], (255,206,120), .1)]
 POST = Solid(box(0, (0, 2.6), 0, .04), (120,124,128))  # carries a sign or lights
 LIGHTS = [POST, Solid(box((-.1, .1), (2.1, 2.85), 0, .05), IRON), *(Solid([(0, up, -.06, .085)], colour, .1)
     for up, colour in ((2.72, (240,60,50)), (2.48, (96,80,30)), (2.24, (26,70,44))))]  # red is on
-CONE = [Solid(box((-w, w), low, 0, .025) + box((-v, v), high, 0, .025), colour, lift) for w, low, v, high, colour, lift in
+CONE = [Solid(box((-w, w), low, 0, .025) + box((-v, v), high, 0, .025), colour, lift)
+    for w, low, v, high, colour, lift in
     ((.15, .03, .02, .62, (238,98,40), 0.), (.085, .3, .055, .42, WHITE, .1))]
 
 def disc(

@@ -47,7 +47,7 @@ def cover_losses(
     peak: float = 1.,                        # the score that a covered piece must reach
 ) -> tuple[np.ndarray, np.ndarray]:
     "Losses float[n,k] of the pictures that count, and the share float[k] of other pixels that would be covered."
-    counts = np.zeros((len(frames), 2, 1 + len(taus)))  # of each frame: what must be hidden and is not; the rest, covered
+    counts = np.zeros((len(frames), 2, 1 + len(taus)))  # per frame: hidden ones shown; others covered
     for count, frame in zip(counts, progress_bar(frames, "calibrating")):
         answer = Answer(segmenter, read_rgb(frame))
         truth, ignore = read_truth(frame, names)

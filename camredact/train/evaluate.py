@@ -142,7 +142,8 @@ def _label_figures(
     "The label scores with their intervals; a class that the truth does not hold has none."
     conf = sum(confs)
     held = np.where(conf.sum(1)[:, None] > 0, 1, np.nan)  # one row more than `names` where void is a class
-    by_metric = lambda table: {m: dict(zip(names, column)) for m, column in zip(CLASS_METRICS, np.moveaxis(table, 1, 0))}
+    columns = lambda table: zip(CLASS_METRICS, np.moveaxis(table, 1, 0))
+    by_metric = lambda table: {m: dict(zip(names, column)) for m, column in columns(table)}
     each = by_metric(held*class_metrics(conf))
     spans = by_metric(np.moveaxis(held*bootstrap(confs, class_metrics), 0, 2))
     return {"miou11" if key == "11" else "miou32_present": mean_iou(conf), f"acc{key}": accuracy(conf),

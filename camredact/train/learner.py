@@ -173,7 +173,8 @@ def find_lr(
     half = dls.train.bs//2
     try:
         learn = make(dls)
-        with learn.no_bar(), learn.no_logging(): return learn.lr_find(num_it=num_it, show_plot=False).valley, dls.train.bs
+        with learn.no_bar(), learn.no_logging():
+            return learn.lr_find(num_it=num_it, show_plot=False).valley, dls.train.bs
     except (torch.OutOfMemoryError, MemoryError) as e:
         if not half: raise MemoryError("one picture does not fit into memory: train at a smaller size") from e
     learn = None

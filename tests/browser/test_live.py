@@ -80,7 +80,8 @@ def test_drawn_zones_are_covered_and_kept_in_python(playwright: Any, clip: Path,
         drag(tab, (.1, .1), (.3, .5), (.5, .6))
         tab.wait_state("live")
         kind, a, b = tab.execute("print(*camera.zones)").split()
-        assert kind == "hide" and np.allclose(np.float64([n.split(",") for n in (a, b)]), [(.1, .1), (.5, .6)], atol=.02)
+        corners = np.float64([n.split(",") for n in (a, b)])
+        assert kind == "hide" and np.allclose(corners, [(.1, .1), (.5, .6)], atol=.02)
         h, w = tab.picture().shape[:2]
         tab.wait_shown(5)
         assert covered(tab.picture())[round(.14*h):round(.57*h), round(.14*w):round(.47*w)].all()

@@ -183,5 +183,5 @@ def test_sounds_are_not_pictures() -> None:
 
 
 def test_own_notebooks_hold_no_photograph() -> None:
-    "A drawn street may look like one: its cell says `# scan: drawn`. The photographs of `failures` are open and credited."
+    "A drawn street may look like one: its cell says `# scan: drawn`. `failures` has open photographs, credited."
     assert [str(f) for f in scan([ROOT/"nbs"]) if f.path.name != "failures.ipynb"] == []

@@ -99,7 +99,8 @@ def test_bands_leave_no_seam(zones: list[str], rows: int, h: int, w: int) -> Non
         assert np.array_equal(zone_module._matte.__wrapped__(check_zones(zones), h, w), whole)
 
 
-WORDS = st.sampled_from(["hide", "show", "0,0", "1,1", "0.5,0.5", "nan,0", "inf,1", "-1,0", "1e-9,1", ",", "0,0,0", "x"])
+WORDS = st.sampled_from(["hide", "show", "0,0", "1,1", "0.5,0.5", "nan,0", "inf,1", "-1,0", "1e-9,1", ",",
+    "0,0,0", "x"])
 
 
 def test_turns_that_cancel_leave_no_hole() -> None:
@@ -129,10 +130,12 @@ def test_no_more_zones_and_points_than_allowed() -> None:
 
 def test_what_a_page_draws_is_text_that_python_says_back() -> None:
     "Else each answer would be refused, since its zones are not those of the page."
-    node = subprocess.run([Path(__file__).parents[2]/".ci"/"tools", "node"], capture_output=True, text=True).stdout.strip()
+    tools = [Path(__file__).parents[2]/".ci"/"tools", "node"]
+    node = subprocess.run(tools, capture_output=True, text=True).stdout.strip()
     if not node: pytest.skip("Node is not installed")
     code = """import { isFlat, zoneText } from "%s";
-        const rolled = n => Array.from({ length: n }, () => [0, 1].map(() => Math.min(1, Math.max(0, Math.random() * 1.1 - .05))));
+        const share = () => Math.min(1, Math.max(0, Math.random() * 1.1 - .05));
+        const rolled = n => Array.from({ length: n }, () => [share(), share()]);
         const drawn = Array.from({ length: 400 }, (_, i) => rolled(2 + i %% 9)).filter(points => !isFlat(points));
         console.log(JSON.stringify([...drawn, [[0, 0], [1, 1]], [[1e-4, 1], [1, 1e-5]]]
             .map((points, i) => zoneText(i %% 2 ? "hide" : "show", points))));""" % (
