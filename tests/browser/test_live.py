@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kit.command import Live, needs_weights
-from kit.lab import FAR, Studio, Tab, launch
+from kit.lab import FAR, Studio, Tab, free_port, launch
 
 from camredact.core.redact import checkerboard
 
@@ -31,7 +31,7 @@ def notebook(playwright: Any, home: Path, *args: str) -> Iterator[Tab]:
     "`camredact live` with these options, its live notebook in a browser at the address that it printed, and run."
     browser = launch(playwright)
     try:
-        live = Live(home, *args, "--", "--LabApp.expose_app_in_browser=True")
+        live = Live(home, "--port", str(free_port()), *args, "--", "--LabApp.expose_app_in_browser=True")
         try:
             studio = Studio(SimpleNamespace(url=live.server, token=live.token, root=home), browser)
             tab = Tab(studio.page((1400, 1000)), studio.server, "live.ipynb")
