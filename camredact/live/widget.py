@@ -10,13 +10,13 @@ import re
 from collections.abc import Iterable
 from copy import deepcopy
 from functools import cache, partial
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import PurePath, PurePosixPath
 from threading import current_thread, main_thread
 from typing import Any
 from urllib.parse import urlsplit
 from anywidget import AnyWidget
-from ipykernel._version import version_info
 from ipywebrtc import CameraStream, VideoStream
 from ipywebrtc.webrtc import MediaStream
 from ipywidgets import Widget, widget_serialization
@@ -58,8 +58,8 @@ class FrameChannel(Widget):
         buffers: list[bytes],    # the PNG, if any
     ) -> None:
         "Send an answer to the page, and tell it where frames wait for cells."
-        waits = {"waits": SWITCH if version_info >= (7,) else UPDATE} if self._in_main > FIRST else {}
-        self.send({**answer, **waits}, buffers)
+        remedy = SWITCH if int(version("ipykernel").split(".")[0]) >= 7 else UPDATE
+        self.send({**answer, **({"waits": remedy} if self._in_main > FIRST else {})}, buffers)
 
 # %% ../../nbs/live/widget.ipynb #b861f633
 class HideSet(List):
