@@ -58,8 +58,9 @@ class FrameChannel(Widget):
         buffers: list[bytes],    # the PNG, if any
     ) -> None:
         "Send an answer to the page, and tell it where frames wait for cells."
-        remedy = SWITCH if int(version("ipykernel").split(".")[0]) >= 7 else UPDATE
-        self.send({**answer, **({"waits": remedy} if self._in_main > FIRST else {})}, buffers)
+        if self._in_main > FIRST:
+            answer = {**answer, "waits": SWITCH if int(version("ipykernel").split(".")[0]) >= 7 else UPDATE}
+        self.send(answer, buffers)
 
 # %% ../../nbs/live/widget.ipynb #b861f633
 class HideSet(List):
