@@ -92,14 +92,14 @@ def grids(
     return [whole, *found[::-1]]
 
 # %% ../../nbs/core/still.ipynb #84b41cc4
-AGREEMENT = .9  # the mean of two scores that covers, chosen by nbs/experiments/photo_scale.py
+AGREEMENT = .9  # the mean of two scores that covers: what it is worth, see nbs/experiments/photo_scale.py
 FULL = 1 << 23  # pixels of a photo of which each keeps its score; a larger one keeps every second row and column
 
 def _most(
-    rgb: np.ndarray,                  # uint8[H,W,3]
-    detector: Detector,               # the model and the choice
+    rgb: np.ndarray,                    # uint8[H,W,3]
+    detector: Detector,                 # the model and the choice
     looks: Iterable[tuple[Tile, int]],  # tiles, and how many pixels the model sees of each
-) -> tuple[np.ndarray, int]:          # float16[ceil(H/step),ceil(W/step)], and the step
+) -> tuple[np.ndarray, int]:            # float16[ceil(H/step),ceil(W/step)], and the step
     "The largest score of several looks at each pixel."
     step = 1 if rgb[..., 0].size <= FULL else 2
     most = np.zeros([ceil(side/step) for side in rgb.shape[:2]], np.float16)

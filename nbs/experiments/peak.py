@@ -6,7 +6,7 @@ towns of Cityscapes, near on the kept photographs, and nobody at all in the kept
 example: python nbs/experiments/peak.py
 """
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -45,19 +45,27 @@ def shown(found: list[dict]) -> Iterator[dict]:
         if row["tau"] in (.3, .2, .1) and row["peak"] in (1., 1.5, 2., 3.): yield row
 
 
-def main() -> None:
-    "Judges, prints, and records."
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def measure(
+    doc: str | None,                     # of the script
+    name: str,                           # of the result
+    rows: Callable[..., list[dict]],     # takes a key of `PICTURES`, the weights, and frames left out between
+    how: str,                            # with a place for the number of frames
+    every: int,                          # of the pictures, unless the command line says otherwise
+    shown: Callable[..., Iterable[dict]] = list,  # the rows that are recorded
+) -> None:
+    "Judges what ships on all `PICTURES`, prints, and records."
+    p = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--ships", type=Path, default=WEIGHTS/"fast.onnx", help="an .onnx file")
-    p.add_argument("--every", type=int, default=2, help="of the pictures (default: 2)")
+    p.add_argument("--every", type=int, default=every, help=f"of the pictures (default: {every})")
     p.add_argument("--only", action="store_true", help="print, and record nothing")
     a = p.parse_args()
+    n = len(PICTURES)
     with ProcessPoolExecutor(2) as pool:
-        found = [row for part in pool.map(rows, PICTURES, [a.ships]*3, [a.every]*3) for row in part]
+        found = [row for part in pool.map(rows, PICTURES, [a.ships]*n, [a.every]*n) for row in part]
     for row in found: print(row)
-    how = (f"peak.py: people alone hidden, margin of {DEFAULT_DIAL}, every {a.every}th kept picture; false pieces: a picture, "
-        "before the margin")
-    if not a.only: record("peak", list(shown(found)), how, [a.ships])
+    if not a.only: record(name, list(shown(found)), how.format(a.every), [a.ships])
 
 
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    measure(__doc__, "peak", rows, f"peak.py: people alone hidden, margin of {DEFAULT_DIAL}, every {{}}th kept picture; "
+        "false pieces: a picture, before the margin", 2, shown)

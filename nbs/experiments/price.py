@@ -5,20 +5,16 @@ photographs, nobody in the kept rooms. The dial is the default one; its margin a
 
 example: python nbs/experiments/price.py
 """
-import argparse
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from math import ceil
 from pathlib import Path
 
 import cv2
 import numpy as np
 from common import kept_frames, street_row
-from peak import COLUMNS, PICTURES
-from record import record
+from peak import COLUMNS, PICTURES, measure
 
 from camredact.core.categories import PEOPLE, PRESETS
-from camredact.core.models import WEIGHTS
 from camredact.core.redact import DEFAULT_DIAL, DIALS, dilate, hide_weights, decide, resize_matte
 from camredact.core.segment import OnnxSegmenter
 from camredact.train.data import read_rgb, read_truth
@@ -80,18 +76,6 @@ def rows(
         **{k: v for k, v in street_row(score.compute()).items() if k in COLUMNS}} for (name, margin), score in scores.items()]
 
 
-def main() -> None:
-    "Judges, prints, and records."
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--ships", type=Path, default=WEIGHTS/"fast.onnx", help="an .onnx file")
-    p.add_argument("--every", type=int, default=1, help="of the pictures (default: all)")
-    p.add_argument("--only", action="store_true", help="print, and record nothing")
-    a = p.parse_args()
-    with ProcessPoolExecutor(2) as pool:
-        found = [row for part in pool.map(rows, PICTURES, [a.ships]*3, [a.every]*3) for row in part]
-    for row in found: print(row)
-    how = f"price.py: {DEFAULT_DIAL}, one kept picture of {a.every}; false pieces: per picture, before the margin"
-    if not a.only: record("price", found, how, [a.ships])
-
-
-if __name__ == "__main__": main()
+if __name__ == "__main__":
+    measure(__doc__, "price", rows, f"price.py: {DEFAULT_DIAL}, one kept picture of {{}}; false pieces: per picture, "
+        "before the margin", 2)

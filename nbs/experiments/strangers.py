@@ -123,7 +123,6 @@ def service(
     "What the service takes for a PNG of one pixel's width, beyond what it had, and what it answers."
     process = start(checkout, folder, "serve", "--port", 0)
     port = int(said(folder, r"http://[\w.]+:(\d+)")[1])
-    before = peak(process.pid)
     body, kind = form(small(folder).read_bytes())
     while alone(ask(port, request("/redact?categories=Car", body, kind)))[0] == 503: time.sleep(.2)
     before = peak(process.pid)
