@@ -9,6 +9,7 @@ __all__ = []
 import base64
 import struct
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
 from fractions import Fraction
 from io import BytesIO
 from pathlib import Path
@@ -303,7 +304,8 @@ def _notes_with(
     "What a phone notes about a clip."
     n = number_of(secrets)
     secrets["place"] = f"+{n % 900000/10000:07.4f}+{n // 7 % 900000/10000:08.4f}/"
-    secrets["recording time"] = f"20{n % 10:02}-05-{10 + n % 20}T04:05:06.000000Z"
+    moment = datetime(2000, 1, 1) + timedelta(seconds=n % 600_000_000)  # one of 600 million: no two clips share it
+    secrets["recording time"] = f"{moment:%Y-%m-%dT%H:%M:%S}.000000Z"
     notes = {"title": "title", "comment": "comment", "artist": "owner", "location": "place",
         "creation_time": "recording time"}
     return {key: secrets[place] for key, place in notes.items()}
