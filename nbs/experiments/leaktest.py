@@ -10,7 +10,7 @@ from pathlib import Path
 
 from record import record
 
-from camredact.app.cli import drawn_pictures
+from camredact.app.commands import drawn_pictures
 from camredact.core.models import WEIGHTS
 from camredact.core.picture import read_file, read_still
 from camredact.leaktest.containers import CLIPS, PHOTOS

@@ -68,7 +68,7 @@ def test_results_of_other_weights_are_not_taken_for_finished(photos: Path, tmp_p
     command = ["photo", str(photos), "-o", str(tmp_path/"out")]
     assert main(command) == 0 == main(command)
     capsys.readouterr()
-    monkeypatch.setattr("camredact.app.cli.card", lambda name: {"sha256": "other weights"})
+    monkeypatch.setattr("camredact.app.commands.card", lambda name: {"sha256": "other weights"})
     assert main(command) == 1 and capsys.readouterr().err.count("exists already") == 2
 
 

@@ -104,7 +104,7 @@ def test_boxes_of_zones_would_be_the_whole_picture() -> None:
 @pytest.mark.parametrize("command, out", [("photo", "out.png"), ("clip", "out.mp4")])
 def test_zones_that_make_no_sense_are_refused_in_one_line(tmp_path: Path, command: str, out: str,
     capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("camredact.app.cli.load", lambda model: Even())
+    monkeypatch.setattr("camredact.app.commands.load", lambda model: Even())
     Image.fromarray(GREEN).save(tmp_path/"in.png")
     source = tmp_path/"in.png" if command == "photo" else write(tmp_path/"in.mkv", [GREEN])
     for zone, says in (("hide 0,0 2,2", "not a point of the picture"), ("hide .1,.1 .5,.5 .9,.9", "lie on a line"),

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("fastai")
 
 from camredact.app.cli import main
-from camredact.app.cli import check_model
+from camredact.app.commands import check_model
 from camredact.streets.street import draw_street
 from camredact.train import recipes
 from camredact.train.data import LabelledFrame, write_camvid
