@@ -6,13 +6,13 @@ A cell whose output differs from run to run, as a time does, begins with `#| var
 """
 import os
 import re
-import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import chdir
 from difflib import unified_diff
+from multiprocessing import get_context, set_start_method
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ NBS = ROOT / "nbs"
 SLOWEST = ["train/recipes", "train/export", "live/session", "media/clip", "train/calibrate",
     "leaktest/checks"]  # these go first
 MINUTES = 10  # that a cell may take
+PRELOADED = ["cv2", "execnb.shell", "fastai.vision.all", "matplotlib.pyplot", "nbdev.test", "onnxruntime"]
 
 
 def notebooks(
@@ -57,6 +58,9 @@ def stale(
     path: Path,  # of a notebook
 ) -> list[str]:
     "Runs a notebook; the cells that say something else than before, as text. Raises what a cell raises."
+    os.environ["IN_TEST"] = "1"  # as nbdev's own tests have it
+    set_start_method("fork", force=True)  # of a notebook's own processes: they know what its cells define
+    sys.path.insert(0, str(ROOT))
     from execnb.shell import CaptureShell
     from fastcore.nbio import read_nb
     from nbdev.config import get_config
@@ -75,28 +79,18 @@ def stale(
 def run(
     path: Path,  # of a notebook
 ) -> tuple[int, str]:  # 0 where all is well, and what is to be said
-    "Runs a notebook in a process of its own."
+    "Runs a notebook in a process of its own, which begins with what most notebooks import."
     began = time.monotonic()
-    done = subprocess.run([sys.executable, __file__, "--here", str(path)], capture_output=True, text=True,
-        env={**os.environ, "IN_TEST": "1"})
-    said = done.stdout + done.stderr if done.returncode else ""
-    return done.returncode, f"{path.relative_to(NBS)}: {time.monotonic() - began:.0f} s\n{said}".strip()
-
-
-def here(
-    path: Path,  # of a notebook
-) -> int:  # 1 where a cell fails, or its output is not what it was
-    "Runs a notebook in this process, and prints what is wrong."
-    sys.path.insert(0, str(ROOT))
-    try: found = stale(path.resolve())
-    except Exception as e: found = [f"{type(e).__name__}: {e}"]
-    for text in found: print(text)
-    return int(bool(found))
+    context = get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    with ProcessPoolExecutor(1, context, max_tasks_per_child=1) as pool:
+        try: found = pool.submit(stale, path.resolve()).result()
+        except Exception as e: found = [f"{type(e).__name__}: {e}"]
+    return int(bool(found)), "\n".join([f"{path.relative_to(NBS)}: {time.monotonic() - began:.0f} s", *found])
 
 
 def main(argv: list[str]) -> int:
     "Runs notebooks, two at a time; 1 where one fails."
-    if argv[:1] == ["--here"]: return here(Path(argv[1]))
     paths = notebooks(map(Path, argv or [NBS]))
     with ThreadPoolExecutor(2) as pool: results = list(pool.map(run, paths))
     print(*(text for _, text in results), sep="\n")
