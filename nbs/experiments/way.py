@@ -1,7 +1,7 @@
-"""Where the time of one frame goes, from the camera to the screen: over JupyterLab's comm and over the service's socket.
+"""Where the time of one frame goes, from the camera to the screen: in JupyterLab and at the service.
 
-One browser with a film for a camera; both ways in the same run, in turns, so that whatever else the machine does meets
-both. The page's own calls are timed (bitmap, JPEG, socket, PNG, canvas), and the kernel's by what it answers; page and
+One browser with a film for a camera; all ways in the same run, in turns, so that whatever else the machine does meets
+all. The page's own calls are timed (bitmap, JPEG, socket, PNG, canvas), and the kernel's by what it answers; page and
 kernel read one clock. Of all windows of a way the medians count. With `--build` other checkouts run in the same turns,
 to compare. The film shows walkers where `shared` is there, else a drawn street.
 
@@ -33,16 +33,14 @@ SIZES = {"640x480": (640, 480), "320x240": (320, 240)}
 FPS, LENGTH = 30, 300  # of the film
 ROOT = Path(__file__).parents[2]
 STEPS = ("camera", "draw", "encode", "send", "wait", "decode", "predict", "matte", "png", "back", "read", "show")
-NOTE = """
-import time
-from camredact.live.session import Session
-submit = Session.submit
-def noting(self, message, buffers, reply):
-    came = 1e3*time.time()
-    submit(self, message, buffers, lambda said, pngs: reply({**said, "came": came, "left": 1e3*time.time()}, pngs))
-Session.submit = noting
+CELL = """
+import kit.timed
+from camredact.live.apart import Apart
+from camredact.live.widget import Camera
+cam = Camera(preset="no people", model={model!r})
+cam.frames.apart = Apart([], cam.choice, "kit.timed:load") if {apart} else None
+cam
 """
-CELL = "from camredact.live.widget import Camera\ncam = Camera(preset='no people', model={model!r})\ncam"
 
 # Notes when each frame passes which call of the page, by the clock that the kernel has too.
 TIMES = """(() => {
@@ -130,7 +128,7 @@ class Way:
     def __init__(
         self,
         build: str,                                # its name
-        name: str,                                 # comm or socket
+        name: str,                                 # as in the table
         tab: Tab,                                  # that shows the camera
         processes: dict[str, psutil.Process],      # by what they are called in the table
     ):
@@ -155,9 +153,9 @@ class Way:
         return {**found, "seconds": seconds, "cpu": {k: (after[k] - before[k])/seconds for k in after}}
 
     def spent(self) -> dict[str, float]:
-        "Seconds of processor time by now, of each process with its children."
-        return {name: sum(t for p in [one, *one.children(recursive=True)] for t in cpu(p))
-            for name, one in self.processes.items()}
+        "Seconds of processor time by now, of each process with its children; a server's are the kernels."
+        family = lambda name, one: [one, *(one.children(recursive=True) if name != "server" else [])]
+        return {name: sum(t for p in family(name, one) for t in cpu(p)) for name, one in self.processes.items()}
 
 
 def cpu(
@@ -209,34 +207,36 @@ def ways(
     home: Path,     # an empty folder
     model: str,     # a bundled one
 ) -> Iterator[list[Way]]:
-    "Both ways of one build, the camera off."
-    setup = f"from camredact.core.models import load\n{NOTE}"
+    "The ways of one build, the camera off."
     path = os.pathsep.join([str(folder), str(TESTS)])
     server = Server(home, build=folder)
     try:
-        with Running("load", f"[{model!r}]", WIDE_OPEN, setup, PYTHONPATH=path) as service:
+        with Running("load", f"[{model!r}]", WIDE_OPEN, "from kit.timed import load", PYTHONPATH=path) as service:
             lab = Studio(server.wait(), browser, [TIMES])
-            yield [comm(lab, name, model), socket(lab, name, service)]
+            yield [notebook(lab, name, model, False), notebook(lab, name, model, True), page(lab, name, service)]
             lab.close()
     finally: server.close()
 
 
-def comm(
+def notebook(
     lab: Studio,
     build: str,   # its name
     model: str,
+    apart: bool,  # whether frames may go to a process beside the kernel
 ) -> Way:
     "A notebook with the camera, stopped."
-    tab = lab.open("way.ipynb", [NOTE, CELL.format(model=model)])
+    name = "JupyterLab, socket" if apart else "JupyterLab, comm"
+    tab = lab.open(f"{name}.ipynb", [CELL.format(model=model, apart=apart)])
     tab.run_all()
     tab.wait_state("live")
+    if apart: tab.wait("() => document.querySelector('.camredact').dataset.way === 'direct'")
     tab.press("stop")
     kernel = int(tab.execute("import os; print(os.getpid())"))
-    return Way(build, "comm", tab, {"browser": chromium(), "kernel": psutil.Process(kernel),
+    return Way(build, name, tab, {"browser": chromium(), "kernel": psutil.Process(kernel),
         "server": psutil.Process(lab.server.process.pid)})
 
 
-def socket(
+def page(
     lab: Studio,
     build: str,        # its name
     service: Running,
@@ -246,7 +246,7 @@ def socket(
     tab.page.goto(f"{service.url}/")
     tab.wait("() => document.querySelector('.camredact [name=raw]')")
     tab.page.locator(".camredact input[name=raw]").set_checked(True, force=True)
-    return Way(build, "socket", tab, {"browser": chromium(), "kernel": psutil.Process(service.process.pid)})
+    return Way(build, "the service's page", tab, {"browser": chromium(), "kernel": psutil.Process(service.process.pid)})
 
 
 def chromium() -> psutil.Process:
