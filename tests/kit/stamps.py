@@ -37,12 +37,12 @@ def cells(double: str = "Stripes()", hidden: Iterable[str] = ("Car",), apart: bo
 
 
 def start(lab: Studio, name: str, double: str = "Stripes()", hidden: Iterable[str] = ("Car",),
-    apart: bool = False) -> Tab:
+    apart: bool = False, way: str | None = None) -> Tab:
     "Opens a notebook with the live camera on a double and runs it until it is live, by the way that is asked for."
     tab = lab.open(f"{name}.ipynb", cells(double, hidden, apart))
     tab.run_all()
     tab.wait_state("live")
-    wait_way(tab, "direct" if apart else "comm")
+    wait_way(tab, way or ("direct" if apart else "comm"))
     tab.wait_state("live")
     return tab
 
