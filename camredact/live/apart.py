@@ -165,7 +165,7 @@ class Apart:
     def _start(self) -> None:
         "Start the process, and wait until it listens; raises `OSError` or `ValueError`."
         secrets = {"token": token_urlsafe(), "proof": token_urlsafe()}
-        path = os.pathsep.join(filter(None, sys.path))
+        path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
         with self._saying:
             self.process = Popen([sys.executable, "-P", "-c", MAIN], stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True,
                 env={**os.environ, "PYTHONPATH": path}, start_new_session=True)  # Jupyter interrupts whole groups

@@ -32,7 +32,9 @@ from camredact.train.data import find_shared
 SIZES = {"640x480": (640, 480), "320x240": (320, 240)}
 FPS, LENGTH = 30, 300  # of the film
 ROOT = Path(__file__).parents[2]
+WAYS = ("comm", "socket", "service")
 STEPS = ("camera", "draw", "encode", "send", "wait", "decode", "predict", "matte", "png", "back", "read", "show")
+BUSY = "import time; end = time.time() + {seconds}\nwhile time.time() < end: pass"
 CELL = """
 import kit.timed
 from camredact.live.apart import Apart
@@ -76,6 +78,13 @@ TIMES = """(() => {
   wrap(HTMLCanvasElement.prototype, 'toBlob', native => function (f, type, ...more) {
     const frame = type === 'image/jpeg' ? canvases.get(this) : null;
     native.call(this, blob => { if (frame) blobs.set(blob, frame); f(blob); }, type, ...more); });
+  wrap(OffscreenCanvasRenderingContext2D.prototype, 'drawImage', native => function (source, ...more) {
+    native.call(this, source, ...more);
+    if (bitmaps.has(source)) canvases.set(this.canvas, bitmaps.get(source)); });
+  wrap(OffscreenCanvas.prototype, 'convertToBlob', native => async function (...all) {
+    const frame = canvases.get(this), blob = await native.apply(this, all);
+    if (frame) blobs.set(blob, frame);
+    return blob; });
   wrap(Blob.prototype, 'arrayBuffer', native => async function () {
     const bytes = await native.call(this), frame = blobs.get(this);
     if (frame) { last = frame; frame.bytes = bytes.byteLength; }
@@ -128,7 +137,7 @@ class Way:
     def __init__(
         self,
         build: str,                                # its name
-        name: str,                                 # as in the table
+        name: str,                                 # one of `WAYS`
         tab: Tab,                                  # that shows the camera
         processes: dict[str, psutil.Process],      # by what they are called in the table
     ):
@@ -136,13 +145,15 @@ class Way:
 
     def window(
         self,
-        seconds: float,  # of measuring
+        seconds: float,             # of measuring
+        computing: bool = False,    # whether a cell computes meanwhile
     ) -> dict[str, Any]:
         "Start, settle, measure, stop."
         tab = self.tab
         tab.page.bring_to_front()
         tab.press("start")
         tab.wait_state("live")
+        if computing: tab.begin(BUSY.format(seconds=seconds + 3))
         tab.page.wait_for_timeout(2000)
         tab.js("() => { __way.frames.length = __way.camera.length = 0; }")
         before = self.spent()
@@ -150,6 +161,7 @@ class Way:
         after = self.spent()
         found = tab.js("() => __way")
         tab.press("stop")
+        tab.page.wait_for_timeout(1500*computing)
         return {**found, "seconds": seconds, "cpu": {k: (after[k] - before[k])/seconds for k in after}}
 
     def spent(self) -> dict[str, float]:
@@ -180,7 +192,8 @@ def steps(
 
 
 def row(
-    windows: Sequence[dict],  # of one way
+    windows: Sequence[dict],    # of one way
+    computing: Sequence[dict],  # more of them, in which a cell computed
 ) -> dict[str, float | None]:
     "Rates, ages, steps and processor time: medians of the windows, and of their frames."
     camera = [came - took for w in windows for came, took in w["camera"] if took]
@@ -188,10 +201,12 @@ def row(
     shown = [f for w in windows for f in w["frames"] if "shown" in f and "read" in f]
     ages = [f["shown"] - f["at"] + lag for f in shown]
     each = [steps(f, lag) for f in shown]
-    rate = lambda of: median(of(w)/w["seconds"] for w in windows)
-    return {"camera_fps": rate(lambda w: len(w["camera"])),
-        "fps": rate(lambda w: sum("shown" in f for f in w["frames"])),
-        "share": median(sum("shown" in f for f in w["frames"])/len(w["camera"]) for w in windows),
+    seen = lambda w: sum("shown" in f for f in w["frames"])
+    return {"camera_fps": median(len(w["camera"])/w["seconds"] for w in windows),
+        "fps": median(seen(w)/w["seconds"] for w in windows),
+        "fps_computing": median(seen(w)/w["seconds"] for w in computing) if computing else None,
+        "share": median(seen(w)/len(w["camera"]) for w in windows),
+        "lost": median(1 - seen(w)/max(1, sum("sent" in f for f in w["frames"])) for w in windows),
         "age_p50_ms": float(np.quantile(ages, .5)), "age_p95_ms": float(np.quantile(ages, .95)),
         "answer_p50_ms": median(f["answered"] - f["sent"] for f in shown),
         "jpeg_kb": median(f["bytes"] for f in shown)/1e3,
@@ -206,6 +221,7 @@ def ways(
     folder: Path,   # its checkout
     home: Path,     # an empty folder
     model: str,     # a bundled one
+    wanted: Sequence[str],  # of `WAYS`
 ) -> Iterator[list[Way]]:
     "The ways of one build, the camera off."
     path = os.pathsep.join([str(folder), str(TESTS)])
@@ -213,7 +229,9 @@ def ways(
     try:
         with Running("load", f"[{model!r}]", WIDE_OPEN, "from kit.timed import load", PYTHONPATH=path) as service:
             lab = Studio(server.wait(), browser, [TIMES])
-            yield [notebook(lab, name, model, False), notebook(lab, name, model, True), page(lab, name, service)]
+            make = {"comm": lambda: notebook(lab, name, model, False), "socket": lambda: notebook(lab, name, model, True),
+                "service": lambda: page(lab, name, service)}
+            yield [make[way]() for way in wanted]
             lab.close()
     finally: server.close()
 
@@ -225,7 +243,7 @@ def notebook(
     apart: bool,  # whether frames may go to a process beside the kernel
 ) -> Way:
     "A notebook with the camera, stopped."
-    name = "JupyterLab, socket" if apart else "JupyterLab, comm"
+    name = "socket" if apart else "comm"
     tab = lab.open(f"{name}.ipynb", [CELL.format(model=model, apart=apart)])
     tab.run_all()
     tab.wait_state("live")
@@ -246,7 +264,7 @@ def page(
     tab.page.goto(f"{service.url}/")
     tab.wait("() => document.querySelector('.camredact [name=raw]')")
     tab.page.locator(".camredact input[name=raw]").set_checked(True, force=True)
-    return Way(build, "the service's page", tab, {"browser": chromium(), "kernel": psutil.Process(service.process.pid)})
+    return Way(build, "service", tab, {"browser": chromium(), "kernel": psutil.Process(service.process.pid)})
 
 
 def chromium() -> psutil.Process:
@@ -259,6 +277,7 @@ def measure(
     size: str,                # a key of `SIZES`
     builds: dict[str, Path],  # checkouts by their names
     model: str,               # a bundled one
+    wanted: Sequence[str],    # of `WAYS`
     seconds: float,           # length of a window
     rounds: int,              # windows of each way
 ) -> tuple[list[dict], str]:
@@ -270,11 +289,15 @@ def measure(
         browser = launch(stack.enter_context(sync_playwright()), camera)
         stack.callback(browser.close)
         every = [way for name, folder in builds.items()
-            for way in stack.enter_context(ways(browser, name, folder, tmp/name, model))]
-        windows: list[list[dict]] = [[] for _ in every]
+            for way in stack.enter_context(ways(browser, name, folder, tmp/name, model, wanted))]
+        plain: list[list[dict]] = [[] for _ in every]
+        computing: list[list[dict]] = [[] for _ in every]
         for _ in range(rounds):
-            for way, found in zip(every, windows): found.append(way.window(seconds))
-    return [{"size": size, "way": way.name, "build": way.build, **row(found)} for way, found in zip(every, windows)], shows
+            for way, found in zip(every, plain): found.append(way.window(seconds))
+            for way, found in zip(every, computing):
+                if way.name != "service" and len(builds) == 1: found.append(way.window(seconds, computing=True))
+    return [{"size": size, "way": way.name, "build": way.build, **row(*found)}
+        for way, *found in zip(every, plain, computing)], shows
 
 
 def build(
@@ -293,11 +316,12 @@ def main() -> int:
     p.add_argument("--seconds", type=float, default=6, help="length of a window")
     p.add_argument("--rounds", type=int, default=3, help="windows of each way")
     p.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
+    p.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
     p.add_argument("--build", type=build, nargs="+", default=[], metavar="NAME=FOLDER", help="checkouts to compare with")
     p.add_argument("--dry", action="store_true", help="record nothing")
     a = p.parse_args()
     builds = {**dict(a.build), "now": ROOT}
-    rows, shows = zip(*(measure(size, builds, a.model, a.seconds, a.rounds) for size in a.sizes))
+    rows, shows = zip(*(measure(size, builds, a.model, a.ways, a.seconds, a.rounds) for size in a.sizes))
     print(machine(), *(r for found in rows for r in found), sep="\n")
     how = (f"way.py: headless Chromium, JupyterLab, kernel and service on one machine; a camera of {FPS} fps that shows "
         f"a {shows[0]}; the raw picture beside the redacted one; {a.rounds} windows of {a.seconds:g} s of each way, in "

@@ -105,6 +105,15 @@ def test_one_cameras_frame_never_reaches_anothers_session(doubles: Any) -> None:
     assert talk(mine, frame())[1][1] and talk(theirs, frame())[1][1]
 
 
+def test_two_pages_of_one_camera_get_their_own_answers(doubles: Any) -> None:
+    where = doubles().where()
+    with ThreadPoolExecutor(2) as beside:
+        said = [beside.submit(talk, where, *(frame(page=page, id=n) for n in range(20))) for page in ("one", "other")]
+        one, other = (done.result()[1:] for done in said)
+    for page, answers in (("one", one), ("other", other)):
+        assert [(a["page"], a["id"]) for a, _ in answers] == [(page, n) for n in range(20)]
+
+
 @pytest.mark.parametrize("changes", [{"hidden": []}, {"hidden": ["Sky"]}, {"bar": 1}, {"dial": "cautious"},
     {"model": "fast"}, {"model": "/etc/passwd"}, {"zones": ["hide 0,0 1,1"]}, {"hidden": None}], ids=str)
 def test_a_choice_that_the_kernel_does_not_know_of_gets_no_matte(doubles: Any, changes: dict) -> None:
