@@ -78,13 +78,6 @@ TIMES = """(() => {
   wrap(HTMLCanvasElement.prototype, 'toBlob', native => function (f, type, ...more) {
     const frame = type === 'image/jpeg' ? canvases.get(this) : null;
     native.call(this, blob => { if (frame) blobs.set(blob, frame); f(blob); }, type, ...more); });
-  wrap(OffscreenCanvasRenderingContext2D.prototype, 'drawImage', native => function (source, ...more) {
-    native.call(this, source, ...more);
-    if (bitmaps.has(source)) canvases.set(this.canvas, bitmaps.get(source)); });
-  wrap(OffscreenCanvas.prototype, 'convertToBlob', native => async function (...all) {
-    const frame = canvases.get(this), blob = await native.apply(this, all);
-    if (frame) blobs.set(blob, frame);
-    return blob; });
   wrap(Blob.prototype, 'arrayBuffer', native => async function () {
     const bytes = await native.call(this), frame = blobs.get(this);
     if (frame) { last = frame; frame.bytes = bytes.byteLength; }
@@ -207,6 +200,7 @@ def row(
         "fps_computing": median(seen(w)/w["seconds"] for w in computing) if computing else None,
         "share": median(seen(w)/len(w["camera"]) for w in windows),
         "lost": median(1 - seen(w)/max(1, sum("sent" in f for f in w["frames"])) for w in windows),
+        "cpu_each_ms": median(1e3*sum(w["cpu"].values())*w["seconds"]/max(1, seen(w)) for w in windows),
         "age_p50_ms": float(np.quantile(ages, .5)), "age_p95_ms": float(np.quantile(ages, .95)),
         "answer_p50_ms": median(f["answered"] - f["sent"] for f in shown),
         "jpeg_kb": median(f["bytes"] for f in shown)/1e3,
