@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[2]
 WAYS = ("comm", "socket", "service")
 STEPS = ("camera", "draw", "encode", "send", "wait", "decode", "predict", "matte", "png", "back", "read", "show")
 BUSY = "import time; end = time.time() + {seconds}\nwhile time.time() < end: pass"
+DIRECT = "() => document.querySelector('.camredact').dataset.way === 'direct'"
 CELL = """
 import kit.timed
 from camredact.live.apart import Apart
@@ -146,6 +147,7 @@ class Way:
         tab.page.bring_to_front()
         tab.press("start")
         tab.wait_state("live")
+        if self.name == "socket": tab.wait(DIRECT, why="the socket")
         if computing: tab.begin(BUSY.format(seconds=seconds + 3))
         tab.page.wait_for_timeout(2000)
         tab.js("() => { __way.frames.length = __way.camera.length = 0; }")
@@ -241,7 +243,7 @@ def notebook(
     tab = lab.open(f"{name}.ipynb", [CELL.format(model=model, apart=apart)])
     tab.run_all()
     tab.wait_state("live")
-    if apart: tab.wait("() => document.querySelector('.camredact').dataset.way === 'direct'")
+    if apart: tab.wait(DIRECT, why="the socket")
     tab.press("stop")
     kernel = int(tab.execute("import os; print(os.getpid())"))
     return Way(build, name, tab, {"browser": chromium(), "kernel": psutil.Process(kernel),
