@@ -222,9 +222,10 @@ class Camera(AnyWidget):
             raise NoWeights('there are no weights to run: reinstall camredact, or pass model="PATH.onnx"')
         names = {path: name for name, path in self.session.models.items()}
         hide = TABLES["presets"][choose("preset", preset, PRESETS)] if hidden is None else {"hidden": hidden}
-        super().__init__(**streams_of(source), frames=FrameChannel(self.session), dial=dial,
+        frames = FrameChannel(self.session)
+        super().__init__(**streams_of(source), frames=frames, dial=dial,
             model=names.get(str(model), model) or next(iter(names.values())), **{**hide, **kw})
-        if self._own: self.frames.apart = Apart(self.session.models.values(), self.choice)
+        if self._own: frames.apart = Apart(self.session.models.values(), self.choice)
 
     def _check_keywords(self, kw: dict) -> None:
         "Raises `TypeError` with near misses."
