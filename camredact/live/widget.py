@@ -8,12 +8,13 @@ __all__ = ['Camera']
 # %% ../../nbs/live/widget.ipynb #8731bf5c
 import re
 from collections.abc import Iterable
+from contextvars import copy_context
 from copy import deepcopy
 from functools import cache, partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import PurePath, PurePosixPath
-from threading import current_thread, main_thread
+from threading import Thread, current_thread, main_thread
 from typing import Any
 from urllib.parse import urlsplit
 from anywidget import AnyWidget
@@ -26,7 +27,8 @@ from ..core.models import SUFFIXES, budget_of, load, prices
 from ..core.redact import DEFAULT_DIAL
 from ..core.segment import NoWeights
 from ..core.zones import check_zones
-from .session import TABLES, Session
+from .apart import Apart
+from .session import CHOICE, TABLES, Session
 
 # %% ../../nbs/live/widget.ipynb #16aca64a
 FIRST = 10  # frames that may come in the main thread before the page's subshell is known
@@ -43,11 +45,13 @@ class FrameChannel(Widget):
     ):
         super().__init__()
         self.session = session
+        self.apart: Apart | None = None  # another way for the frames; None: there is only this channel
         self._in_main = 0  # frames in a row that came in the thread of the cells
         self.on_msg(self._receive)
 
     def _receive(self, _: Any, message: dict[str, Any], buffers: list[Any]) -> None:
         "Hand a frame on; ipykernel would keep its picture until the next message."
+        if message == {"kind": "way"}: return self._tell_way()
         self._in_main = self._in_main + 1 if current_thread() is main_thread() else 0
         self.session.submit(message, list(buffers), self._answer)
         buffers.clear()
@@ -61,6 +65,17 @@ class FrameChannel(Widget):
         if self._in_main > FIRST:
             answer = {**answer, "waits": SWITCH if int(version("ipykernel").split(".")[0]) >= 7 else UPDATE}
         self.send(answer, buffers)
+
+    def _tell_way(self) -> None:
+        "Tell the page where else its frames may go, once a process listens there; in this call's context."
+        context = copy_context()
+        def tell() -> None: context.run(self.send, {"kind": "way", **(self.apart.where() if self.apart else {})})
+        Thread(target=tell, name="camredact-way", daemon=True).start()
+
+    def close(self) -> None:
+        "End the other process too."
+        if self.apart: self.apart.close()
+        super().close()
 
 # %% ../../nbs/live/widget.ipynb #b861f633
 class HideSet(List):
@@ -148,7 +163,7 @@ def streams_of(
 # %% ../../nbs/live/widget.ipynb #ef720f98
 STATIC = files("camredact")/"live"/"static"
 # each imports only from those before it
-PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "control", "zones", "panel", "jupyter")
+PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "control", "zones", "panel", "socket", "ways", "jupyter")
 
 def page_script() -> str:
     "The parts as one module, without the lines by which they import one another."
@@ -195,7 +210,7 @@ class Camera(AnyWidget):
         dial: str = DEFAULT_DIAL,               # one of `DIALS`
         model: str | None = None,               # one of the models, or the path of another; None: the first
         models: Iterable[str] = (),             # paths of more models for the menu
-        session: Session | None = None,         # what answers; None makes one
+        session: Session | None = None,         # what answers; None makes one, here and in a process beside
         **kw: Any,                              # bar, zones, running, show_raw, look_ahead
     ):
         self._check_keywords(kw)
@@ -207,8 +222,10 @@ class Camera(AnyWidget):
             raise NoWeights('there are no weights to run: reinstall camredact, or pass model="PATH.onnx"')
         names = {path: name for name, path in self.session.models.items()}
         hide = TABLES["presets"][choose("preset", preset, PRESETS)] if hidden is None else {"hidden": hidden}
-        super().__init__(**streams_of(source), frames=FrameChannel(self.session), dial=dial,
+        frames = FrameChannel(self.session)
+        super().__init__(**streams_of(source), frames=frames, dial=dial,
             model=names.get(str(model), model) or next(iter(names.values())), **{**hide, **kw})
+        if self._own: frames.apart = Apart(self.session.models.values(), self.choice)
 
     def _check_keywords(self, kw: dict) -> None:
         "Raises `TypeError` with near misses."
@@ -228,6 +245,16 @@ class Camera(AnyWidget):
     @default("budgets")
     def _budgets(self) -> dict[str, int]:
         return {name: budget_of(path, partial(self._load, path)) for name, path in self.session.models.items()}
+
+    @property
+    def choice(self) -> dict[str, Any]:
+        "What to cover, as every frame carries it."
+        return {"hidden": sorted(self.hidden), "bar": self.bar, "dial": self.dial, "model": self.model,
+            "zones": list(self.zones)}
+
+    @observe(*CHOICE)
+    def _tell_choice(self, _: Any) -> None:
+        if self.frames and self.frames.apart: self.frames.apart.tell(self.choice)
 
     @observe("hidden", "bar")
     def _name_it(self, _: Any) -> None: self.preset = preset_of(self.hidden, self.bar)

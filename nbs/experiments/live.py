@@ -39,11 +39,6 @@ from camredact.live.session import Session
 from camredact.live.widget import Camera
 {session}
 cam = Camera({arguments}hidden=PRESETS["no cars"])
-spent, submit = [], cam.session.submit
-def noting(message, buffers, reply):
-    def noted(answer, buffers): spent.append(answer.get("ms")); reply(answer, buffers)
-    submit(message, buffers, noted)
-cam.session.submit = noting
 """
 
 DOUBLE = """
@@ -77,9 +72,9 @@ recorder.recording = True
 
 BUSY = "import time; end = time.time() + {seconds}; n = 0\nwhile time.time() < end: n += 1\nprint(n)"
 
-# When each frame message leaves by the page's socket and when its answer comes, whatever the widget says.
+# When each frame message leaves by one of the page's sockets and when its answer comes, whatever the widget says.
 SOCKETS = """(() => {
-  window.__sent = new Map(); window.__answers = [];
+  window.__sent = new Map(); window.__answers = []; window.__spent = [];
   const words = (data) => typeof data === 'string' ? data
     : new TextDecoder('latin1').decode(data instanceof ArrayBuffer ? data.slice(0, 6000)
       : data.buffer.slice(data.byteOffset, data.byteOffset + 6000));
@@ -91,8 +86,10 @@ SOCKETS = """(() => {
   window.WebSocket = class extends Native {
     constructor(...a) { super(...a);
       this.addEventListener('message', (e) => { if (typeof e.data === 'string' || e.data instanceof ArrayBuffer) {
-        const id = find(words(e.data), 'matte'), at = window.__sent.get(id);
+        const text = words(e.data), id = find(text, 'matte'), at = window.__sent.get(id);
         if (at === undefined) return;
+        const ms = text.match(/"ms": ?(\\{[^}]*\\})/);
+        if (ms) window.__spent.push(JSON.parse(ms[1]));
         window.__sent.delete(id);
         window.__answers.push([performance.now(), performance.now() - at]); } }); }
     send(data) {
@@ -149,9 +146,8 @@ def window(tab: Tab, seconds: float, length: int, during: Callable[[], Any] | No
         "widget_answer_ms": q([float(s["answerMs"]) for s in samples if s.get("answerMs")], .5)}
 
 
-def steps(spent: Sequence[dict | None]) -> dict:
+def steps(spent: Sequence[dict]) -> dict:
     "Medians of what a frame costs the kernel, in ms."
-    spent = [s for s in spent if s]
     medians = {k: round(statistics.median(s[k] for s in spent), 2) for k in ("decode", "predict", "matte", "encode")}
     rest = statistics.median(s["decode"] + s["matte"] + s["encode"] for s in spent)
     return {**medians, "rest": round(rest, 2), "frames": len(spent)}
@@ -168,9 +164,10 @@ def live(lab: Studio, model: str, length: int, seconds: float, windows: int) -> 
     tab = lab.open("bench.ipynb", [camera_cell(model), "cam"])
     tab.run_all()
     tab.wait_state("live", seconds=120)
+    if model != "double": tab.wait("() => document.querySelector('.camredact').dataset.way === 'direct'")
     tab.wait_shown(60)
     figures = middle([window(tab, seconds, length) for _ in range(windows)])
-    spent = json.loads(tab.execute("import json; print(json.dumps(spent[-300:]))"))
+    spent = tab.js("() => window.__spent.slice(-300)")
     busy = [window(tab, 0, length, lambda: tab.execute(BUSY.format(seconds=seconds)))["fps"] for _ in range(windows)]
     lab.close()
     return {**figures, "fps_computing": round(statistics.median(busy), 1), "kernel": steps(spent)}

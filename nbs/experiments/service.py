@@ -40,7 +40,7 @@ from camredact.core.segment import cores, input_size, model_size
 from camredact.core.still import STILL_BUDGET
 from camredact.live.session import PROTOCOL
 from camredact.serve.service import OneAtATime
-from camredact.serve.socket import pack, unpack
+from camredact.live.wire import pack, unpack
 from camredact.streets.street import draw_clip
 from kit.numbered import write_mjpeg
 

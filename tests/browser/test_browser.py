@@ -23,10 +23,14 @@ pytestmark = pytest.mark.browser
 ROOT = Path(__file__).parents[2]
 
 
+by_each_way = pytest.mark.parametrize("apart", [False, True], ids=["comm", "socket"])
+
+
 # Identity: every matte on its own frame
 
-def test_every_matte_is_on_its_own_frame(lab: Studio) -> None:
-    tab = start(lab, "identity", "Stripes(delay=.03)")
+@by_each_way
+def test_every_matte_is_on_its_own_frame(lab: Studio, apart: bool) -> None:
+    tab = start(lab, "identity", "Stripes(delay=.03)", apart=apart)
     frames = own_frames(record_until(tab, 60))
     assert len(frames) >= 30, frames
     assert not tab.errors, tab.errors
@@ -84,8 +88,9 @@ def test_covered_before_the_first_matte(lab: Studio, results: dict) -> None:
         "seen_ms": 0 if not any(map(is_open, samples[:first])) else None, "back": "live"}
 
 
-def test_covered_from_a_toggle_to_the_first_matte_of_the_new_choice(lab: Studio) -> None:
-    tab = start(lab, "toggle", "Stripes(delay=.5)")
+@by_each_way
+def test_covered_from_a_toggle_to_the_first_matte_of_the_new_choice(lab: Studio, apart: bool) -> None:
+    tab = start(lab, "toggle", "Stripes(delay=.5)", apart=apart)
     tab.wait_shown(3)
     tab.record((WIDE, HIGH))
     tab.tick("Sky", True)
@@ -101,8 +106,9 @@ def test_covered_from_a_toggle_to_the_first_matte_of_the_new_choice(lab: Studio)
     assert sorted(json.loads(tab.execute("import json; print(json.dumps(cam.hidden))"))) == ["Car", "Sky"]
 
 
-def test_python_changes_the_choice_too(lab: Studio) -> None:
-    tab = start(lab, "python")
+@by_each_way
+def test_python_changes_the_choice_too(lab: Studio, apart: bool) -> None:
+    tab = start(lab, "python", apart=apart)
     tab.execute("cam.hidden = ['Sky']")
     tab.wait("() => document.querySelector('.camredact input[name=hide][value=Sky]').checked")
     tab.wait_shown(4)
@@ -151,9 +157,10 @@ def test_panel_changes_what_its_controls_name(lab: Studio) -> None:
     tab.wait_state("live")
 
 
-def test_snapshot_and_film_hold_the_redacted_picture(lab: Studio, tmp_path: Path) -> None:
+@by_each_way
+def test_snapshot_and_film_hold_the_redacted_picture(lab: Studio, tmp_path: Path, apart: bool) -> None:
     import av
-    tab = start(lab, "saving", hidden=["Sky"])
+    tab = start(lab, "saving", hidden=["Sky"], apart=apart)
     tab.page.locator(".camredact input[name=raw]").first.set_checked(True)
     assert differs_from_checkerboard(tab.picture("raw")) > 30, "the raw sky looks like the checkerboard: nothing proved"
     shot, until = None, time.monotonic() + FAR
@@ -183,8 +190,9 @@ def tracks(tab: Tab) -> list[str]:
     return tab.js("() => window.__streams.flatMap(s => s.getTracks().map(t => t.readyState))")
 
 
-def test_stop_releases_the_camera_and_start_brings_it_back(lab: Studio) -> None:
-    tab = start(lab, "stop")
+@by_each_way
+def test_stop_releases_the_camera_and_start_brings_it_back(lab: Studio, apart: bool) -> None:
+    tab = start(lab, "stop", apart=apart)
     assert "live" in tracks(tab)
     assert not any(c.get("audio") for c in tab.js("() => window.__constraints")), "the microphone was asked for"
     tab.record((WIDE, HIGH))
@@ -213,8 +221,9 @@ def holds_no_picture(path: Path, bound: int) -> None:
     assert len(text) < bound, f"{path.name} has {len(text)} characters"
 
 
-def test_a_notebook_saved_while_live_holds_no_picture(lab: Studio) -> None:
-    tab = start(lab, "saved")
+@by_each_way
+def test_a_notebook_saved_while_live_holds_no_picture(lab: Studio, apart: bool) -> None:
+    tab = start(lab, "saved", apart=apart)
     tab.wait_shown(10)
     tab.command("docmanager:save")
     tab.wait_shown(5)
@@ -229,8 +238,9 @@ def test_a_notebook_saved_while_live_holds_no_picture(lab: Studio) -> None:
 BUSY = "import time; end = time.time() + 4; n = 0\nwhile time.time() < end: n += 1\nprint(n)"
 
 
-def test_a_long_running_cell_does_not_stop_the_picture(lab: Studio) -> None:
-    tab = start(lab, "busy")
+@by_each_way
+def test_a_long_running_cell_does_not_stop_the_picture(lab: Studio, apart: bool) -> None:
+    tab = start(lab, "busy", apart=apart)
     for before in ("", "cam.hidden = ['Car', 'Sky']\n"):  # the second sends on the widget's own comm first
         tab.record((WIDE, HIGH))
         assert int(tab.execute(before + BUSY)) > 0

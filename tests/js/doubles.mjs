@@ -243,12 +243,12 @@ export const TRAITS = {
 
 /** A widget whose camera gives `given` (a stream, an error, or a promise of one), with one view. */
 export async function widget({ given = () => stream(), traits = {}, attach = true, memory = {},
-  platform = new Platform() } = {}) {
+  platform = new Platform(), by = kernel => kernel } = {}) {
   const kernel = new Kernel(), model = new Model({ ...structuredClone(TRAITS), ...traits });
   platform.memory = memory;
   const capture = async wanted => { streams.asked.push(wanted); return streams.last = await given(); };
   const streams = { asked: [], released: 0, capture, release: () => { streams.released++; } };
-  const loop = new Loop({ transport: kernel, platform, budgetOf: () => 32 * 32 });
+  const loop = new Loop({ transport: by(kernel, platform), platform, budgetOf: () => 32 * 32 });
   const control = new Control({ model, loop, streams, platform }), view = () => {};
   if (attach) control.attach(view);
   await settle();

@@ -3,6 +3,8 @@
 // while, and looks at every pixel after every step; at the end, what can recover must have recovered.
 import { MAX_AGE, SILENCE } from "../../camredact/live/static/rules.js";
 import { blit } from "../../camredact/live/static/pixels.js";
+import { pack, unpack } from "../../camredact/live/static/socket.js";
+import { waysTransport } from "../../camredact/live/static/ways.js";
 import { Canvas, TRAITS, png, seen, settle, stream, widget } from "./doubles.mjs";
 
 const SIZES = [[32, 32], [64, 32], [40, 30]], RED = 200, BLUE = 40;  // of each picture; its green is its number
@@ -19,17 +21,43 @@ export function dice(seed) {
   return { roll, pick: list => list[roll(list.length)] };
 }
 
+// ------------------------------------------------------------------------------------------------ the way to the kernel
+
+/** A transport to the same kernel by a socket, once a frame has gone over the comm. What a socket cannot carry comes over
+    the comm. The kernel counts in `carried` what the socket brought. */
+export function bySocket(kernel, platform) {
+  let socket, listen;
+  class Socket {
+    constructor() { socket = this; this.closed = false; queueMicrotask(() => this.onmessage({ data: "P" })); }
+    get readyState() { return this.closed || !kernel.open ? 3 : 1; }
+    get bufferedAmount() { return kernel.full ? 1 : 0; }
+    send(bytes) { const [message, buffers] = unpack(bytes); kernel.send(message, buffers.map(b => new Uint8Array(b))); }
+    close() { this.closed = true; this.onclose(); }
+  }
+  const comm = { ready: () => kernel.ready(), send: (...all) => kernel.send(...all), drop: () => kernel.drop(),
+    close: () => kernel.close(), onMessage: f => { listen = f; },
+    ask: () => queueMicrotask(() => listen({ kind: "way", port: 1, token: "T", proof: "P" })) };
+  kernel.carried = 0;
+  kernel.onMessage((message, buffers) => {
+    if (!socket || socket.closed || buffers?.length > 1) return listen(message, buffers);
+    kernel.carried++;
+    socket.onmessage({ data: pack(message ?? null, buffers ?? []) });
+  });
+  return waysTransport(comm, { place: { hostname: "127.0.0.1", protocol: "http:", host: "127.0.0.1" }, Socket,
+    now: platform.now });
+}
+
 // ------------------------------------------------------------------------------------------------------- the world
 
 /** The widget, and beside it a ledger that knows, without asking the widget, what may be seen: what the kernel's own
     matte for a frame showed, once it was delivered, as long as nothing has voided it since. */
 export class World {
-  constructor(seed) { Object.assign(this, dice(seed),
-    { ledger: new Map(), turn: 0, shots: 0, looked: 0, shown: 0, newest: {} }); }
+  constructor(seed, by) { Object.assign(this, dice(seed),
+    { by, ledger: new Map(), turn: 0, shots: 0, looked: 0, shown: 0, newest: {} }); }
 
   async open(platform) {
     this.size = this.pick(SIZES);
-    const { round, ...parts } = await widget({ given: () => stream(...this.size), platform });
+    const { round, ...parts } = await widget({ given: () => stream(...this.size), platform, by: this.by });
     Object.assign(this, parts, { decode: parts.platform.decode, canvas: new Canvas(...this.size) });
     blit(this.canvas, this.loop.screen);
     this.mirror = what => { if (what === "screen") blit(this.canvas, this.loop.screen); };
@@ -180,7 +208,7 @@ const flip = (w, png) => { const b = Buffer.from(png); b[w.roll(b.length)] ^= 1 
 const drawn = (w, name) => { w.loop[name].getContext()[w.pick(["drawImage",
   "getImageData"])] = () => { throw new Error("no more memory"); }; };
 const another = async w => {  // a tab that shows the same notebook, and counts its frames as this one does
-  const tab = await new World(w.roll(1e9)).open(w.platform);
+  const tab = await new World(w.roll(1e9), w.by).open(w.platform);
   for (let i = 0; i < w.shots + 2; i++) {
     const frame = await tab.shoot();
     if (!frame) continue;
@@ -305,9 +333,10 @@ export const FAULTS = {
 
 const FINAL = ["the channel closes"];
 
-/** One trial; raises where a pixel is seen that may not be, or where the picture does not come back. */
-export async function trial(state, fault, seed) {
-  const w = await new World(seed).open();
+/** One trial; raises where a pixel is seen that may not be, or where the picture does not come back. `by` makes the way
+    to the kernel. */
+export async function trial(state, fault, seed, by = undefined) {
+  const w = await new World(seed, by).open();
   await STATES[state](w);
   w.check();
   await FAULTS[fault](w);
@@ -316,21 +345,22 @@ export async function trial(state, fault, seed) {
   const back = await w.recovers();
   if (back === FINAL.includes(fault)) throw new Error(back
     ? "it came back from what is final" : `it did not come back: ${w.loop.state}, ${w.loop.words}`);
-  return [w.looked, w.shown];
+  return [w.looked, w.shown, w.kernel.carried];
 }
 
 /** `times` trials for each fault in each state, as long as fewer than `enough` fail: how many, how many pixels were
-    looked at and rightly seen, and which failed. */
-export async function campaign(times, first = 1, enough = Infinity) {
-  const result = { trials: 0, pixels: 0, seen: 0, failed: [] }, log = console.error;
+    looked at and rightly seen, how many answers a socket carried, and which failed. */
+export async function campaign(times, first = 1, enough = Infinity, by = undefined) {
+  const result = { trials: 0, pixels: 0, seen: 0, carried: 0, failed: [] }, log = console.error;
   console.error = () => {};  // a view that breaks is among the faults
   for (const state of Object.keys(STATES)) for (const fault of Object.keys(FAULTS)) for (let i = 0; i < times; i++) {
     if (result.failed.length >= enough) break;
     const seed = first + result.trials++;
     try {
-      const [looked, shown] = await trial(state, fault, seed);
+      const [looked, shown, carried] = await trial(state, fault, seed, by);
       result.pixels += looked;
       result.seen += shown;
+      result.carried += carried ?? 0;
     } catch (error) { result.failed.push({ state, fault, seed, error: error.message }); }
   }
   console.error = log;

@@ -1,7 +1,7 @@
 // Every fault in every state, some times each; `make measure WHAT=faults` does it more often. A failure names the seed that shows it.
 import test from "node:test";
 import assert from "node:assert/strict";
-import { FAULTS, STATES, World, campaign, trial } from "./faults.mjs";
+import { FAULTS, STATES, World, bySocket, campaign, trial } from "./faults.mjs";
 
 const TIMES = Number(process.env.CAMREDACT_FAULTS ?? 1);
 
@@ -10,6 +10,13 @@ test(`${Object.keys(FAULTS).length} faults in ${Object.keys(STATES).length} stat
   const { trials, seen, failed } = await campaign(TIMES, 1, 3);
   assert.deepEqual(failed, []);
   assert.ok(trials === TIMES * Object.keys(FAULTS).length * Object.keys(STATES).length && seen > 1000 * trials);
+});
+
+test("the same by a socket: not one pixel", async () => {
+  const { trials, seen, carried, failed } = await campaign(TIMES, 1, 3, bySocket);
+  assert.deepEqual(failed, []);
+  assert.ok(trials === TIMES * Object.keys(FAULTS).length * Object.keys(STATES).length && seen > 1000 * trials);
+  assert.ok(carried > 3 * trials, `${carried} answers by the socket in ${trials} trials`);
 });
 
 test("the ledger tells on a picture that nothing allows", async () => {

@@ -100,7 +100,8 @@ def browsers() -> list[psutil.Process]:
 def sample(tab: Tab, kernel: psutil.Process, began: float) -> dict:
     "How things are now."
     hooks = tab.hooks()
-    return {"s": round(time.monotonic() - began, 1), "kernel_mb": round(rss([kernel]), 1),
+    return {"s": round(time.monotonic() - began, 1),
+        "kernel_mb": round(rss([kernel, *kernel.children(recursive=True)]), 1),
         "browser_mb": round(rss(browsers()), 1),
         "fps": float(hooks["fps"]), "age_ms": float(hooks["ageMs"] or "nan"), "shown": int(hooks["shown"]),
         "dropped": int(hooks["dropped"]), "state": hooks["state"]}

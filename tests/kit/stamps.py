@@ -22,19 +22,34 @@ double = {double}
 session = Session(load=lambda name: double, models=["double"])
 cam = Camera(session=session, model="double", hidden={hidden}, dial="precise")
 """
+APART = """
+import os
+from camredact.live.apart import Apart
+os.environ["CAMREDACT_DOUBLE"] = {double!r}
+cam.frames.apart = Apart(["double"], cam.choice, "kit.fakes:spelt")
+"""
 
 
-def cells(double: str = "Stripes()", hidden: Iterable[str] = ("Car",)) -> list[str]:
-    "A notebook with the live camera on a double."
-    return [SETUP.format(double=double, hidden=list(hidden)), "cam"]
+def cells(double: str = "Stripes()", hidden: Iterable[str] = ("Car",), apart: bool = False) -> list[str]:
+    "A notebook with the live camera on a double, in the kernel or also in a process beside it."
+    setup = SETUP + (APART if apart else "")
+    return [setup.format(double=double, hidden=list(hidden)), "cam"]
 
 
-def start(lab: Studio, name: str, double: str = "Stripes()", hidden: Iterable[str] = ("Car",)) -> Tab:
-    "Opens a notebook with the live camera on a double and runs it until it is live."
-    tab = lab.open(f"{name}.ipynb", cells(double, hidden))
+def start(lab: Studio, name: str, double: str = "Stripes()", hidden: Iterable[str] = ("Car",),
+    apart: bool = False, way: str | None = None) -> Tab:
+    "Opens a notebook with the live camera on a double and runs it until it is live, by the way that is asked for."
+    tab = lab.open(f"{name}.ipynb", cells(double, hidden, apart))
     tab.run_all()
     tab.wait_state("live")
+    wait_way(tab, way or ("direct" if apart else "comm"))
+    tab.wait_state("live")
     return tab
+
+
+def wait_way(tab: Tab, way: str) -> None:
+    "Waits until frames go that way, which is one of `WAYS` in words.js."
+    tab.wait("way => document.querySelector('.camredact').dataset.way === way", way, why=f"the way {way}")
 
 
 def is_open(sample: dict) -> bool:

@@ -54,7 +54,8 @@ from camredact.core.redact import DIALS
 from camredact.core.still import redact_still
 from camredact.serve.http import PROTOCOL, PUBLIC, make_app
 from camredact.serve.service import Service
-from camredact.serve.socket import Client, pack, unpack
+from camredact.live.wire import pack, unpack
+from camredact.serve.socket import Client
 from camredact.live.session import ANSWER
 from camredact.streets.street import draw_street
 

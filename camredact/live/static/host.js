@@ -1,12 +1,13 @@
 /* camredact: the page around the camera where there is no Jupyter. A socket stands in for the comms, a plain object for
    the widget's traits. Nothing is stored: what was chosen is gone with the page.
 
-   1 Messages   2 The socket   3 The state   4 The camera   5 A photo   6 The page */
+   1 The state   2 The camera   3 A photo   4 The page */
 
 import { browserPlatform, constraintsFor } from "./browser.js";
 import { Control, label } from "./control.js";
 import { Loop } from "./loop.js";
 import { BUDGET, CHOICE } from "./rules.js";
+import { socketTransport } from "./socket.js";
 import { WORDS } from "./words.js";
 import { view } from "./panel.js";
 
@@ -20,66 +21,7 @@ Object.assign(WORDS, {
     + "or close other cameras of yours.",
 });
 
-// ------------------------------------------------------------------------------------------------------ 1 Messages
-
-/** A message's dictionary and its picture as bytes: a length, JSON, the rest. As in service.py. */
-export function pack(message, buffers) {
-  const head = new TextEncoder().encode(JSON.stringify(message)), body = new Uint8Array(buffers[0] ?? []);
-  const out = new Uint8Array(4 + head.length + body.length);
-  new DataView(out.buffer).setUint32(0, head.length);
-  out.set(head, 4);
-  out.set(body, 4 + head.length);
-  return out.buffer;
-}
-
-/** The dictionary and the buffers of a message; throws at what is none. */
-export function unpack(data) {
-  const n = new DataView(data).getUint32(0);
-  const message = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, n)));
-  return [message, data.byteLength > 4 + n ? [data.slice(4 + n)] : []];
-}
-
-// ---------------------------------------------------------------------------------------------------- 2 The socket
-
-const AGAIN = 500, AGAIN_MOST = 8000, OPEN = 1;  // ms before another attempt, doubled each time; a socket's readyState
-
-/** A transport for the loop. The first frame connects. A frame goes out when the one before has left the browser: what
-    waits there cannot be called back. Whatever breaks calls `lost`, which covers; the next frame tries to
-    connect again. `why` is asked for words where a socket was never opened: browsers do not tell. */
-export function socketTransport(url, { protocols = ["camredact"], Socket = globalThis.WebSocket,
-  now = () => performance.now(), lost = () => {}, why = async () => "" } = {}) {
-  let socket = null, callback = () => {}, attempts = 0, next = 0, closed = false, reason = "";
-  const connect = () => {
-    const mine = socket = new Socket(url, protocols);
-    let opened = false;
-    mine.binaryType = "arraybuffer";
-    mine.onopen = () => { opened = true; attempts = 0; reason = ""; };
-    mine.onmessage = event => {
-      if (mine !== socket) return;
-      try { callback(...unpack(event.data)); } catch (error) { lost(error); }
-    };
-    mine.onclose = () => {
-      if (mine !== socket) return;
-      socket = null;
-      next = now() + Math.min(AGAIN_MOST, AGAIN * 2 ** attempts++);
-      if (!closed) lost(new Error(WORDS.lost));
-      if (!closed && !opened) why().then(words => { reason = words; }, () => { reason = ""; });
-    };
-  };
-  return {
-    ready() {
-      if (!socket && !closed && now() >= next) connect();
-      if (socket?.readyState !== OPEN) throw new Error(reason || WORDS.connecting);
-      return !socket.bufferedAmount;
-    },
-    send: (message, buffers) => socket.send(pack(message, buffers)),
-    onMessage: f => { callback = f; },
-    drop() { const old = socket; socket = null; old?.close(); },
-    close() { closed = true; socket?.close(); },
-  };
-}
-
-// ----------------------------------------------------------------------------------------------------- 3 The state
+// ----------------------------------------------------------------------------------------------------- 1 The state
 
 /** What the widget's traits are in a notebook: get, set, on, off. */
 export class State {
@@ -102,7 +44,7 @@ export function beginning(tables, handheld) {
     zones: [], running: false, show_raw: false, look_ahead: false, clip: null, state: "idle", words: "" });
 }
 
-// ---------------------------------------------------------------------------------------------------- 4 The camera
+// ---------------------------------------------------------------------------------------------------- 2 The camera
 
 const SIZE = { width: { ideal: 640 }, height: { ideal: 480 } };
 const CAMERA = {
@@ -123,7 +65,7 @@ export function pageStreams(devices) {
   };
 }
 
-// ------------------------------------------------------------------------------------------------------- 5 A photo
+// ------------------------------------------------------------------------------------------------------- 3 A photo
 
 /** The choice as the service's parameters. */
 export function queryOf(state) {
@@ -225,7 +167,7 @@ export function photoView(section) {
   };
 }
 
-// -------------------------------------------------------------------------------------------------------- 6 The page
+// -------------------------------------------------------------------------------------------------------- 4 The page
 
 /** Everything to choose from, as the service says; throws with its words. */
 async function ask(headers) {

@@ -5,6 +5,7 @@ import { Loop } from "./loop.js";
 import { BUDGET } from "./rules.js";
 import { WORDS } from "./words.js";
 import { view } from "./panel.js";
+import { waysTransport } from "./ways.js";
 
 /** The front-end model behind a trait that refers to a widget, such as "IPY_MODEL_1234"; null where there is none. */
 async function modelOf(model, trait) {
@@ -25,6 +26,7 @@ export function commTransport(frames) {
       return true;
     },
     send: (message, buffers) => frames.send(message, undefined, buffers),
+    ask: () => frames.send({ kind: "way" }),
     onMessage: f => { callback = f; },
     drop() {},  // nothing waits here
     close: () => frames.off("msg:custom", listen),
@@ -65,14 +67,21 @@ async function captureClip(stream) {
   return captured;
 }
 
+/** The path of Jupyter's own pages. */
+function jupyterBase() {
+  try { return JSON.parse(document.getElementById("jupyter-config-data").textContent).baseUrl ?? "/"; }
+  catch { return "/"; }
+}
+
 const controls = new Map();  // by the reference of its frames widget, which no other camera has
 
 async function initialize({ model, signal }) {
   const platform = browserPlatform(), key = model.get("frames");
   const frames = await modelOf(model, "frames").catch(() => null);
   const nowhere = { ready: () => false, send() {}, onMessage() {}, drop() {}, close() {} };
-  const loop = new Loop({ transport: frames ? commTransport(frames) : nowhere, platform,
-    budgetOf: name => model.get("budgets")[name] ?? BUDGET });
+  const lost = error => { if (loop.video) loop.fail(error); }, place = platform.place(), base = jupyterBase();
+  const loop = new Loop({ transport: frames ? waysTransport(commTransport(frames), { place, base, lost }) : nowhere,
+    platform, budgetOf: name => model.get("budgets")[name] ?? BUDGET });
   const look = () => frames?.comm_live || loop.close();
   frames?.on("comm_live_update destroy", look);
   look();

@@ -2,6 +2,7 @@
 import { label, presetOf } from "./control.js";
 import { blit, resize } from "./pixels.js";
 import { CHOICE } from "./rules.js";
+import { WAYS } from "./words.js";
 import { zoneView } from "./zones.js";
 
 const PANEL = `
@@ -136,7 +137,10 @@ export function view(control, el) {
     root.dataset.covered = covered;
     share.textContent = covered && (s.empty && get("preset") === PEOPLE ? "nobody here" : `covers ${covered} %`);
     const answered = loop.video && Number.isFinite(s.answer_ms);
+    const { way } = loop.transport;
     answer.textContent = answered ? `answer ${whole(s.answer_ms)} ± ${whole(s.answer_deviation_ms)} ms` : "";
+    if (answered && way) answer.textContent += ` ${WAYS[way]}`;
+    root.dataset.way = way ?? "";
     answer.title = predict && `from sending a frame to its matte, of which the model ${predict} ms`;
   };
   const state = () => {

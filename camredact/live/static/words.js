@@ -11,10 +11,14 @@ export const WORDS = {
   altered: "this browser alters what a page reads from a canvas. Allow canvas access for this page, then Start.",
   version: "the kernel runs another version of camredact: restart it, run the notebook again and reload this page.",
   away: "Jupyter has lost its connection to the kernel.",
+  apart: "the process beside the kernel has ended. Frames go over Jupyter's comm until there is another.",
   silent: "No answer from the kernel for 10 seconds. The camera is off. Press Start, or run the notebook again.",
   closed: "The kernel behind this camera is gone: run the notebook again.",
   ended: "The camera ended: it was unplugged, or another program took it. Start asks for it again.",
 };
+
+/** How frames reach the kernel, in a notebook. */
+export const WAYS = { comm: "over Jupyter's comm", direct: "over a socket", proxy: "through Jupyter's proxy" };
 
 const NOTICE = 5000;  // ms that a notice is said
 
