@@ -870,6 +870,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                       'camredact.serve.http.Problem': ('serve/http.html#problem', 'camredact/serve/http.py'),
                                       'camredact.serve.http.answer': ('serve/http.html#answer', 'camredact/serve/http.py'),
                                       'camredact.serve.http.categories': ('serve/http.html#categories', 'camredact/serve/http.py'),
+                                      'camredact.serve.http.choice': ('serve/http.html#choice', 'camredact/serve/http.py'),
                                       'camredact.serve.http.docs': ('serve/http.html#docs', 'camredact/serve/http.py'),
                                       'camredact.serve.http.health': ('serve/http.html#health', 'camredact/serve/http.py'),
                                       'camredact.serve.http.hidden_words': ('serve/http.html#hidden_words', 'camredact/serve/http.py'),

@@ -148,7 +148,7 @@ def streams_of(
 # %% ../../nbs/live/widget.ipynb #ef720f98
 STATIC = files("camredact")/"live"/"static"
 # each imports only from those before it
-PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "control", "zones", "panel", "jupyter")
+PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "display", "control", "zones", "panel", "jupyter")
 
 def page_script() -> str:
     "The parts as one module, without the lines by which they import one another."

@@ -227,6 +227,30 @@ export class Model {
   }
 }
 
+/** A document with a body: elements that hold what they are told. */
+export class Page {
+  constructor() { this.body = this.createElement("body"); }
+  createElement(localName) {
+    const element = Object.assign(localName === "canvas" ? new Canvas(300, 150) : {}, { localName, style: {}, children: [] });
+    const append = (...all) => { for (const child of all) { child.parent = element; element.children.push(child); } };
+    return Object.assign(element, { dataset: {}, append, setAttribute() {},
+      replaceChildren(...all) { element.children = []; append(...all); },
+      remove() { element.parent.children = element.parent.children.filter(child => child !== element); } });
+  }
+  one(name, within = this.body) {
+    return within.children.find(e => e.localName === name) ?? within.children.map(e => this.one(name, e)).find(Boolean);
+  }
+}
+
+/** The windows that a page opens: the last one's page, how many were closed, and `left`, as if somebody closed it. */
+export class Windows {
+  constructor() { this.closed = 0; }
+  open(left) {
+    Object.assign(this, { page: new Page(), left });
+    return { page: this.page, close: () => { this.closed++; } };
+  }
+}
+
 class Track extends EventTarget { stop() { this.stopped = true; } }
 
 export function stream(width = 32, height = 32) {

@@ -52,6 +52,7 @@ export function browserPlatform() {
       try { localStorage.setItem(`camredact-${key}`, value); } catch (error) { console.warn("camredact:", error); }
     },
     recorder: recordCanvas,
+    window: openWindow,
     download(file, kind) {
       const href = URL.createObjectURL(file), when = new Date().toISOString().slice(0, 19).replace(/[:T]/g, "-");
       Object.assign(document.createElement("a"), { href, download: `camredact-${when}.${kind}` }).click();
@@ -104,6 +105,15 @@ function recordCanvas(canvas) {
       recorder.stop();
     }),
   };
+}
+
+/** An empty window: its page, and what closes it; null where none may be opened. Calls `left` once it, or this page, is
+    left: a window outlives the page that paints it, and would go on showing the last picture. */
+function openWindow(left) {
+  const own = open("", "", "popup,width=660,height=500");
+  if (!own) return null;
+  for (const page of [window, own]) page.addEventListener("pagehide", left);
+  return { page: own.document, close() { window.removeEventListener("pagehide", left); own.close(); } };
 }
 
 export const PATIENCE = 10000;  // ms for a stream that is there to give its first picture
