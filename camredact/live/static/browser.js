@@ -22,7 +22,7 @@ export function browserPlatform() {
     },
     canvas: (width, height) => Object.assign(document.createElement("canvas"), { width, height }),
     bitmap: video => createImageBitmap(video),
-    decode: png => createImageBitmap(new Blob([png], { type: "image/png" })),
+    decode: (bytes, type) => createImageBitmap(new Blob([bytes], { type })),
     encode: async canvas => (await blob(canvas, "image/jpeg", JPEG)).arrayBuffer(),
     async encodesFaithfully() {  // four blocks of colour, by the way that frames go: within what JPEG may change
       const blocks = [[0, 0, 0], [255, 255, 255], [200, 40, 40], [40, 40, 200]], size = 16;
@@ -58,9 +58,10 @@ export function browserPlatform() {
       Object.assign(document.createElement("a"), { href, download: `camredact-${when}.${kind}` }).click();
       setTimeout(() => URL.revokeObjectURL(href), 60000);
     },
-    async cameras(clip) {
+    async cameras(clip, feed) {
       const all = [["default", "Default camera"], ["user", "Front camera"], ["environment", "Back camera"]];
       if (clip) all.unshift(["clip", "Clip"]);
+      if (feed) all.unshift(["feed", feed]);
       for (const { kind, deviceId, label } of await media?.enumerateDevices() ?? [])
         if (kind === "videoinput" && deviceId && label) all.push([deviceId, label]);
       return all;
@@ -78,8 +79,15 @@ function blob(canvas, type, quality) {
   });
 }
 
-/** Calls `f` once for every new picture of a video; returns what ends that. */
+const ASK = 10;  // ms between looks whether the kernel can be asked for its stream's next picture
+
+/** Calls `f` once for every new picture of a video, and often for a stream that the kernel reads; returns what ends
+    that. */
 function followFrames(video, f) {
+  if (video.fed) {
+    const asking = setInterval(f, ASK);
+    return () => clearInterval(asking);
+  }
   let on = true, seen = -1;
   const exact = "requestVideoFrameCallback" in video;
   const next = () => exact ? video.requestVideoFrameCallback(step) : requestAnimationFrame(step);

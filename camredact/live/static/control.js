@@ -105,7 +105,7 @@ export class Control {
     this.opening = true;
     this.loop.unfollow("idle", "Asking for the picture.");
     try {
-      const video = await this.source.open(this.model.get("camera"));
+      const video = await this.open(this.model.get("camera"));
       if (!video) return;
       this.loop.play(video);
       this.opening = false;
@@ -113,6 +113,13 @@ export class Control {
     } catch (error) {
       this.closeSource("failed", sourceWords(error, this.platform.place()));
     }
+  }
+
+  /** The playing video; of a stream that the kernel reads, what stands for it here. */
+  open(wanted) {
+    if (wanted !== "feed") return this.source.open(wanted);
+    this.source.close();
+    return { fed: true };
   }
 
   /** Lets the source go. */

@@ -169,7 +169,8 @@ export function view(control, el) {
     fill(part("model"), get("models").map(n => [n, n]), get("model"));
   };
   let known = null;  // once a camera was allowed, the browser tells the names of all
-  const cameras = async () => fill(part("camera"), await control.platform.cameras(get("clip")), get("camera"));
+  const cameras = async () => fill(part("camera"), await control.platform.cameras(get("clip"), get("feed")),
+    get("camera"));
   const show = what => {
     if (what === "screen") paint();
     else if (what === "raw") paintRaw();
