@@ -5,19 +5,18 @@
 # %% auto #0
 __all__ = ['is_stream', 'public_name', 'Stream', 'source_of']
 
-# %% ../../nbs/media/stream.ipynb #2e527a18
+# %% ../../nbs/media/stream.ipynb #30d7bf3e
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 import av
 import numpy as np
 from ..core.categories import InputError, error_line
 from .container import CLIP_PIXELS, READABLE, listen
 from .reader import picture_of
 
-# %% ../../nbs/media/stream.ipynb #6df386b8
+# %% ../../nbs/media/stream.ipynb #9969c9c1
 SCHEMES = ("rtsp", "rtsps", "http", "https")
 DEVICE = re.compile(r"/dev/video[0-9]+")
 HOW = "give rtsp://HOST/PATH, http://HOST/PATH of an MJPEG stream, or /dev/video0"
@@ -25,17 +24,7 @@ HOW = "give rtsp://HOST/PATH, http://HOST/PATH of an MJPEG stream, or /dev/video
 class BadStream(InputError):
     "A stream that gives no picture."
 
-def split(
-    source: str,  # an address, or anything else
-) -> SplitResult:
-    "Its parts; raises `BadStream` where they cannot be told apart."
-    try:
-        parts = urlsplit(source)
-        parts.port  # looked at here, since it raises as well
-    except ValueError as e: raise BadStream(f"that is not an address ({error_line(e)}): {HOW}") from None
-    return parts
-
-# %% ../../nbs/media/stream.ipynb #a4bd2461
+# %% ../../nbs/media/stream.ipynb #46657a3b
 def is_stream(
     source: str,  # as somebody named it
 ) -> bool:
@@ -47,10 +36,14 @@ def public_name(
 ) -> str:
     "The address without name, password and query; raises `BadStream` for what is none."
     if DEVICE.fullmatch(address): return address
-    parts = split(address)
-    if not is_stream(address) or not parts.hostname: raise BadStream(f"that is not the address of a stream: {HOW}")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+        port = parts.port
+    except ValueError: host = port = None
+    if not is_stream(address) or not host: raise BadStream(f"that is not the address of a stream: {HOW}")
+    at = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{at}{f':{port}' if port else ''}{parts.path}"
 
 # %% ../../nbs/media/stream.ipynb #c229694d
 OPEN_S, READ_S = 5, 2  # seconds that a stream has to open, and to give the next packet
