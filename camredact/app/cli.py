@@ -101,8 +101,9 @@ def _add_live(
         "Opens a private copy of the live notebook in JupyterLab.",
         "live --source street.webm --port 8899 --no-browser\n\n"
         "What follows a bare -- goes to JupyterLab. Its address, port, token and folder are set here.")
-    p.add_argument("--source", default="camera", metavar="camera|demo|FILE",
-        help="the browser's camera, a drawn street, or a .webm or .mp4 in place of a camera (default: camera)")
+    p.add_argument("--source", default="camera", metavar="camera|demo|FILE|STREAM",
+        help="the browser's camera, a drawn street, a .webm or .mp4, or a stream that the kernel reads: rtsp://…, "
+        "http://… of MJPEG, /dev/video0 (default: camera)")
     _add_model(p)
     p.add_argument("--port", type=int, help="on 127.0.0.1 (default: the first free one from 8888 on)")
     p.add_argument("--no-browser", action="store_true", help="open no browser, only print the address")

@@ -46,7 +46,7 @@ def live(
 ) -> int:
     "Opens a private copy of the live notebook in JupyterLab; returns the exit status."
     lab = import_module("camredact.app.lab")
-    if args.source not in ("camera", "demo"): lab.check_clip(args.source)
+    lab.check_source(args.source)
     model = check_model(args.model)
     port = lab.choose_port(args.port)
     folder = lab.private_folder()

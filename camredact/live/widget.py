@@ -25,9 +25,10 @@ from traitlets import Bool, Enum, Float, Instance, List, TraitError, TraitType, 
 from ..core.categories import CODES, PRESETS, InputError, check_names, choose
 from ..core.models import SUFFIXES, budget_of, load, prices
 from ..core.redact import DEFAULT_DIAL
-from ..core.segment import NoWeights
+from ..core.segment import DEFAULT_BUDGET, NoWeights
 from ..core.zones import check_zones
 from .apart import Apart
+from .feed import Feed, Reader
 from .session import CHOICE, TABLES, Session
 
 # %% ../../nbs/live/widget.ipynb #16aca64a
@@ -41,10 +42,12 @@ class FrameChannel(Widget):
     "The channel of the frames: a comm of its own, on which only answers are ever sent."
     def __init__(
         self,
-        session: Session,  # what answers
+        session: Session,          # what answers
+        feed: Feed | None = None,  # what answers frames without a picture
     ):
         super().__init__()
         self.session = session
+        self.feed = feed
         self.apart: Apart | None = None  # another way for the frames; None: there is only this channel
         self._in_main = 0  # frames in a row that came in the thread of the cells
         self.on_msg(self._receive)
@@ -53,13 +56,14 @@ class FrameChannel(Widget):
         "Hand a frame on; ipykernel would keep its picture until the next message."
         if message == {"kind": "way"}: return self._tell_way()
         self._in_main = self._in_main + 1 if current_thread() is main_thread() else 0
-        self.session.submit(message, list(buffers), self._answer)
+        if self.feed and not buffers: self.feed.ask(message, self._answer)
+        else: self.session.submit(message, list(buffers), self._answer)
         buffers.clear()
 
     def _answer(
         self,
         answer: dict[str, Any],  # the session's
-        buffers: list[bytes],    # the PNG, if any
+        buffers: list[bytes],    # the PNG, and the picture that came with it, if any
     ) -> None:
         "Send an answer to the page, and tell it where frames wait for cells."
         if self._in_main > FIRST:
@@ -136,7 +140,7 @@ def clip_of(
     "A clip as a stream; raises `InputError` where a browser could not play it."
     if PurePosixPath(urlsplit(url).path).suffix.lower() not in PLAYABLE:
         raise InputError(f"{url!r} is not a clip that browsers play: "
-            f"give the URL of a {' or '.join(PLAYABLE)} file, or \"camera\"")
+            f"give the URL of a {' or '.join(PLAYABLE)} file, \"camera\", or a camredact.media.stream.Stream")
     return VideoStream.from_url(url)
 
 def check_by_url(
@@ -150,9 +154,11 @@ def check_by_url(
 
 # %% ../../nbs/live/widget.ipynb #1ba83a3f
 def streams_of(
-    source: str | MediaStream,  # "camera", the URL of a clip, or a stream of ipywebrtc's
-) -> dict[str, Any]:            # the traits stream, clip and camera
-    "The camera, which is always on offer, beside the clip if there is one, and which of them to begin with."
+    source: str | MediaStream | Reader,  # "camera", the URL of a clip, a stream of ipywebrtc's, or one for the kernel
+) -> dict[str, Any]:                     # the traits stream, clip, feed and camera
+    "The camera, which is always on offer, beside the clip or feed if there is one, and which of them to begin with."
+    if not isinstance(source, (str, MediaStream)):
+        return {**streams_of("camera"), "feed": source.name, "camera": "feed"}
     new = {"audio": False, "video": True}
     camera: Any = source if isinstance(source, CameraStream) else CameraStream(constraints=new)
     camera.constraints = {**camera.constraints, "audio": False}
@@ -163,7 +169,8 @@ def streams_of(
 # %% ../../nbs/live/widget.ipynb #ef720f98
 STATIC = files("camredact")/"live"/"static"
 # each imports only from those before it
-PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "control", "zones", "panel", "socket", "ways", "jupyter")
+PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "display", "control", "zones", "panel", "socket", "ways",
+    "jupyter")
 
 def page_script() -> str:
     "The parts as one module, without the lines by which they import one another."
@@ -177,6 +184,7 @@ class Camera(AnyWidget):
     _css = STATIC/"camera.css"
 
     _own = False  # whether the session is ours to stop
+    _feed: Feed | None = None  # a stream that the kernel reads
 
     stream = Instance(MediaStream, allow_none=True).tag(sync=True, **widget_serialization)
     clip = Instance(MediaStream, allow_none=True).tag(sync=True, **widget_serialization)
@@ -188,7 +196,8 @@ class Camera(AnyWidget):
     dial = OneOf(DEFAULT_DIAL).tag(sync=True, among="dials")
     model = OneOf().tag(sync=True, among="models")
     zones = ZoneList(Unicode()).tag(sync=True)
-    camera = Unicode("default").tag(sync=True)  # default, user (front), environment (back), clip, or a device
+    camera = Unicode("default").tag(sync=True)  # default, user (front), environment (back), clip, feed, or a device
+    feed = Unicode().tag(sync=True)  # the name of the stream that the kernel reads, if there is one
     running = Bool(True).tag(sync=True)
     just_run = Bool().tag(sync=True, to_json=lambda _, camera: camera.comm is None)  # only as the comm opens
     show_raw = Bool(True).tag(sync=True)
@@ -204,7 +213,7 @@ class Camera(AnyWidget):
 
     def __init__(
         self,
-        source: str | MediaStream = "camera",   # "camera", the URL of a webm or mp4, or a stream of ipywebrtc's
+        source: str | MediaStream | Reader = "camera",  # "camera", the URL of a webm or mp4, or a stream
         hidden: Iterable[str] | None = None,    # names to hide; None: those of `preset`
         preset: str = "no people",              # one of `PRESETS`
         dial: str = DEFAULT_DIAL,               # one of `DIALS`
@@ -221,11 +230,12 @@ class Camera(AnyWidget):
         if not self.session.models:
             raise NoWeights('there are no weights to run: reinstall camredact, or pass model="PATH.onnx"')
         names = {path: name for name, path in self.session.models.items()}
+        if not isinstance(source, (str, MediaStream)): self._feed = Feed(source, self.session, self._budget)
         hide = TABLES["presets"][choose("preset", preset, PRESETS)] if hidden is None else {"hidden": hidden}
-        frames = FrameChannel(self.session)
+        frames = FrameChannel(self.session, self._feed)
         super().__init__(**streams_of(source), frames=frames, dial=dial,
             model=names.get(str(model), model) or next(iter(names.values())), **{**hide, **kw})
-        if self._own: frames.apart = Apart(self.session.models.values(), self.choice)
+        if self._own and not self._feed: frames.apart = Apart(self.session.models.values(), self.choice)
 
     def _check_keywords(self, kw: dict) -> None:
         "Raises `TypeError` with near misses."
@@ -245,6 +255,8 @@ class Camera(AnyWidget):
     @default("budgets")
     def _budgets(self) -> dict[str, int]:
         return {name: budget_of(path, partial(self._load, path)) for name, path in self.session.models.items()}
+
+    def _budget(self, model: str) -> int: return self.budgets.get(model, DEFAULT_BUDGET)
 
     @property
     def choice(self) -> dict[str, Any]:
@@ -267,6 +279,7 @@ class Camera(AnyWidget):
 
     @observe("running")
     def _ask_pages(self, change: Any) -> None:
+        if self._feed and not change.new: self._feed.rest()
         if change.new and "running" not in self._property_lock: self.send({"kind": "start"})  # not a page's own Start
 
     def _repr_mimebundle_(self, **kw: Any) -> Any:
@@ -284,6 +297,7 @@ class Camera(AnyWidget):
 
     def close(self) -> None:
         "Stop everything: the page's camera, the session if it is our own, and the comms."
+        if self._feed: self._feed.close()
         if self._own: self.session.stop()
         for part in (self.frames, self.stream, self.clip):
             if part: part.close()

@@ -158,6 +158,15 @@ async def categories(
     "Everything that can be chosen."
     return await asyncio.to_thread(tables, request.app.state.service)
 
+@router.get("/choice", response_description="the choice",
+    responses={status: DESCRIBED[status] for status in (400, 401, 422)})
+async def choice(
+    ask: Annotated[RedactQuery, Depends(parse_query)],  # from its query
+) -> dict[str, Any]:
+    "What a query chooses, as each frame of `/live` says it."
+    return {"hidden": [c for c in CODES if c in ask.hidden], "bar": ask.bar, "dial": ask.dial, "model": ask.model,
+        "zones": list(ask.zones)}
+
 # %% ../../nbs/serve/http.ipynb #a7474980
 PROTOCOL = "camredact"  # the name of what is spoken on the socket
 
@@ -176,7 +185,7 @@ async def live(
 
 # %% ../../nbs/serve/http.ipynb #0e5658d4
 STATIC = files("camredact")/"live"/"static"
-PAGE = {"/": "index.html",
+PAGE = {"/": "index.html", "/view": "view.html",
     **{f"/{file.name}": file.name for file in STATIC.iterdir() if file.name.endswith((".js", ".css"))}}
 PUBLIC = (*PAGE, "/icon.svg", "/docs", "/openapi.json", "/health", "/ready")  # these need no token
 KINDS = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}

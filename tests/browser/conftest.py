@@ -1,12 +1,13 @@
 """What the browser tests share: one JupyterLab, one browser, one film."""
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from kit.clips import draw_film
+from kit.server import Running
 from record import record, replaced
 
 
@@ -64,6 +65,27 @@ def lab(server: Any, browser: Any, request: pytest.FixtureRequest) -> Iterator[A
     shots = os.environ.get("CAMREDACT_SHOTS")
     if shots and request.node.stash.get(FAILED, False): studio.shoot(Path(shots), request.node.name)
     studio.close()
+
+
+STRIPES = ("lambda name: Stripes()", "['stripes']", "", "from kit.fakes import Stripes")
+
+
+@pytest.fixture(scope="module")
+def stripes() -> Iterator[Running]:
+    "A service whose matte tells which frame it was made for."
+    with Running(*STRIPES) as running: yield running
+
+
+@pytest.fixture
+def opened(browser: Any, stripes: Running) -> Iterator[Callable[..., Any]]:
+    "Opens a page of the service; closes what was opened."
+    from kit.page import Opened
+    tabs: list[Opened] = []
+    def open_it(server: Running = stripes, path: str = "", **options: Any) -> Opened:
+        tabs.append(Opened(browser, server, path, **options))
+        return tabs[-1]
+    yield open_it
+    for tab in tabs: tab.context.close()
 
 
 FAILED = pytest.StashKey[bool]()

@@ -1,14 +1,13 @@
 "The page of the service in a real Chromium: what it shows, asks for and keeps."
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from kit.clips import jpeg
-from kit.lab import CAMERAS, Tab
 from kit.numbered import stamp
+from kit.page import Opened
 from kit.server import Running
 from kit.stamps import HIGH, WIDE, differs_from_checkerboard, is_open, own_frames, record_until, sky_covered
 
@@ -19,51 +18,7 @@ pytestmark = pytest.mark.browser
 STREET = draw_street(4).picture  # 240 x 320
 
 
-@pytest.fixture(scope="module")
-def stripes() -> Iterator[Running]:
-    "A server whose matte tells which frame it was made for."
-    with Running("lambda name: Stripes()", "['stripes']", "", "from kit.fakes import Stripes") as running: yield running
-
-
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-ACCESS = """window.__blocked = [];
-document.addEventListener('securitypolicyviolation', e => __blocked.push(`${e.violatedDirective} ${e.blockedURI}`));"""
-
-
-class Opened(Tab):
-    "The page of a service in a browser, and everything that it asked for."
-
-    def __init__(self, browser: Any, server: Running, **options: Any):
-        self.context = browser.new_context(permissions=["camera"], **options)
-        for script in (CAMERAS, ACCESS): self.context.add_init_script(script)
-        super().__init__(self.context.new_page(), SimpleNamespace(root=Path(__file__).parent), "index.html")
-        self.asked: list[str] = []
-        self.page.on("request", lambda r: self.asked.append(r.url))
-        self.page.goto(server.url)
-        self.wait("() => document.querySelector('.camredact')", why="the page")
-
-    def start(self, preset: str | None = None) -> "Opened":
-        "Hides cars alone, precisely, and presses Start."
-        for code in self.js("() => [...document.querySelectorAll('input[name=hide]:checked')].map(e => e.value)"):
-            self.page.locator(f"input[name=hide][value={code}]").set_checked(False, force=True)
-        self.choose("dial", "precise")
-        self.page.locator("input[name=hide][value=Car]").set_checked(True, force=True)
-        self.press("start")
-        self.wait_state("live")
-        return self
-
-    def seconds(self, s: float) -> None: self.page.wait_for_timeout(1000*s)
-
-
-@pytest.fixture
-def opened(browser: Any, stripes: Running) -> Iterator[Callable[..., Opened]]:
-    "Opens the page; closes what was opened."
-    tabs: list[Opened] = []
-    def open_it(server: Running = stripes, **options: Any) -> Opened:
-        tabs.append(Opened(browser, server, **options))
-        return tabs[-1]
-    yield open_it
-    for tab in tabs: tab.context.close()
 
 
 def test_every_matte_is_on_its_own_frame(opened: Callable[..., Opened]) -> None:

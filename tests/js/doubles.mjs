@@ -3,6 +3,7 @@
 import { deflateSync, inflateSync } from "node:zlib";
 import { Control } from "../../camredact/live/static/control.js";
 import { Loop } from "../../camredact/live/static/loop.js";
+import { modelSize } from "../../camredact/live/static/rules.js";
 
 // ------------------------------------------------------------------------------------------------------------ pixels
 
@@ -110,6 +111,12 @@ export async function decode(bytes) {
   return canvas;
 }
 
+/** The picture in what `encode` makes: its size in units of 32 pixels, and its number. */
+async function decodeSent(bytes) {
+  if (bytes.length !== 3) throw new Error("The source image could not be decoded.");
+  return picture(32 * bytes[0], 32 * bytes[1], bytes[2]);
+}
+
 // ----------------------------------------------------------------------------------------------- the world around it
 
 /** Lets everything that waits for a promise go on. */
@@ -137,7 +144,7 @@ export class Platform {
   };
   encode = async canvas => { this.raise("encode");
     return Buffer.from([canvas.width / 32, canvas.height / 32, canvas.data[1]]); };  // size, number
-  decode = async bytes => this.keep(await decode(bytes));
+  decode = async (bytes, type) => this.keep(await (type === "image/jpeg" ? decodeSent(bytes) : decode(bytes)));
   video = async stream => camera(stream.width, stream.height);
   frames = (video, f) => { video.tick = f; return () => { video.tick = () => {}; }; };
   recall = key => this.memory[key] ?? null;
@@ -195,12 +202,26 @@ export class Kernel {
   }
 }
 
+/** A kernel that reads a stream: what it answers holds the next picture, of `size`, and the matte that was made of it. */
+export function fedKernel(kernel, size) {
+  return {
+    size, number: 0,
+    async reply({ message }, { changes = {}, spoil = all => all, grey } = {}) {
+      const jpeg = Buffer.from([...this.size.map(n => n / 32), ++this.number]), [h, w] = modelSize(...[...this.size].reverse(), 32 * 32);
+      const { kind, ...echo } = message;
+      const answer = { kind: "matte", ...echo, width: w, height: h, waited: 5, ms: { predict: 8 }, ...changes };
+      kernel.callback(answer, spoil([png(w, h, grey), jpeg]));
+      await settle();
+    },
+  };
+}
+
 export const CHOICE = { hidden: ["Car"], bar: 0, dial: "cautious", model: "fast", zones: ["hide 0,0 0.5,1"] };
 export const OTHER = { ...CHOICE, hidden: ["Sky"] };
 
 /** A loop that follows a camera and has been told what to hide. `size` is that of the camera. */
-export function stage({ size = [32, 32], budget = 32 * 32 } = {}) {
-  const platform = new Platform(), kernel = new Kernel(), video = camera(...size);
+export function stage({ size = [32, 32], budget = 32 * 32, video = camera(...size) } = {}) {
+  const platform = new Platform(), kernel = new Kernel();
   const loop = new Loop({ transport: kernel, platform, budgetOf: () => budget });
   loop.choose(CHOICE, "Live.");
   loop.play(video);
@@ -224,6 +245,30 @@ export class Model {
     if (JSON.stringify(this.traits[name]) === JSON.stringify(value)) return;
     this.traits[name] = value;
     for (const f of this.listeners[`change:${name}`] ?? []) f();
+  }
+}
+
+/** A document with a body: elements that hold what they are told. */
+export class Page {
+  constructor() { this.body = this.createElement("body"); }
+  createElement(localName) {
+    const element = Object.assign(localName === "canvas" ? new Canvas(300, 150) : {}, { localName, style: {}, children: [] });
+    const append = (...all) => { for (const child of all) { child.parent = element; element.children.push(child); } };
+    return Object.assign(element, { dataset: {}, append, setAttribute() {},
+      replaceChildren(...all) { element.children = []; append(...all); },
+      remove() { element.parent.children = element.parent.children.filter(child => child !== element); } });
+  }
+  one(name, within = this.body) {
+    return within.children.find(e => e.localName === name) ?? within.children.map(e => this.one(name, e)).find(Boolean);
+  }
+}
+
+/** The windows that a page opens: the last one's page, how many were closed, and `left`, as if somebody closed it. */
+export class Windows {
+  constructor() { this.closed = 0; }
+  open(left) {
+    Object.assign(this, { page: new Page(), left });
+    return { page: this.page, close: () => { this.closed++; } };
   }
 }
 

@@ -601,7 +601,7 @@ def test_without_a_token_only_the_page_is_reached() -> None:
         assert [other.get(path).status_code for path in PUBLIC] == [200]*len(PUBLIC)
         for path in ("/redact?categories=5", "/mask?categories=5"):
             assert other.post(path, files={"image": jpeg(STREET)}).status_code == 401
-        assert other.get("/categories").status_code == 401
+        for path in ("/categories", "/choice?preset=no+cars"): assert other.get(path).status_code == 401
         for words in ("", "Bearer ", "Bearer a-token-of-sixtee", "Basic a-token-of-sixteen",
             "Bearer a-token-of-sixteen "):
             assert other.get("/categories",
@@ -644,7 +644,7 @@ def test_page_and_its_description_load_nothing_from_elsewhere(client: TestClient
     for path in set(PUBLIC) - {"/openapi.json"}:
         text = client.get(path).text
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", text), path
-        assert not re.search(r"<script(?! type=\"module\" src=\"host\.js\"><)|\son\w+=|style=|javascript:",
+        assert not re.search(r"<script(?! type=\"module\" src=\"(host|view)\.js\"><)|\son\w+=|style=|javascript:",
             text) or path.endswith(".js"), path
     assert "<script" not in client.get("/docs").text and "POST /redact" in client.get("/docs").text
 
@@ -691,7 +691,7 @@ def test_service_is_as_its_description_says() -> None:
             met.append((case.operation.path, response.status_code))
         check()
     assert {path for path, _ in met} == {"/redact", "/mask", "/health", "/ready",
-        "/categories"} and {422} <= {status for _, status in met}
+        "/categories", "/choice"} and {422} <= {status for _, status in met}
     assert {("/redact", 200), ("/mask", 200)} <= set(met), "no picture came back: its pixels were not looked at"
 
 

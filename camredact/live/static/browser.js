@@ -22,7 +22,7 @@ export function browserPlatform() {
     },
     canvas: (width, height) => Object.assign(document.createElement("canvas"), { width, height }),
     bitmap: video => createImageBitmap(video),
-    decode: png => createImageBitmap(new Blob([png], { type: "image/png" })),
+    decode: (bytes, type) => createImageBitmap(new Blob([bytes], { type })),
     encode: async canvas => (await blob(canvas, "image/jpeg", JPEG)).arrayBuffer(),
     async encodesFaithfully() {  // four blocks of colour, by the way that frames go: within what JPEG may change
       const blocks = [[0, 0, 0], [255, 255, 255], [200, 40, 40], [40, 40, 200]], size = 16;
@@ -40,6 +40,7 @@ export function browserPlatform() {
     },
     png: canvas => blob(canvas, "image/png"),
     async video(stream) {
+      if (stream.media) return stream.media;  // it plays already
       const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
       video.srcObject = new MediaStream(stream.getVideoTracks());
       await video.play();
@@ -52,14 +53,16 @@ export function browserPlatform() {
       try { localStorage.setItem(`camredact-${key}`, value); } catch (error) { console.warn("camredact:", error); }
     },
     recorder: recordCanvas,
+    window: openWindow,
     download(file, kind) {
       const href = URL.createObjectURL(file), when = new Date().toISOString().slice(0, 19).replace(/[:T]/g, "-");
       Object.assign(document.createElement("a"), { href, download: `camredact-${when}.${kind}` }).click();
       setTimeout(() => URL.revokeObjectURL(href), 60000);
     },
-    async cameras(clip) {
+    async cameras(clip, feed) {
       const all = [["default", "Default camera"], ["user", "Front camera"], ["environment", "Back camera"]];
       if (clip) all.unshift(["clip", "Clip"]);
+      if (feed) all.unshift(["feed", feed]);
       for (const { kind, deviceId, label } of await media?.enumerateDevices() ?? [])
         if (kind === "videoinput" && deviceId && label) all.push([deviceId, label]);
       return all;
@@ -77,8 +80,15 @@ function blob(canvas, type, quality) {
   });
 }
 
-/** Calls `f` once for every new picture of a video; returns what ends that. */
+const ASK = 10;  // ms between looks whether the kernel can be asked for its stream's next picture
+
+/** Calls `f` once for every new picture of a video, and often for a stream that the kernel reads; returns what ends
+    that. */
 function followFrames(video, f) {
+  if (video.fed) {
+    const asking = setInterval(f, ASK);
+    return () => clearInterval(asking);
+  }
   let on = true, seen = -1;
   const exact = "requestVideoFrameCallback" in video;
   const next = () => exact ? video.requestVideoFrameCallback(step) : requestAnimationFrame(step);
@@ -104,6 +114,15 @@ function recordCanvas(canvas) {
       recorder.stop();
     }),
   };
+}
+
+/** An empty window: its page, and what closes it; null where none may be opened. Calls `left` once it, or this page, is
+    left: a window outlives the page that paints it, and would go on showing the last picture. */
+function openWindow(left) {
+  const own = open("", "", "popup,width=660,height=500");
+  if (!own) return null;
+  for (const page of [window, own]) page.addEventListener("pagehide", left);
+  return { page: own.document, close() { window.removeEventListener("pagehide", left); own.close(); } };
 }
 
 export const PATIENCE = 10000;  // ms for a stream that is there to give its first picture

@@ -1,5 +1,6 @@
 // The choice and the camera, behind the panel: the widget's traits, Start and Stop, snapshots and films.
 import { Source, sourceWords } from "./browser.js";
+import { display } from "./display.js";
 import { CHOICE } from "./rules.js";
 import { WORDS } from "./words.js";
 import { blit } from "./pixels.js";
@@ -37,7 +38,7 @@ export function liveWords(hidden, bar, presets, total, zones = []) {
     `model` has get, set, on, save_changes. */
 export class Control {
   constructor({ model, loop, streams, platform }) {
-    Object.assign(this, { model, loop, platform, recorder: null, opening: false });
+    Object.assign(this, { model, loop, platform, recorder: null, closeWindow: null, opening: false });
     this.views = new Map();  // each view, and whether it is in view
     this.wanted = !!model.get("just_run");  // a cell was run or Start pressed in this page: nothing else opens a camera
     this.source = new Source({ streams, platform, ended: () => this.closeSource("failed", WORDS.ended) });
@@ -104,13 +105,21 @@ export class Control {
     this.opening = true;
     this.loop.unfollow("idle", "Asking for the picture.");
     try {
-      const video = await this.source.open(this.model.get("camera"));
+      const video = await this.open(this.model.get("camera"));
       if (!video) return;
-      this.opening = false;
       this.loop.play(video);
+      this.opening = false;
+      this.loop.notify("state");
     } catch (error) {
       this.closeSource("failed", sourceWords(error, this.platform.place()));
     }
+  }
+
+  /** The playing video; of a stream that the kernel reads, what stands for it here. */
+  open(wanted) {
+    if (wanted !== "feed") return this.source.open(wanted);
+    this.source.close();
+    return { fed: true };
   }
 
   /** Lets the source go. */
@@ -155,22 +164,40 @@ export class Control {
     this.look();
   }
 
-  /** A recording is seen later. */
-  look() { this.loop.look(!!this.recorder || [...this.views.values()].some(Boolean)); }
+  /** A recording is seen later, and a window elsewhere. */
+  look() { this.loop.look(!!this.recorder || !!this.closeWindow || [...this.views.values()].some(Boolean)); }
 
   /** Without a view nobody can see that the camera is on: so it is not, unless the view only moved. */
   detach(view) {
     this.loop.listeners.delete(view);
     this.views.delete(view);
     this.look();
-    if (!this.views.size) this.leaving = this.platform.setTimeout(() => this.stop(), 1000);
+    if (!this.views.size) this.leaving = this.platform.setTimeout(() => { this.closeWindow?.(); this.stop(); }, 1000);
   }
 
   close() {
     this.platform.clearTimeout(this.leaving);
+    this.closeWindow?.();
     this.finish();
     this.source.close();
     this.loop.close();
+  }
+
+  /** Opens a window with the redacted picture alone, or closes it. It goes with this page, and with the last view. */
+  openWindow() {
+    if (this.closeWindow) return this.closeWindow();
+    const opened = this.platform.window(() => this.closeWindow?.());
+    if (!opened) return this.loop.warn("No window was opened: allow pop-ups for this page, then press again.");
+    const end = display(this.loop, opened.page);
+    this.closeWindow = () => {
+      this.closeWindow = null;
+      end();
+      opened.close();
+      this.look();
+      this.loop.notify("state");
+    };
+    this.look();
+    this.loop.notify("state");
   }
 
   /** The redacted picture as a file. The raw one is never offered. */

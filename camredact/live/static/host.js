@@ -53,13 +53,14 @@ const CAMERA = {
   NotFoundError: "none was found. Plug one in, or redact a photo below.",
 };
 
-/** The browser's cameras, without sound. */
-export function pageStreams(devices) {
+/** The browser's cameras, without sound; `said` are the words for an error of some name. */
+export function pageStreams(devices, said = {}) {
+  const words = { ...CAMERA, ...said };
   return {
     async capture(wanted) {
-      if (!devices) throw new Error(CAMERA.Insecure);
+      if (!devices) throw new Error(words.Insecure);
       try { return await devices.getUserMedia(constraintsFor(wanted, SIZE)); }
-      catch (error) { throw CAMERA[error.name] ? new Error(CAMERA[error.name]) : error; }
+      catch (error) { throw words[error.name] ? new Error(words[error.name]) : error; }
     },
     release() {},
   };
@@ -169,9 +170,9 @@ export function photoView(section) {
 
 // -------------------------------------------------------------------------------------------------------- 4 The page
 
-/** Everything to choose from, as the service says; throws with its words. */
-async function ask(headers) {
-  const response = await fetch("categories", { headers });
+/** What the service says; throws with its words where it refuses. */
+async function ask(path, headers) {
+  const response = await fetch(path, { headers });
   if (!response.ok) throw await refusal(response);
   return response.json();
 }
@@ -194,18 +195,29 @@ function fold(root, narrow) {
   details.append(summary, kinds);
 }
 
-async function main() {
-  const camera = document.getElementById("camera"), section = document.getElementById("photo");
+/** A camera at the service that this page is from, with the token that its address holds. `begin(get)` gives its state,
+    and `said` what to say of a camera that is not there. */
+export async function connect(begin, said) {
   const token = new URLSearchParams(location.hash.slice(1)).get("token");
   const headers = token ? { authorization: `Bearer ${token}` } : {}, url = new URL("live", location.href);
   Object.assign(url, { protocol: url.protocol.replace("http", "ws"), hash: "" });
-  const state = beginning(await ask(headers), matchMedia("(pointer: coarse)").matches);
+  const state = await begin(path => ask(path, headers));
   const platform = { ...browserPlatform(), recall: () => null, remember() {} };
   const lost = error => { if (loop.video) loop.fail(error); };
   const protocols = ["camredact", ...(token ? [`token.${token}`] : [])];
   const transport = socketTransport(url.href, { protocols, lost, why: whyNot });
   const loop = new Loop({ transport, platform, budgetOf: name => state.get("budgets")[name] ?? BUDGET });
-  view(new Control({ model: state, loop, streams: pageStreams(navigator.mediaDevices), platform }), camera);
+  const streams = pageStreams(navigator.mediaDevices, said);
+  const control = new Control({ model: state, loop, streams, platform });
+  return { state, control, headers, platform };
+}
+
+async function main() {
+  const camera = document.getElementById("camera"), section = document.getElementById("photo");
+  const coarse = matchMedia("(pointer: coarse)").matches;
+  const { state, control, headers, platform } = await connect(
+    async get => beginning(await get("categories"), coarse));
+  view(control, camera);
   fold(camera, matchMedia("(max-width: 700px)").matches);
   camera.querySelector(".camredact-option").title = "The picture as the camera gives it.";
   // some browsers alter what was drawn
@@ -215,6 +227,11 @@ async function main() {
     if (file) photo.redact(file);
   });
   section.hidden = false;
+  const alone = document.getElementById("alone");
+  const link = () => { alone.href = `view?${queryOf(state)}${location.hash}`; };
+  for (const name of CHOICE) state.on(`change:${name}`, link);
+  link();
+  alone.parentNode.hidden = false;
   for (const host of document.querySelectorAll(".host")) host.textContent = location.host;
 }
 

@@ -59,7 +59,16 @@ async function captureClip(stream) {
     const look = setInterval(() => stream.media?.error && no(named("Clip")), 200);
     setTimeout(() => { clearInterval(look); no(named("Clip")); }, PATIENCE);
   });
-  const captured = await Promise.race([stream.captureStream(), broken]);
+  return Promise.race([playClip(stream), broken]);
+}
+
+/** The clip's stream; in WebKit, which makes none of a clip, the element that plays it stands for one. */
+async function playClip(stream) {
+  const captured = await stream.captureStream().catch(error => {
+    const { media } = stream;
+    if (!media || "captureStream" in media || "mozCaptureStream" in media) throw error;
+    return { media, getTracks: () => [], getVideoTracks: () => [] };
+  });
   if (stream.media) {
     Object.assign(stream.media, { muted: true, loop: true });
     await stream.media.play();

@@ -121,10 +121,10 @@ export class Loop extends Teller {
       this.visibilityChanged();
     }
     this.newest = now;
-    this.pace.raw.push(now);
+    if (!this.video.fed) this.pace.raw.push(now);
     const asks = this.choice && !this.hidden && now >= this.pausedUntil;
     if (asks && this.hasPlace(now)) this.send(now);
-    else this.notify("raw");
+    else if (!this.video.fed) this.notify("raw");
   }
 
   /** Whether one more frame may be under way. Where nothing is answered, each waits twice as long as the one before:
@@ -143,22 +143,12 @@ export class Loop extends Teller {
 
   /** Keeps the frame as it is, and sends it at the model's size. Its place is free once it is answered, or late. */
   async send(now) {
-    const { platform } = this, frame = { id: ++this.last, at: now, epoch: this.epoch, choice: this.choice };
+    const { platform } = this, { fed } = this.video;
+    const frame = { id: ++this.last, at: now, epoch: this.epoch, choice: this.choice, fed };
     this.pending.set(frame.id, frame);
     frame.timer = platform.setTimeout(() => this.giveUp(frame), MAX_AGE);
     try {
-      this.encodesFaithfully ??= await platform.encodesFaithfully();  // else the kernel would judge another picture
-      if (!this.encodesFaithfully) throw new Error(WORDS.altered);
-      if (!this.pending.has(frame.id)) return;
-      frame.picture = await platform.bitmap(this.video);
-      if (!this.pending.has(frame.id)) return void frame.picture.close();
-      this.latest = frame.picture;  // the raw view takes it from here: converting a video's picture twice is dear
-      if (this.newest === now) this.notify("raw");
-      this.latest = null;
-      const { width, height } = frame.picture;
-      const budget = Math.min(this.budgetOf(frame.choice.model), width * height);  // enlarging adds nothing
-      [frame.height, frame.width] = modelSize(height, width, budget);
-      const jpeg = await platform.encode(drawAt(this.sender, frame.picture, frame.width, frame.height));
+      const buffers = fed ? [] : await this.draw(frame, now);
       if (!this.pending.has(frame.id)) return;
       if (!this.transport.ready()) return void this.release(frame);
       frame.sent = this.tried = platform.now();
@@ -167,10 +157,51 @@ export class Loop extends Teller {
       this.counts.sent++;
       const at = Number.isFinite(this.ahead) ? Math.round(frame.sent + this.ahead) : null;  // by the kernel's clock
       const message = { kind: "frame", protocol: PROTOCOL, page: this.page, id: frame.id, at, ...frame.choice };
-      this.transport.send(message, [jpeg]);
+      this.transport.send(message, buffers);
     } catch (error) {
       if (this.release(frame)) this.fail(error);
     }
+  }
+
+  /** The frame at the model's size, to be sent; its picture stays with it. Undefined once nobody waits for it. */
+  async draw(frame, now) {
+    const { platform } = this;
+    this.encodesFaithfully ??= await platform.encodesFaithfully();  // else the kernel would judge another picture
+    if (!this.encodesFaithfully) throw new Error(WORDS.altered);
+    if (!this.pending.has(frame.id)) return;
+    const picture = await platform.bitmap(this.video);
+    if (!this.pending.has(frame.id)) return void picture.close();
+    this.keep(frame, picture, this.newest === now);
+    return [await platform.encode(drawAt(this.sender, picture, frame.width, frame.height))];
+  }
+
+  /** A frame gets its picture, and so its size for the model. The raw view takes it from here, where it is to be
+      `seen`: converting a video's picture twice is dear. */
+  keep(frame, picture, seen) {
+    const { width, height } = frame.picture = picture;
+    const budget = Math.min(this.budgetOf(frame.choice.model), width * height);  // enlarging adds nothing
+    [frame.height, frame.width] = modelSize(height, width, budget);
+    this.latest = picture;
+    if (seen) this.notify("raw");
+    this.latest = null;
+  }
+
+  /** ms that an answer took, without those that the kernel `waited` for its stream's next picture. */
+  took(frame, waited) {
+    const now = this.platform.now();
+    if (frame.fed) frame.at = frame.sent + (waited > 0 ? Math.min(waited, now - frame.sent) : 0);
+    return now - (frame.fed ? frame.at : frame.sent);
+  }
+
+  /** The matte of an answer. A frame of a stream that the kernel reads gets its picture from there as well. */
+  async unpack(frame, [png, jpeg]) {
+    if (frame.fed) {
+      const picture = await this.platform.decode(jpeg, "image/jpeg");
+      if (frame.epoch !== this.epoch) picture.close();
+      else this.keep(frame, picture, true);
+      this.pace.raw.push(frame.at);
+    }
+    return this.platform.decode(png, "image/png");
   }
 
   /** An answer, or what claims to be one: it reveals its frame only if everything about it is as it was asked for. */
@@ -190,9 +221,9 @@ export class Loop extends Teller {
       if (answer.error) throw new Error(answer.error);
       const why = refusal(answer, buffers, frame, this.choice);
       if (why) throw new Error(why);
-      this.pace.measure(this.platform.now() - frame.sent, answer.ms);
+      this.pace.measure(this.took(frame, answer.waited), answer.ms);
       const before = this.decoding;  // decoders race: what is overtaken all the same is not shown
-      this.decoding = this.platform.decode(buffers[0]);
+      this.decoding = this.unpack(frame, buffers);
       [ready.mask] = await Promise.all([this.decoding, before?.catch(() => {})]);
       if (frame.epoch !== this.epoch) return;
       if (frame.id < this.held?.frame.id) return void this.counts.refused++;

@@ -1,6 +1,7 @@
 // The panel that a person sees: the pictures, the buttons, the menus, and a box for each category.
 import { label, presetOf } from "./control.js";
-import { blit, resize } from "./pixels.js";
+import { paintOn } from "./display.js";
+import { resize } from "./pixels.js";
 import { CHOICE } from "./rules.js";
 import { WAYS } from "./words.js";
 import { zoneView } from "./zones.js";
@@ -21,6 +22,8 @@ const PANEL = `
     <button type="button" name="stop" title="Cover the picture and switch the camera off">Stop</button>
     <button type="button" name="snapshot" title="Save the redacted picture as a PNG">Snapshot</button>
     <button type="button" name="record" title="Record the redacted picture; press again to save it">Record</button>
+    <button type="button" name="window" title="The redacted picture in a window of its own, for a second screen. It is
+      covered whenever this page is out of view">Window</button>
     <label class="camredact-option" title="The camera's own picture. It never leaves this page and the kernel.">
       <input type="checkbox" name="raw">raw picture</label>
     <span class="camredact-answer"></span>
@@ -98,6 +101,7 @@ export function view(control, el) {
   const pressed = {
     start: () => control.press(true), stop: () => control.press(false),
     snapshot: () => control.snapshot(), record: () => control.record(),
+    window: () => control.openWindow(),
   };
   root.addEventListener("change", e => changed[e.target.name]?.(e.target));
   root.addEventListener("click", e => pressed[e.target.name]?.());
@@ -117,13 +121,7 @@ export function view(control, el) {
   let broken = "";  // why this view shows nothing, whatever others show
   const paint = () => {
     const before = broken;
-    try {
-      blit(redacted, loop.screen);
-      broken = "";
-    } catch (error) {
-      redacted.width = 0;  // rather nothing than the last picture
-      broken = `Covered: the picture cannot be painted here (${error?.message || error}).`;
-    }
+    broken = paintOn(redacted, loop);
     if (broken !== before) state();
     Object.assign(root.dataset, { shown: loop.counts.shown, ageMs: whole(loop.age) });
   };
@@ -151,6 +149,7 @@ export function view(control, el) {
     part("stop").disabled = !control.busy;
     part("record").textContent = control.recorder ? "End recording" : "Record";
     part("record").setAttribute("aria-pressed", String(!!control.recorder));
+    part("window").setAttribute("aria-pressed", String(!!control.closeWindow));
   };
   const paintZones = zoneView(control, root);
   const choice = () => {
@@ -174,7 +173,8 @@ export function view(control, el) {
     fill(part("model"), get("models").map(n => [n, n]), get("model"));
   };
   let known = null;  // once a camera was allowed, the browser tells the names of all
-  const cameras = async () => fill(part("camera"), await control.platform.cameras(get("clip")), get("camera"));
+  const cameras = async () => fill(part("camera"), await control.platform.cameras(get("clip"), get("feed")),
+    get("camera"));
   const show = what => {
     if (what === "screen") paint();
     else if (what === "raw") paintRaw();

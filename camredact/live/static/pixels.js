@@ -126,6 +126,6 @@ export function resize(canvas, width, height) {
 
 /** Lets go of a frame's picture and of its mask, which a browser keeps beside its own memory. */
 export function free(ready) {
-  ready?.frame.picture.close();
+  ready?.frame.picture?.close();
   ready?.mask?.close();
 }

@@ -35,7 +35,8 @@ function sameList(a, b) {
 /** Why this answer must not be shown for this frame under this choice; "" where it may. */
 export function refusal(answer, buffers, frame, choice) {
   if (!sameChoice(answer, choice)) return "a matte came for another choice";
+  if (buffers.length !== (frame.fed ? 2 : 1)) return "an answer came without a matte";
+  if (frame.fed) return "";  // its size is known once its picture is
   if (answer.width !== frame.width || answer.height !== frame.height) return "a matte came in the wrong size";
-  if (buffers.length !== 1) return "an answer came without a matte";
   return "";
 }
