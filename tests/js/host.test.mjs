@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { Loop } from "../../camredact/live/static/loop.js";
 import { SILENCE } from "../../camredact/live/static/rules.js";
 import { WORDS } from "../../camredact/live/static/words.js";
-import { Photo, State, beginning, hiddenWords, pack, pageStreams, photoView, queryOf, shrunk, socketTransport, unpack,
+import { State, beginning, pageStreams } from "../../camredact/live/static/alone.js";
+import { Photo, hiddenWords, pack, photoView, queryOf, shrunk, socketTransport, unpack,
   whyNot } from "../../camredact/live/static/host.js";
 import { CHOICE, Platform, TRAITS, camera, png, seen, settle, stream } from "./doubles.mjs";
 
