@@ -25,11 +25,11 @@ export function dice(seed) {
     matte for a frame showed, once it was delivered, as long as nothing has voided it since. */
 export class World {
   constructor(seed) { Object.assign(this, dice(seed),
-    { ledger: new Map(), turn: 0, shots: 0, looked: 0, shown: 0, newest: {} }); }
+    { ledger: new Map(), taken: new Map(), turn: 0, shots: 0, looked: 0, shown: 0, newest: {} }); }
 
-  async open(platform) {
+  async open(platform, lead) {
     this.size = this.pick(SIZES);
-    const { round, ...parts } = await widget({ given: () => stream(...this.size), platform });
+    const { round, ...parts } = await widget({ given: () => stream(...this.size), platform, lead });
     Object.assign(this, parts, { decode: parts.platform.decode, canvas: new Canvas(...this.size) });
     blit(this.canvas, this.loop.screen);
     this.mirror = what => { if (what === "screen") blit(this.canvas, this.loop.screen); };
@@ -43,10 +43,9 @@ export class World {
     const { loop: { video }, kernel: { sent } } = this, before = sent.length, number = ++this.shots;
     if (!video) return undefined;
     video.number = number;
+    this.taken.set(number, { at: this.platform.time, turn: this.turn, holes: this.holes ?? this.roll(97) + 1 });
     video.tick();
     await settle();
-    for (const frame of sent.slice(before)) Object.assign(frame,
-      { at: this.platform.time, turn: this.turn, holes: this.holes ?? this.roll(97) + 1 });
     return sent[before];
   }
 
@@ -55,6 +54,7 @@ export class World {
 
   /** The kernel's own answer to a frame. From now on that may be seen, unless something came in between. */
   honest(frame) {
+    Object.assign(frame, this.taken.get(frame.buffers[0][2]));
     const [message, buffers] = this.kernel.answer(frame, {}, (x, y) => World.white(frame, x, y) ? 255 : 0);
     const [width, height, number] = frame.buffers[0];
     return { message, buffers, number, own: { frame, width: 32 * width, height: 32 * height } };
@@ -136,8 +136,9 @@ export class World {
       || !this.model.get("hidden").every(c => TRAITS.codes.includes(c)))
       await this.void(() => this.model.set("hidden", ["Car"]));
     if (!this.loop.video || this.loop.encodesFaithfully === false) await this.void(() => this.control.press(true));
+    if (this.kernel.worker) { await this.shoot(); await this.pass(2 * MAX_AGE + 600); }  // one that is dead is found so
     await this.pass(MAX_AGE + 600);
-    await this.reply(this.kernel.sent.at(-1));  // each message gets an answer, however late
+    for (let i = 0; i < 3; i++) await this.reply(this.kernel.sent.at(-1));  // each message gets an answer, however late
     this.holes = 5;  // mattes that have something white in common
     for (let i = 0; i < 4; i++) await this.round();
     return this.loop.state === "live" && seen(this.loop.screen).length > 0;
@@ -303,14 +304,35 @@ export const FAULTS = {
   "the channel closes": async w => { const f = await w.shoot(); await w.void(() => w.loop.close()); await w.reply(f); },
 };
 
+/** What goes wrong with a worker. */
+export const WORKER_FAULTS = {
+  "the worker is killed": async w => { const f = await w.shoot(); w.kernel.worker.dead = true; await w.pass(4500 + w.roll(900)); await w.reply(f); },
+  "the worker hangs": async w => { w.kernel.worker.postMessage = () => {};
+    for (let t = 0; t < 5000; t += 100) { await w.shoot(); await w.pass(100); } },
+  "the worker breaks down": async w => { const f = await w.shoot(); w.kernel.worker.onerror({}); w.check(); await w.reply(f); },
+  "a message that cannot be read": async w => { await w.shoot(); w.kernel.worker.onmessageerror({}); },
+  "the worker has no memory": w => spoil(w, { error: "RangeError: Array buffer allocation failed" }),
+  "the worker never loads": async w => { w.kernel.worker.onerror({}); w.kernel.worker.onmessage = () => {};
+    for (let t = 0; t < 3000; t += 100) { await w.shoot(); await w.pass(100); } },
+  "an answer of a worker that was ended": async w => {
+    const f = await w.shoot(), old = w.kernel.worker;
+    if (!f) return;
+    old.onerror({});
+    const { message, buffers } = w.honest(f);
+    old.onmessage({ data: [message, buffers] });
+    await settle();
+  },
+};
+
 const FINAL = ["the channel closes"];
 
-/** One trial; raises where a pixel is seen that may not be, or where the picture does not come back. */
-export async function trial(state, fault, seed) {
-  const w = await new World(seed).open();
+/** One trial; raises where a pixel is seen that may not be, or where the picture does not come back. `lead` is the way
+    that frames take, if it is not straight to the kernel. */
+export async function trial(state, fault, seed, lead = undefined) {
+  const w = await new World(seed).open(undefined, lead);
   await STATES[state](w);
   w.check();
-  await FAULTS[fault](w);
+  await { ...FAULTS, ...WORKER_FAULTS }[fault](w);
   w.check();
   await w.wander(5);
   const back = await w.recovers();
@@ -321,14 +343,14 @@ export async function trial(state, fault, seed) {
 
 /** `times` trials for each fault in each state, as long as fewer than `enough` fail: how many, how many pixels were
     looked at and rightly seen, and which failed. */
-export async function campaign(times, first = 1, enough = Infinity) {
+export async function campaign(times, first = 1, enough = Infinity, faults = FAULTS, lead = undefined) {
   const result = { trials: 0, pixels: 0, seen: 0, failed: [] }, log = console.error;
   console.error = () => {};  // a view that breaks is among the faults
-  for (const state of Object.keys(STATES)) for (const fault of Object.keys(FAULTS)) for (let i = 0; i < times; i++) {
+  for (const state of Object.keys(STATES)) for (const fault of Object.keys(faults)) for (let i = 0; i < times; i++) {
     if (result.failed.length >= enough) break;
     const seed = first + result.trials++;
     try {
-      const [looked, shown] = await trial(state, fault, seed);
+      const [looked, shown] = await trial(state, fault, seed, lead);
       result.pixels += looked;
       result.seen += shown;
     } catch (error) { result.failed.push({ state, fault, seed, error: error.message }); }

@@ -11,30 +11,34 @@ Object.assign(WORDS, {
 });
 
 const HUNG = 2 * MAX_AGE, LOADING = 60000;  // ms without an answer, or until the network is ready
-const AGAIN = 1000;                         // ms between two starts, at least
+const AGAIN = 1000;                         // ms from the end of one worker to the start of the next
 
 /** A transport for the loop. `make` starts a worker. It has one frame at a time, and one more waits here, where it can be
     called back. A worker that errs, breaks or hangs is ended, and another started; `lost` covers. */
-export function localTransport({ make, now = () => performance.now(), lost = () => {} }) {
-  let worker = null, ready = false, since = NaN, began = -Infinity, waiting = null, callback = () => {}, words = "";
+export function localTransport({ make, platform, lost = () => {} }) {
+  let worker = null, ready = false, busy = false, timer, waiting = null, callback = () => {}, words = WORDS.loading;
+  const after = (ms, f) => { platform.clearTimeout(timer); timer = platform.setTimeout(f, ms); };
   const start = () => {
-    const mine = worker = make();
-    Object.assign(mine, { onmessage: ({ data }) => mine === worker && hear(data),
-      onerror: () => mine === worker && again(WORDS.broken), onmessageerror: () => mine === worker && again(WORDS.broken) });
-    ready = false;
-    since = began = now();
+    const mine = worker = make(), broken = () => mine === worker && again(WORDS.broken);
+    Object.assign(mine, { onmessage: ({ data }) => mine === worker && hear(data), onerror: broken, onmessageerror: broken });
+    after(LOADING, () => again(WORDS.hung));
   };
-  const end = () => { worker?.terminate(); worker = waiting = null; };
+  const end = () => { worker?.terminate(); worker = waiting = null; ready = busy = false; platform.clearTimeout(timer); };
   const again = why => {
     end();
     words = why;
-    if (now() - began >= AGAIN) start();
+    after(AGAIN, start);
     lost(new Error(why));
   };
-  const post = parcel => { worker.postMessage(parcel); since = now(); };
+  const post = parcel => {
+    try { worker.postMessage(parcel); } catch (error) { return again(error.message); }
+    busy = true;
+    after(HUNG, () => again(WORDS.hung));
+  };
   const hear = ([message, buffers]) => {
     if (message?.error) return again(message.error);
-    since = NaN;
+    platform.clearTimeout(timer);
+    busy = false;
     if (message?.kind === "ready") return void (ready = true);
     const next = waiting;
     waiting = null;
@@ -44,15 +48,12 @@ export function localTransport({ make, now = () => performance.now(), lost = () 
   start();
   return {
     ready() {
-      if (worker && now() - since > (ready ? HUNG : LOADING)) again(WORDS.hung);
-      if (!worker && now() - began >= AGAIN) start();
-      if (!worker || !ready) throw new Error(words || WORDS.loading);
-      words = "";
+      if (!ready) throw new Error(words);
       return !waiting;
     },
     send(message, buffers) {
-      if (Number.isNaN(since)) post([message, buffers]);
-      else waiting = [message, buffers];
+      if (busy) waiting = [message, buffers];
+      else post([message, buffers]);
     },
     onMessage: f => { callback = f; },
     drop() { waiting = null; },

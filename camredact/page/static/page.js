@@ -130,7 +130,7 @@ async function main() {
   await store(document.getElementById("offline"), table.bytes, () => !!control?.recorder);
   const state = beginning(table, matchMedia("(pointer: coarse)").matches), platform = localPlatform(browserPlatform());
   const make = () => new Worker("worker.js", { type: "module" });
-  const transport = localTransport({ make, lost: error => { if (loop.video) loop.fail(error); } });
+  const transport = localTransport({ make, platform, lost: error => { if (loop.video) loop.fail(error); } });
   const loop = new Loop({ transport, platform, budgetOf: name => table.budgets[name] });
   control = new Control({ model: state, loop, streams: pageStreams(navigator.mediaDevices), platform });
   view(control, camera);
