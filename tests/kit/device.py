@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from camredact.core.redact import DEFAULT_DIAL
-from camredact.page.folder import ENGINE, write_page
+from camredact.page.folder import has_engine, write_page
 
-needs_engine = pytest.mark.skipif(not ENGINE.is_dir(), reason="no engine of the page: make env fetches it with npm")
+needs_engine = pytest.mark.skipif(not has_engine(), reason="no engine of the page: make env fetches it with npm")
 
 
 class Handler(SimpleHTTPRequestHandler):

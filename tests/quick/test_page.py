@@ -1,20 +1,18 @@
 "What the page on the device computes is what Python computes: the same scores go through both, pixel for pixel."
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from camredact.core.categories import CODES, PRESETS
-from camredact.core.redact import DIALS, decide, hide_weights, resize_matte, union
-from camredact.core.segment import to_model_size
-from camredact.core.still import Detector, grids, still_matte
+from camredact.core.categories import PRESETS
+from camredact.core.redact import DIALS, decide, hide_weights, union
+from camredact.core.still import Detector, still_matte
 from camredact.core.zones import check_zones, zone_matte
 from camredact.live.session import Hold
-from camredact.page.folder import POLICY, SCRIPTS, page_files, table, write_page
+from camredact.page.folder import table
 from camredact.streets.street import draw_street
 
 ROOT = Path(__file__).parents[2]
