@@ -5,13 +5,11 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from kit.device import STRIPES, Site, folder, mattes, needs_engine
-from kit.lab import CAMERAS, Tab
+from kit.device import STRIPES, Device, Site, folder, mattes, needs_engine
 from kit.stamps import HIGH, WIDE, is_open, own_frames, record_until
 from PIL import Image
 
@@ -24,8 +22,6 @@ from camredact.streets.street import draw_street
 
 pytestmark = [pytest.mark.browser, needs_engine]
 PHONE = {"has_touch": True, "is_mobile": True}
-BLOCKED = """window.__blocked = [];
-document.addEventListener('securitypolicyviolation', e => __blocked.push(`${e.violatedDirective} ${e.blockedURI}`));"""
 OFFLINE = "() => document.querySelector('#offline').innerText"
 
 
@@ -35,40 +31,12 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder(tmp_path_factory.mktemp("page"))
 
 
-class Device(Tab):
-    "The page in a browser, and everything that it asked for."
-
-    def __init__(self, browser: Any, url: str, stored: bool, options: dict):
-        self.context = browser.new_context(permissions=["camera"], service_workers="allow" if stored else "block", **options)
-        for script in (CAMERAS, BLOCKED): self.context.add_init_script(script)
-        super().__init__(self.context.new_page(), SimpleNamespace(root=Path(__file__).parent), "index.html")
-        self.asked: list[str] = []
-        self.context.on("request", lambda r: self.asked.append(r.url))
-        self.page.goto(url)
-        self.ready()
-
-    def ready(self, seconds: float = 90) -> "Device":
-        self.wait("() => document.querySelector('.camredact')", seconds=seconds, why="the page")
-        return self
-
-    def start(self) -> "Device":
-        "Hides cars alone, precisely, and presses Start."
-        for code in self.js("() => [...document.querySelectorAll('input[name=hide]:checked')].map(e => e.value)"):
-            self.js("(c) => { const b = document.querySelector(`input[name=hide][value=${c}]`); b.click(); }", code)
-        self.js("() => { document.querySelector('input[name=hide][value=Car]').click(); }")
-        self.js("""() => { const s = document.querySelector('select[name=dial]'); s.value = 'precise';
-            s.dispatchEvent(new Event('change', { bubbles: true })); }""")
-        self.press("start")
-        self.wait_state("live")
-        return self
-
-
 @pytest.fixture
 def opened(browser: Any) -> Iterator[Callable[..., Device]]:
     "Opens the page; closes what was opened."
     tabs: list[Device] = []
     def open_it(site: Site, stored: bool = False, **options: Any) -> Device:
-        tabs.append(Device(browser, site.url, stored, options))
+        tabs.append(Device(browser, site.url, stored, **options))
         return tabs[-1]
     yield open_it
     for tab in tabs: tab.context.close()

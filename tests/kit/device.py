@@ -5,11 +5,13 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from kit.lab import CAMERAS, Tab
 
 from camredact.core.redact import DEFAULT_DIAL
 from camredact.page.folder import has_engine, write_page
@@ -47,6 +49,38 @@ class Site:
     def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
+
+
+BLOCKED = """window.__blocked = [];
+document.addEventListener('securitypolicyviolation', e => __blocked.push(`${e.violatedDirective} ${e.blockedURI}`));"""
+
+
+class Device(Tab):
+    "The page in a browser, and everything that it asked for."
+
+    def __init__(self, browser: Any, url: str, stored: bool = True, **options: Any):
+        self.context = browser.new_context(permissions=["camera"], service_workers="allow" if stored else "block", **options)
+        for script in (CAMERAS, BLOCKED): self.context.add_init_script(script)
+        super().__init__(self.context.new_page(), SimpleNamespace(root=Path(__file__).parent), "index.html")
+        self.asked: list[str] = []
+        self.context.on("request", lambda r: self.asked.append(r.url))
+        self.page.goto(url)
+        self.ready()
+
+    def ready(self, seconds: float = 90) -> "Device":
+        self.wait("() => document.querySelector('.camredact')", seconds=seconds, why="the page")
+        return self
+
+    def start(self) -> "Device":
+        "Hides cars alone, precisely, and presses Start."
+        for code in self.js("() => [...document.querySelectorAll('input[name=hide]:checked')].map(e => e.value)"):
+            self.js("(c) => { const b = document.querySelector(`input[name=hide][value=${c}]`); b.click(); }", code)
+        self.js("() => { document.querySelector('input[name=hide][value=Car]').click(); }")
+        self.js("""() => { const s = document.querySelector('select[name=dial]'); s.value = 'precise';
+            s.dispatchEvent(new Event('change', { bubbles: true })); }""")
+        self.press("start")
+        self.wait_state("live")
+        return self
 
 
 # A network whose matte tells which frame it was made for, as kit.fakes.Stripes; the file `fault` says what goes wrong.
