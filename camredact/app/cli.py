@@ -304,7 +304,8 @@ def parser() -> Parser:
         epilog="example: camredact live --source demo\n\nEach command has its own --help.")
     p.add_argument("--version", action="version", version=f"camredact {version('camredact')}")
     commands = p.add_subparsers(dest="command", required=True, metavar="command")
-    for add in (_add_live, _add_serve, _add_page, _add_photo, _add_clip, _add_leaktest, _add_train, _add_eval, _add_checks):
+    for add in (_add_live, _add_serve, _add_page, _add_photo, _add_clip, _add_leaktest, _add_train, _add_eval,
+            _add_checks):
         add(commands)
     return p
 

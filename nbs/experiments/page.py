@@ -1,7 +1,7 @@
 """The page on the device in a real browser: whether its mattes are Python's, how fast it is, and what it takes.
 
-Parity: drawn streets, and labelled frames where they are there, at the size of the live frame. `engines` is what the same
-file differs by on this processor alone, where ONNX Runtime fuses less.
+Parity: drawn streets, and labelled frames where they are there, at the size of the live frame. `engines` is what the
+same file differs by on this processor alone, where ONNX Runtime fuses less.
 
 example: make measure WHAT=page ARGS="--seconds 5 --dry"
 """
@@ -83,13 +83,18 @@ def parity(
     return rows
 
 
+def renderers() -> list[psutil.Process]:
+    "The browser's processes that run pages."
+    return [p for p in psutil.Process().children(recursive=True) if "--type=renderer" in p.cmdline()]
+
+
 def live(
     tab: Device,     # with the page open
     look: str,       # the model's name in the menu
     seconds: float,  # of each window
     windows: int,
 ) -> dict:
-    "Distinct redacted frames a second, and what an answer takes."
+    "Distinct redacted frames a second, what an answer takes, and the processor's time for each frame that was shown."
     tab.choose("preset", "no cars")
     tab.js("""look => { const s = document.querySelector('select[name=model]'); s.value = look;
         s.dispatchEvent(new Event('change', { bubbles: true })); }""", look)
@@ -97,6 +102,7 @@ def live(
     tab.wait_state("live", seconds=120)
     tab.wait_shown(10, seconds=120)
     rates, answers, predicts = [], [], []
+    work, seen = sum(sum(p.cpu_times()[:2]) for p in renderers()), int(tab.hooks()["shown"])
     for _ in range(windows):
         start = tab.record((0, 0))
         tab.page.wait_for_timeout(1000*seconds)
@@ -105,8 +111,9 @@ def live(
         rates.append((len(numbers) - 1)/seconds)
         answers += [float(s["answerMs"]) for s in samples if s.get("answerMs")]
         predicts += [float(s["predictMs"]) for s in samples if s.get("predictMs")]
+    work, seen = sum(sum(p.cpu_times()[:2]) for p in renderers()) - work, int(tab.hooks()["shown"]) - seen
     return {"fps": round(float(np.median(rates)), 1), "answer_p50_ms": q(answers, .5), "answer_p95_ms": q(answers, .95),
-        "predict_ms": q(predicts, .5)}
+        "predict_ms": q(predicts, .5), "processor_ms": round(1000*work/max(1, seen))}
 
 
 def visits(
@@ -130,11 +137,10 @@ def memory(
     minutes: float,
 ) -> dict:
     "The browser's memory while the camera runs: at the end of the first tenth, at the end, and the slope between."
-    renderers = [p for p in psutil.Process().children(recursive=True) if "--type=renderer" in p.cmdline()]
     sizes = []
     for _ in range(30):
         tab.page.wait_for_timeout(minutes*2000)
-        sizes.append(sum(p.memory_full_info().uss for p in renderers)/2**20)
+        sizes.append(sum(p.memory_full_info().uss for p in renderers())/2**20)
     late = sizes[3:]
     slope = np.polyfit(np.arange(len(late))*minutes/30, late, 1)[0]
     return {"minutes": minutes, "first_mb": round(late[0]), "last_mb": round(late[-1]), "mb_a_minute": round(slope, 2)}
@@ -165,7 +171,8 @@ def main() -> int:
                     tab.page.reload()
                     tab.ready()
                 for look in ("fast", "fast, small look") if a.seconds else ():
-                    found["page"].append({"camera": name, "threads": threads, "model": look, **live(tab, look, a.seconds, a.windows)})
+                    rates = live(tab, look, a.seconds, a.windows)
+                    found["page"].append({"camera": name, "threads": threads, "model": look, **rates})
                     print(json.dumps(found["page"][-1]), flush=True)
                     tab.press("stop")
                 if threads > 1 and name == "320x240" and a.minutes:
@@ -178,7 +185,8 @@ def main() -> int:
     for name, rows in found.items():
         if not rows: continue
         print(json.dumps(rows if name != "page-parity" else rows[:3], default=float))
-        if not a.dry: record(name, rows, f"make measure WHAT=page, {a.windows} windows of {a.seconds:g} s; Chromium, no GPU", [WEIGHT])
+        how = f"make measure WHAT=page, {a.windows} windows of {a.seconds:g} s; Chromium, no GPU"
+        if not a.dry: record(name, rows, how, [WEIGHT])
     return 0
 
 

@@ -66,13 +66,15 @@ def test_every_matte_is_on_its_own_frame(opened: Callable[..., Device], double: 
     assert tab.js("() => window.__constraints.every(c => c.audio === false)")
 
 
-FAULTS = {"raise": "made on purpose", "nan": "not numbers", "shape": "wrong size", "memory": "nvalid typed array length|allocation",
+FAULTS = {"raise": "made on purpose", "nan": "not numbers", "shape": "wrong size",
+    "memory": "nvalid typed array length|allocation",
     "hang": "did not answer|take longer", "loop": "did not answer|take longer", "close": "did not answer|take longer",
     "load": "made on purpose"}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_worker_that_fails_covers_and_the_picture_comes_back(opened: Callable[..., Device], double: Site, fault: str) -> None:
+def test_worker_that_fails_covers_and_the_picture_comes_back(opened: Callable[..., Device], double: Site,
+        fault: str) -> None:
     tab = opened(double).start()
     tab.record((WIDE, HIGH))
     tab.wait_shown(5)
@@ -117,7 +119,9 @@ def test_after_one_visit_the_host_may_die(opened: Callable[..., Device], site: S
     tab.wait_shown(2, seconds=120)
     assert {re.match(r"\w+://[^/]+/", url)[0] for url in tab.asked if not url.startswith("blob:")} == {site.url}
     assert not tab.errors and not tab.js("() => window.__blocked")
-    assert tab.js("async () => [localStorage.length, sessionStorage.length, document.cookie, (await indexedDB.databases()).length]") == [0, 0, "", 0]
+    kept = """async () => [localStorage.length, sessionStorage.length, document.cookie,
+        (await indexedDB.databases()).length]"""
+    assert tab.js(kept) == [0, 0, "", 0]
 
 
 def test_a_new_version_waits_until_it_is_asked_for(opened: Callable[..., Device], site: Site, written: Path) -> None:
@@ -126,7 +130,8 @@ def test_a_new_version_waits_until_it_is_asked_for(opened: Callable[..., Device]
     listed = (written/"files.js").read_text()
     page = (written/"index.html").read_bytes().replace(b"<h1>camredact</h1>", b"<h1>a newer one</h1>")
     stored = b64encode(hashlib.sha256(page).digest()).decode()
-    site.files["files.js"] = re.sub(r'("index.html": )"[^"]*"', rf'\1"{stored}"', listed.replace('"version": "', '"version": "new')).encode()
+    listed = re.sub(r'("index.html": )"[^"]*"', rf'\1"{stored}"', listed.replace('"version": "', '"version": "new'))
+    site.files["files.js"] = listed.encode()
     site.files["index.html"] = page
     tab.page.reload()
     tab.ready()
@@ -155,7 +160,8 @@ def test_what_a_thumb_needs_is_on_the_screen(opened: Callable[..., Device], doub
         box = tab.page.locator(wanted).bounding_box()
         assert box["y"] >= 0 and box["y"] + box["height"] <= height, f"{wanted} is not on the screen: {box}"
         if width < 1000: assert box["height"] >= 44, f"{wanted} is too low for a thumb"
-    nameless = "() => [...document.querySelectorAll('button, select, input, canvas')].filter(e => !(e.ariaLabel || e.title || e.textContent.trim() || e.labels?.[0]?.textContent.trim())).map(e => e.outerHTML)"
+    nameless = """() => [...document.querySelectorAll('button, select, input, canvas')].filter(e => !(e.ariaLabel
+        || e.title || e.textContent.trim() || e.labels?.[0]?.textContent.trim())).map(e => e.outerHTML)"""
     assert tab.js(nameless) == []
 
 
@@ -169,7 +175,8 @@ def exif(picture: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-DONE = "() => /^Done|^$/.test(document.querySelector('#stills [role=status]').textContent) && document.querySelectorAll('#stills li').length"
+DONE = """() => /^Done|^$/.test(document.querySelector('#stills [role=status]').textContent)
+    && document.querySelectorAll('#stills li').length"""
 
 def saved(tab: Device) -> bytes:
     "The file behind the first link."
@@ -186,7 +193,7 @@ def test_pictures_come_back_upright_and_bare(opened: Callable[..., Device], site
     tab.wait(f"() => ({DONE})() === 2", seconds=240, why="two results")
     assert "text.jpg is not shown" in tab.js("() => document.querySelector('#stills ul').innerText")
     data = saved(tab)
-    assert set(re.findall(rb"(IHDR|PLTE|tRNS|sRGB|iCCP|eXIf|tEXt|iTXt|tIME|IEND)", data[:60] + data[-20:])) <= {b"IHDR", b"sRGB", b"IEND"}
+    assert not re.search(rb"iCCP|eXIf|tEXt|zTXt|iTXt|tIME", data)
     rgba = np.asarray(Image.open(io.BytesIO(data)))
     _, expected = redact_still((tmp_path/"turned.jpg").read_bytes())
     assert rgba.shape == (480, 640, 4) and set(np.unique(rgba[..., 3])) == {0, 255}
@@ -198,7 +205,7 @@ def test_pictures_come_back_upright_and_bare(opened: Callable[..., Device], site
 
 
 def test_mattes_are_pythons(opened: Callable[..., Device], site: Site) -> None:
-    "The eight-bit network rounds otherwise on another engine: what that changes is measured in nbs/experiments/page.py."
+    "The eight-bit network rounds otherwise on another engine: nbs/experiments/page.py measures what that changes."
     segmenter, dial, hidden = load("fast"), DIALS[DEFAULT_DIAL], PRESETS["no people"]
     streets = [draw_street(seed, 480, 640) for seed in range(10)]
     pictures = [to_model_size(street.picture, segmenter.budget) for street in streets]

@@ -306,10 +306,12 @@ export const FAULTS = {
 
 /** What goes wrong with a worker. */
 export const WORKER_FAULTS = {
-  "the worker is killed": async w => { const f = await w.shoot(); w.kernel.worker.dead = true; await w.pass(4500 + w.roll(900)); await w.reply(f); },
+  "the worker is killed": async w => { const f = await w.shoot(); w.kernel.worker.dead = true;
+    await w.pass(4500 + w.roll(900)); await w.reply(f); },
   "the worker hangs": async w => { w.kernel.worker.postMessage = () => {};
     for (let t = 0; t < 5000; t += 100) { await w.shoot(); await w.pass(100); } },
-  "the worker breaks down": async w => { const f = await w.shoot(); w.kernel.worker.onerror({}); w.check(); await w.reply(f); },
+  "the worker breaks down": async w => { const f = await w.shoot(); w.kernel.worker.onerror({}); w.check();
+    await w.reply(f); },
   "a message that cannot be read": async w => { await w.shoot(); w.kernel.worker.onmessageerror({}); },
   "the worker has no memory": w => spoil(w, { error: "RangeError: Array buffer allocation failed" }),
   "the worker never loads": async w => { w.kernel.worker.onerror({}); w.kernel.worker.onmessage = () => {};

@@ -7,14 +7,15 @@ import { FAULTS, STATES, WORKER_FAULTS, campaign } from "./faults.mjs";
 
 const ALL = { ...FAULTS, ...WORKER_FAULTS };
 
-test(`${Object.keys(ALL).length} faults in ${Object.keys(STATES).length} states by a worker: not one pixel`, async () => {
+test(`${Object.keys(ALL).length} faults in ${Object.keys(STATES).length} states, by a worker: not one pixel`,
+  async () => {
   const { trials, seen, failed } = await campaign(1, 1, 5, ALL, locally);
   assert.deepEqual(failed, []);
   assert.ok(trials === Object.keys(ALL).length * Object.keys(STATES).length && seen > 1000 * trials);
 });
 
 test("a frame waits here while the worker has one, and is thrown away when asked for", () => {
-  const timers = [], platform = { setTimeout: (f, ms) => timers.push([f, ms]), clearTimeout() {} }, sent = [], heard = [];
+  const platform = { setTimeout() {}, clearTimeout() {} }, sent = [], heard = [];
   const worker = { postMessage: ([m]) => sent.push(m), terminate() { this.ended = true; } };
   const way = localTransport({ make: () => worker, platform });
   way.onMessage(m => heard.push(m));

@@ -59,7 +59,8 @@ class Device(Tab):
     "The page in a browser, and everything that it asked for."
 
     def __init__(self, browser: Any, url: str, stored: bool = True, **options: Any):
-        self.context = browser.new_context(permissions=["camera"], service_workers="allow" if stored else "block", **options)
+        workers = "allow" if stored else "block"
+        self.context = browser.new_context(permissions=["camera"], service_workers=workers, **options)
         for script in (CAMERAS, BLOCKED): self.context.add_init_script(script)
         super().__init__(self.context.new_page(), SimpleNamespace(root=Path(__file__).parent), "index.html")
         self.asked: list[str] = []
@@ -89,7 +90,11 @@ const [CAR, ROAD, SKY] = [5, 17, 21], cell = (rgb, h, w, y, x) => {
   const v = Math.floor((y + .5) / 4 * Math.round(h / 8)), u = Math.floor((x + .5) / 8 * Math.round(w / 4));
   return rgb[3 * (v * w + u)] > 127 ? 1 : 0;
 };
-const number = (rgb, h, w) => [1, 2].reduce((n, y) => Array.from({ length: 8 }, (_, x) => x).reduce((m, x) => 2 * m + cell(rgb, h, w, y, x), n), 0);
+const number = (rgb, h, w) => {
+  let n = 0;
+  for (let i = 8; i < 24; i++) n = 2 * n + cell(rgb, h, w, i >> 3, i & 7);
+  return n;
+};
 export async function open() {
   if (await (await fetch("fault")).text() === "load") throw new Error("a fault made on purpose");
   return async (rgb, h, w, weights) => {
@@ -114,7 +119,8 @@ export async function open() {
 
 ASK = """async ([pictures, choice]) => {
   const worker = new Worker("worker.js", { type: "module" }), said = () => new Promise((yes, no) => {
-    worker.onmessage = ({ data: [message, [image]] }) => message.error ? no(new Error(message.error)) : yes([message, image]);
+    worker.onmessage = ({ data: [message, [image]] }) =>
+      message.error ? no(new Error(message.error)) : yes([message, image]);
     worker.onerror = () => no(new Error("the worker broke down")); });
   await said();
   const mattes = [], ms = [];

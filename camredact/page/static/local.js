@@ -13,17 +13,24 @@ Object.assign(WORDS, {
 const HUNG = 2 * MAX_AGE, LOADING = 60000;  // ms without an answer, or until the network is ready
 const AGAIN = 1000;                         // ms from the end of one worker to the start of the next
 
-/** A transport for the loop. `make` starts a worker. It has one frame at a time, and one more waits here, where it can be
-    called back. A worker that errs, breaks or hangs is ended, and another started; `lost` covers. */
+/** A transport for the loop. `make` starts a worker. It has one frame at a time, and one more waits here, where it can
+    be called back. A worker that errs, breaks or hangs is ended, and another started; `lost` covers. */
 export function localTransport({ make, platform, lost = () => {} }) {
-  let worker = null, ready = false, busy = false, timer, waiting = null, callback = () => {}, words = WORDS.loading;
+  let worker = null, ready = false, busy = false, waiting = null, timer;
+  let callback = () => {}, words = WORDS.loading;
   const after = (ms, f) => { platform.clearTimeout(timer); timer = platform.setTimeout(f, ms); };
   const start = () => {
     const mine = worker = make(), broken = () => mine === worker && again(WORDS.broken);
-    Object.assign(mine, { onmessage: ({ data }) => mine === worker && hear(data), onerror: broken, onmessageerror: broken });
+    const listen = ({ data }) => mine === worker && hear(data);
+    Object.assign(mine, { onmessage: listen, onerror: broken, onmessageerror: broken });
     after(LOADING, () => again(WORDS.hung));
   };
-  const end = () => { worker?.terminate(); worker = waiting = null; ready = busy = false; platform.clearTimeout(timer); };
+  const end = () => {
+    worker?.terminate();
+    platform.clearTimeout(timer);
+    worker = waiting = null;
+    ready = busy = false;
+  };
   const again = why => {
     end();
     words = why;

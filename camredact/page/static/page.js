@@ -14,8 +14,8 @@ import { localPlatform, localTransport } from "./local.js";
 
 const CALM = 250;  // ms without another click before stills are looked at again
 
-/** Pictures, redacted one after the other by a worker of their own, for the choice of now. After a click nothing is left
-    of what was made for the choice before. */
+/** Pictures, redacted one after the other by a worker of their own, for the choice of now. After a click nothing is
+    left of what was made for the choice before. */
 export class Stills {
   constructor({ state, section, make }) {
     Object.assign(this, { state, section, make, files: [] });
@@ -69,7 +69,8 @@ export class Stills {
     if (file) {
       img.src = a.href = URL.createObjectURL(file);
       Object.assign(img, { alt: "a redacted picture" });
-      Object.assign(a, { download: `redacted-${this.section.querySelectorAll("li").length + 1}.${kind}`, textContent: "Save" });
+      const n = this.section.querySelectorAll("li").length + 1;
+      Object.assign(a, { download: `redacted-${n}.${kind}`, textContent: "Save" });
       words.append(" ", a);
     }
     item.append(words, ...file ? [img] : []);
@@ -79,10 +80,12 @@ export class Stills {
 
 // ------------------------------------------------------------------------------------------------------- 2 Offline
 
-/** Gets the page stored for offline use. The first time it is loaded again from there: the service worker adds the headers
-    with which threads are allowed. A new version waits until somebody asks for it, and never ends a recording. */
+/** Gets the page stored for offline use. The first time it is loaded again from there: the service worker adds the
+    headers with which threads are allowed. A new version waits until somebody asks for it, and never ends a
+    recording. */
 async function store(part, bytes, recording) {
-  const [words, button] = ["[role=status]", "button"].map(s => part.querySelector(s)), workers = navigator.serviceWorker;
+  const [words, button] = ["[role=status]", "button"].map(s => part.querySelector(s));
+  const workers = navigator.serviceWorker;
   const size = `${(bytes / 1e6).toFixed(1)} MB`, first = !workers?.controller;
   try {
     if (!workers) throw new Error("this browser, or this address, allows no storage");
@@ -93,7 +96,10 @@ async function store(part, bytes, recording) {
     button.onclick = () => recording() || registration.waiting.postMessage("take over");
     if (first && installing) {
       words.textContent = `This page is being stored for offline: ${size} …`;
-      await new Promise((_, no) => { installing.onstatechange = () => installing.state === "redundant" && no(new Error("not all of it could be stored")); });
+      await new Promise((_, no) => {
+        const failed = () => installing.state === "redundant" && no(new Error("not all of it could be stored"));
+        installing.onstatechange = failed;
+      });
     }
     offer();
     words.textContent = `Ready for offline: ${size} are stored in this browser.`;
@@ -107,7 +113,8 @@ async function store(part, bytes, recording) {
 /** On a telephone what is seldom changed goes behind the same line as the categories. */
 function tidy(root, narrow) {
   fold(root, narrow);
-  if (narrow) root.querySelector("details").append(...root.querySelectorAll(".camredact-menu:not(:first-child), .camredact-bar > .camredact-option"));
+  const seldom = ".camredact-menu:not(:first-child), .camredact-bar > .camredact-option";
+  if (narrow) root.querySelector("details").append(...root.querySelectorAll(seldom));
 }
 
 /** The screen stays on while the camera runs. */
@@ -140,4 +147,6 @@ async function main() {
   section.hidden = false;
 }
 
-main().catch(error => { document.getElementById("camera").textContent = `This page cannot be used: ${error.message || error}`; });
+main().catch(error => {
+  document.getElementById("camera").textContent = `This page cannot be used: ${error.message || error}`;
+});

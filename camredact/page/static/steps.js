@@ -16,7 +16,8 @@ export function hideWeights(hidden, dial, { codes, steps }) {
 export function checkScore(score, confidence, h, w) {
   if (![score, confidence].every(map => map instanceof Float32Array && map.length === h * w))
     throw new Error("the network answered in a wrong size");
-  if (score.some(Number.isNaN) || confidence.some(Number.isNaN)) throw new Error("the network's scores are not numbers");
+  if ([score, confidence].some(map => map.some(Number.isNaN)))
+    throw new Error("the network's scores are not numbers");
 }
 
 /** The decision. What is not finite is covered. */
@@ -100,7 +101,9 @@ function area([kind, outline], h, w) {
     inside[i] = kind === "show" ? turn & 1 && cut <= 0 : turn !== 0 || cut > 0;
   }
   const edge = i => i < w || i >= (h - 1) * w || i % w === 0 || i % w === w - 1;
-  if (kind === "hide") pieces(inside.map(v => 1 - v), h, w, false, hole => { if (!hole.some(edge)) for (const i of hole) inside[i] = 1; });
+  if (kind === "hide") pieces(inside.map(v => 1 - v), h, w, false, hole => {
+    if (!hole.some(edge)) for (const i of hole) inside[i] = 1;
+  });
   return inside;
 }
 

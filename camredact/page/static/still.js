@@ -41,7 +41,8 @@ function weighs(from, to, areas) {
   });
 }
 
-/** One or more channels at another size: `areas` are averaged, or neighbours interpolated. `read(y, x, c)` gives values. */
+/** One or more channels at another size: `areas` are averaged, or neighbours interpolated. `read(y, x, c)` gives
+    values. */
 function resampled(read, h, w, tall, wide, channels, areas, out) {
   const columns = weighs(w, wide, areas), row = new Float32Array(w);
   weighs(h, tall, areas).forEach((rows, y) => {
@@ -68,7 +69,8 @@ export function resized(map, h, w, tall, wide) {
 export function modelTile({ data, width }, [top, bottom, left, right], budget, least) {
   const h = bottom - top, w = right - left, [tall, wide] = modelSize(h, w, Math.min(budget, Math.max(h * w, least)));
   const read = (y, x, c) => data[4 * ((top + y) * width + left + x) + c];
-  return [resampled(read, h, w, tall, wide, 3, tall * wide < h * w, new Uint8ClampedArray(3 * tall * wide)), tall, wide];
+  const rgb = new Uint8ClampedArray(3 * tall * wide);
+  return [resampled(read, h, w, tall, wide, 3, tall * wide < h * w, rgb), tall, wide];
 }
 
 /** A matte at another size: covered wherever a covered pixel is touched. */
@@ -93,7 +95,8 @@ export async function stillMatte(pixels, score, dial, { still, least }, look = (
   const step = h * w <= FULL ? 1 : 2, coarse = n => Math.ceil(n / step), across = coarse(w);
   const first = [[[0, h, 0, w], least], ...all.flat().map(tile => [tile, still])];
   const most = new Float32Array(coarse(h) * across), matte = new Uint8Array(h * w);
-  const place = ([top, bottom, left, right]) => [Math.floor(top / step), coarse(bottom), Math.floor(left / step), coarse(right)];
+  const fine = n => Math.floor(n / step);
+  const place = ([top, bottom, left, right]) => [fine(top), coarse(bottom), fine(left), coarse(right)];
   let done = 0;
   const ask = async (tile, budget) => {
     look(done++, first.length + finest.length);
@@ -110,8 +113,8 @@ export async function stillMatte(pixels, score, dial, { still, least }, look = (
   }
   for (const tile of finest) {
     const [found, tall, wide] = await ask(tile, still), [top, bottom, left, right] = place(tile);
-    const rows = Array.from({ length: bottom - top }, (_, y) => most.subarray((top + y) * across + left, (top + y) * across + right));
-    const before = resampled((y, x) => rows[y][x], bottom - top, right - left, tall, wide, 1, false, new Float32Array(tall * wide));
+    const read = (y, x) => most[(top + y) * across + left + x], before = new Float32Array(tall * wide);
+    resampled(read, bottom - top, right - left, tall, wide, 1, false, before);
     const agreed = found.map((s, i) => (s + Math.max(s, before[i])) / (2 * AGREEMENT));
     const sure = new Float32Array(agreed.length).fill(1), part = decide(agreed, sure, tall, wide, dial, 0);
     const [y0, y1, x0, x1] = tile, fitted = resizeMatte(part, tall, wide, y1 - y0, x1 - x0);

@@ -1,5 +1,5 @@
-/* The service worker: stores the whole page, each file checked against its SHA-256, and answers from there alone. It adds
-   the headers that a plain host does not send: no script and no connection but this page's own, and threads. */
+/* The service worker: stores the whole page, each file checked against its SHA-256, and answers from there alone. It
+   adds the headers that a plain host does not send: no script and no connection but this page's own, and threads. */
 importScripts("files.js");  // PAGE: the version, and the SHA-256 of each file
 
 const NAME = `camredact-${PAGE.version}`;

@@ -27,7 +27,7 @@ async function scored(rgb, h, w, weights) {
 
 function withoutAlpha(rgba) {
   const rgb = new Uint8Array(rgba.length / 4 * 3);
-  for (let i = 0, k = 0; i < rgba.length; i += 4) { rgb[k++] = rgba[i]; rgb[k++] = rgba[i + 1]; rgb[k++] = rgba[i + 2]; }
+  for (let i = 0, k = 0; i < rgba.length; i += 4) for (let c = 0; c < 3; c++) rgb[k++] = rgba[i + c];
   return rgb;
 }
 
@@ -36,7 +36,8 @@ async function frame({ kind, protocol, page, id, at, ...choice }, { data, width:
   const { hidden, bar, dial, model, zones } = choice, began = performance.now();
   const maps = await scored(withoutAlpha(data), h, w, hideWeights(hidden, dial, table)), predicted = performance.now();
   const fresh = decide(...maps, h, w, table.steps[dial], bar);
-  const held = hold.add(JSON.stringify([page, hidden, bar, dial, model, zones, h, w]), fresh, table.steps[dial].hold, predicted);
+  const key = JSON.stringify([page, hidden, bar, dial, model, zones, h, w]);
+  const held = hold.add(key, fresh, table.steps[dial].hold, predicted);
   const seen = new Uint32Array(h * w);
   unite(held, zoneMatte(zones, h, w)).forEach((covered, i) => { if (!covered) seen[i] = 0xffffffff; });
   const ms = { predict: predicted - began, matte: performance.now() - predicted };
@@ -49,8 +50,10 @@ async function pixelsOf(file, canvas) {
   const bitmap = await createImageBitmap(file).catch(() => {
     throw new Error("this browser cannot read that picture: save it as JPEG or PNG, or take a smaller one");
   });
-  const { width, height } = bitmap, c = Object.assign(canvas, { width, height }).getContext("2d", { willReadFrequently: true });
-  if (width * height > table.most) throw new Error(`the picture has ${width} x ${height} pixels: make it smaller first, ${table.most} at most`);
+  const { width, height } = bitmap;
+  if (width * height > table.most)
+    throw new Error(`the picture has ${width} x ${height} pixels: make it smaller first, ${table.most} at most`);
+  const c = Object.assign(canvas, { width, height }).getContext("2d", { willReadFrequently: true });
   c.fillStyle = "#ffffff";
   c.fillRect(0, 0, width, height);
   c.drawImage(bitmap, 0, 0);
@@ -61,13 +64,15 @@ async function pixelsOf(file, canvas) {
 /** A still, redacted: a PNG with holes, or a JPEG with squares, of pixels alone. */
 async function still({ file, type, hidden, bar, dial, zones }) {
   if (!readsTrue(new OffscreenCanvas(2, 1))) throw new Error(WORDS.altered);
-  const canvas = new OffscreenCanvas(1, 1), pixels = await pixelsOf(file, canvas), { width: w, height: h, data } = pixels;
+  const canvas = new OffscreenCanvas(1, 1), pixels = await pixelsOf(file, canvas);
+  const { width: w, height: h, data } = pixels;
   const weights = hideWeights(hidden, dial, table), least = Math.fround(bar);
   const ask = async (rgb, tall, wide) => {
     const [scores, confidence] = await scored(rgb, tall, wide, weights);
     return scores.map((s, i) => confidence[i] >= least ? s : Infinity);
   };
-  const matte = await stillMatte(pixels, ask, table.steps[dial], table, (done, all) => say({ kind: "look", done, all }));
+  const look = (done, all) => say({ kind: "look", done, all });
+  const matte = await stillMatte(pixels, ask, table.steps[dial], table, look);
   const rgba = new Uint32Array(data.buffer), c = canvas.getContext("2d");
   unite(matte, zoneMatte(zones, h, w)).forEach((covered, i) => { if (covered) rgba[i] = 0; });
   c.putImageData(pixels, 0, 0);
