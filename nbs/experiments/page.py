@@ -100,7 +100,7 @@ def live(
         s.dispatchEvent(new Event('change', { bubbles: true })); }""", look)
     tab.press("start")
     tab.wait_state("live", seconds=120)
-    tab.wait_shown(10, seconds=120)
+    tab.wait_shown(3, seconds=240)
     rates, answers, predicts = [], [], []
     work, seen = sum(sum(p.cpu_times()[:2]) for p in renderers()), int(tab.hooks()["shown"])
     for _ in range(windows):

@@ -2,6 +2,7 @@
 // at any time. `trial(state, fault, seed)` brings a world into a state, does the fault to it, lets chance go on for a
 // while, and looks at every pixel after every step; at the end, what can recover must have recovered.
 import { MAX_AGE, SILENCE } from "../../camredact/live/static/rules.js";
+import { HUNG } from "../../camredact/page/static/local.js";
 import { blit } from "../../camredact/live/static/pixels.js";
 import { Canvas, TRAITS, png, seen, settle, stream, widget } from "./doubles.mjs";
 
@@ -135,8 +136,8 @@ export class World {
     if (!this.model.get("codes").every(c => TRAITS.codes.includes(c))
       || !this.model.get("hidden").every(c => TRAITS.codes.includes(c)))
       await this.void(() => this.model.set("hidden", ["Car"]));
+    if (this.kernel.worker) { await this.shoot(); await this.pass(HUNG + 600); }  // one that is dead is found so
     if (!this.loop.video || this.loop.encodesFaithfully === false) await this.void(() => this.control.press(true));
-    if (this.kernel.worker) { await this.shoot(); await this.pass(2 * MAX_AGE + 600); }  // one that is dead is found so
     await this.pass(MAX_AGE + 600);
     for (let i = 0; i < 3; i++) await this.reply(this.kernel.sent.at(-1));  // each message gets an answer, however late
     this.holes = 5;  // mattes that have something white in common
@@ -307,9 +308,9 @@ export const FAULTS = {
 /** What goes wrong with a worker. */
 export const WORKER_FAULTS = {
   "the worker is killed": async w => { const f = await w.shoot(); w.kernel.worker.dead = true;
-    await w.pass(4500 + w.roll(900)); await w.reply(f); },
+    await w.pass(HUNG + w.roll(900)); await w.reply(f); },
   "the worker hangs": async w => { w.kernel.worker.postMessage = () => {};
-    for (let t = 0; t < 5000; t += 100) { await w.shoot(); await w.pass(100); } },
+    for (let t = 0; t < HUNG + 1000; t += 100) { await w.shoot(); await w.pass(100); } },
   "the worker breaks down": async w => { const f = await w.shoot(); w.kernel.worker.onerror({}); w.check();
     await w.reply(f); },
   "a message that cannot be read": async w => { await w.shoot(); w.kernel.worker.onmessageerror({}); },

@@ -1,5 +1,4 @@
 // A transport that leads to a worker of this page, and the platform that goes with it: pixels as they are, no files.
-import { MAX_AGE } from "../../live/static/rules.js";
 import { WORDS } from "../../live/static/words.js";
 
 Object.assign(WORDS, {
@@ -10,8 +9,9 @@ Object.assign(WORDS, {
   hung: "the network did not answer, and is started again.",
 });
 
-const HUNG = 2 * MAX_AGE, LOADING = 60000;  // ms without an answer, or until the network is ready
-const AGAIN = 1000;                         // ms from the end of one worker to the start of the next
+export const HUNG = 8000;  // ms without an answer: long for a machine with much to do, and before the loop gives up
+const LOADING = 60000;     // ms until the network is ready
+const AGAIN = 1000;        // ms from the end of one worker to the start of the next
 
 /** A transport for the loop. `make` starts a worker. It has one frame at a time, and one more waits here, where it can
     be called back. A worker that errs, breaks or hangs is ended, and another started; `lost` covers. */
