@@ -38,7 +38,7 @@ setup(
     license_files=["LICENSE", "NOTICE", "camredact/weights/LICENSE"],
     python_requires=f">={cfg['min_python']}",
     packages=find_packages(include=[f"{cfg['lib_name']}*"]),
-    package_data={cfg["lib_name"]: ["py.typed", "live/static/*", "weights/*"]},
+    package_data={cfg["lib_name"]: ["py.typed", "live/static/*", "page/static/*", "page/engine/*", "weights/*"]},
     install_requires=lines("requirements"),
     extras_require={key.removesuffix("_requirements"): lines(key) for key in cfg if key.endswith("_requirements")},
     entry_points={"console_scripts": lines("console_scripts"), "camredact.engines": lines("engines")},

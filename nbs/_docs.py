@@ -24,6 +24,7 @@ ROOMS = {  # the folders of nbs/ in reading order, and what the sidebar calls th
     "live": "live: the camera in JupyterLab",
     "media": "media: photos and clips",
     "serve": "serve: the camera over HTTP",
+    "page": "page: the camera on the device",
     "streets": "streets: drawn pictures",
     "leaktest": "leaktest: what a file gives away",
     "train": "train: models of your own",

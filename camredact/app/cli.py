@@ -17,7 +17,7 @@ from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
-from camredact.app.commands import (bench, clip, complain, doctor, evaluate, leaktest, live, photo, scan, service,
+from camredact.app.commands import (bench, clip, complain, doctor, evaluate, leaktest, live, page, photo, scan, service,
     train)
 from ..core.categories import InputError
 from ..core.models import prices
@@ -149,6 +149,21 @@ def _add_serve(
     p.add_argument("--key", metavar="FILE", help="the certificate's key")
     p.add_argument("--proxy", metavar="ADDRESS", help="a proxy in front of the service, as 127.0.0.1, "
         "that tells where clients come from (X-Forwarded-For); no other is believed")
+
+# %% ../../nbs/app/cli.ipynb #f1fee795
+def _add_page(
+    commands: Any,  # what `add_subparsers` returned
+) -> None:
+    "Adds `camredact page`."
+    p = _command(commands, "page", page, "the camera as a web app that needs no server",
+        "Writes a folder of static files: an app for telephones in which the network runs on the device, offline too.",
+        "page site\n\n"
+        "A browser gives a camera only to pages on https, or on this machine. After the first visit the page needs\n"
+        "no connection. The engine is ONNX Runtime Web, which a checkout's make env fetches with npm.")
+    p.add_argument("out", type=Path, metavar="OUT", help="a new folder")
+    p.add_argument("--engine", type=Path, metavar="TGZ", help="npm's package of the engine, where none is installed")
+    p.add_argument("--webgpu", action="store_true",
+        help="with the engine that has WebGPU, for browsers with JavaScript promise integration; never run by us")
 
 # %% ../../nbs/app/cli.ipynb #60f641d2
 def _add_leaktest(
@@ -290,7 +305,8 @@ def parser() -> Parser:
         epilog="example: camredact live --source demo\n\nEach command has its own --help.")
     p.add_argument("--version", action="version", version=f"camredact {version('camredact')}")
     commands = p.add_subparsers(dest="command", required=True, metavar="command")
-    for add in (_add_live, _add_serve, _add_photo, _add_clip, _add_leaktest, _add_train, _add_eval, _add_checks):
+    for add in (_add_live, _add_serve, _add_page, _add_photo, _add_clip, _add_leaktest, _add_train, _add_eval,
+            _add_checks):
         add(commands)
     return p
 

@@ -134,6 +134,16 @@ def scan(
     except OSError as e: raise InputError(str(e)) from None
     return worst
 
+# %% ../../nbs/app/commands.ipynb #7c2bef82
+def page(
+    args: argparse.Namespace,  # out, engine, webgpu
+) -> int:
+    "Writes the folder of a page whose network runs on the device; raises `InputError`."
+    size = import_module("camredact.page.folder").write_page(args.out, args.engine, args.webgpu)
+    print(f"{args.out} holds the page, {size/1e6:.1f} MB. Put it on any host with https; to try it on this machine: "
+        f"python -m http.server --bind 127.0.0.1 -d {args.out}")
+    return 0
+
 # %% ../../nbs/app/commands.ipynb #5b4b9c18
 def check_certificate(
     cert: str,  # a file

@@ -4,6 +4,7 @@ import { deflateSync, inflateSync } from "node:zlib";
 import { Control } from "../../camredact/live/static/control.js";
 import { Loop } from "../../camredact/live/static/loop.js";
 import { modelSize } from "../../camredact/live/static/rules.js";
+import { localTransport } from "../../camredact/page/static/local.js";
 
 // ------------------------------------------------------------------------------------------------------------ pixels
 
@@ -233,6 +234,22 @@ export function stage({ size = [32, 32], budget = 32 * 32, video = camera(...siz
   return { platform, kernel, video, loop, shoot, pixels, round };
 }
 
+/** A worker of a page, with the kernel's double in it. One that is dead hears nothing and says nothing. */
+export class FakeWorker {
+  constructor(kernel) {
+    Object.assign(this, { kernel, dead: false });
+    kernel.worker = this;
+    kernel.onMessage((...answer) => kernel.worker.say(answer));
+    Promise.resolve().then(() => this.say([{ kind: "ready" }, []]));
+  }
+  say(data) { if (!this.dead) this.onmessage({ data }); }
+  postMessage(parcel) { if (!this.dead) this.kernel.send(...parcel); }
+  terminate() { this.dead = true; }
+}
+
+/** The way of frames in the page on the device, with a kernel's double at its end. */
+export const locally = (kernel, platform, lost) => localTransport({ make: () => new FakeWorker(kernel), platform, lost });
+
 // -------------------------------------------------------------------------------------------- the widget around it all
 
 export class Model {
@@ -293,7 +310,8 @@ export async function widget({ given = () => stream(), traits = {}, attach = tru
   platform.memory = memory;
   const capture = async wanted => { streams.asked.push(wanted); return streams.last = await given(); };
   const streams = { asked: [], released: 0, capture, release: () => { streams.released++; } };
-  const loop = new Loop({ transport: by(kernel, platform), platform, budgetOf: () => 32 * 32 });
+  const lost = error => { if (loop.video) loop.fail(error); };
+  const loop = new Loop({ transport: by(kernel, platform, lost), platform, budgetOf: () => 32 * 32 });
   const control = new Control({ model, loop, streams, platform }), view = () => {};
   if (attach) control.attach(view);
   await settle();

@@ -2,6 +2,7 @@
 // at any time. `trial(state, fault, seed)` brings a world into a state, does the fault to it, lets chance go on for a
 // while, and looks at every pixel after every step; at the end, what can recover must have recovered.
 import { MAX_AGE, SILENCE } from "../../camredact/live/static/rules.js";
+import { HUNG } from "../../camredact/page/static/local.js";
 import { blit } from "../../camredact/live/static/pixels.js";
 import { pack, unpack } from "../../camredact/live/static/socket.js";
 import { waysTransport } from "../../camredact/live/static/ways.js";
@@ -53,7 +54,7 @@ export function bySocket(kernel, platform) {
     matte for a frame showed, once it was delivered, as long as nothing has voided it since. */
 export class World {
   constructor(seed, by) { Object.assign(this, dice(seed),
-    { by, ledger: new Map(), turn: 0, shots: 0, looked: 0, shown: 0, newest: {} }); }
+    { by, ledger: new Map(), taken: new Map(), turn: 0, shots: 0, looked: 0, shown: 0, newest: {} }); }
 
   async open(platform) {
     this.size = this.pick(SIZES);
@@ -71,10 +72,9 @@ export class World {
     const { loop: { video }, kernel: { sent } } = this, before = sent.length, number = ++this.shots;
     if (!video) return undefined;
     video.number = number;
+    this.taken.set(number, { at: this.platform.time, turn: this.turn, holes: this.holes ?? this.roll(97) + 1 });
     video.tick();
     await settle();
-    for (const frame of sent.slice(before)) Object.assign(frame,
-      { at: this.platform.time, turn: this.turn, holes: this.holes ?? this.roll(97) + 1 });
     return sent[before];
   }
 
@@ -83,6 +83,7 @@ export class World {
 
   /** The kernel's own answer to a frame. From now on that may be seen, unless something came in between. */
   honest(frame) {
+    Object.assign(frame, this.taken.get(frame.buffers[0][2]));
     const [message, buffers] = this.kernel.answer(frame, {}, (x, y) => World.white(frame, x, y) ? 255 : 0);
     const [width, height, number] = frame.buffers[0];
     return { message, buffers, number, own: { frame, width: 32 * width, height: 32 * height } };
@@ -163,9 +164,10 @@ export class World {
     if (!this.model.get("codes").every(c => TRAITS.codes.includes(c))
       || !this.model.get("hidden").every(c => TRAITS.codes.includes(c)))
       await this.void(() => this.model.set("hidden", ["Car"]));
+    if (this.kernel.worker) { await this.shoot(); await this.pass(HUNG + 600); }  // one that is dead is found so
     if (!this.loop.video || this.loop.encodesFaithfully === false) await this.void(() => this.control.press(true));
     await this.pass(MAX_AGE + 600);
-    await this.reply(this.kernel.sent.at(-1));  // each message gets an answer, however late
+    for (let i = 0; i < 3; i++) await this.reply(this.kernel.sent.at(-1));  // each message gets an answer, however late
     this.holes = 5;  // mattes that have something white in common
     for (let i = 0; i < 4; i++) await this.round();
     return this.loop.state === "live" && seen(this.loop.screen).length > 0;
@@ -331,6 +333,28 @@ export const FAULTS = {
   "the channel closes": async w => { const f = await w.shoot(); await w.void(() => w.loop.close()); await w.reply(f); },
 };
 
+/** What goes wrong with a worker. */
+export const WORKER_FAULTS = {
+  "the worker is killed": async w => { const f = await w.shoot(); w.kernel.worker.dead = true;
+    await w.pass(HUNG + w.roll(900)); await w.reply(f); },
+  "the worker hangs": async w => { w.kernel.worker.postMessage = () => {};
+    for (let t = 0; t < HUNG + 1000; t += 100) { await w.shoot(); await w.pass(100); } },
+  "the worker breaks down": async w => { const f = await w.shoot(); w.kernel.worker.onerror({}); w.check();
+    await w.reply(f); },
+  "a message that cannot be read": async w => { await w.shoot(); w.kernel.worker.onmessageerror({}); },
+  "the worker has no memory": w => spoil(w, { error: "RangeError: Array buffer allocation failed" }),
+  "the worker never loads": async w => { w.kernel.worker.onerror({}); w.kernel.worker.onmessage = () => {};
+    for (let t = 0; t < 3000; t += 100) { await w.shoot(); await w.pass(100); } },
+  "an answer of a worker that was ended": async w => {
+    const f = await w.shoot(), old = w.kernel.worker;
+    if (!f) return;
+    old.onerror({});
+    const { message, buffers } = w.honest(f);
+    old.onmessage({ data: [message, buffers] });
+    await settle();
+  },
+};
+
 const FINAL = ["the channel closes"];
 
 /** One trial; raises where a pixel is seen that may not be, or where the picture does not come back. `by` makes the way
@@ -339,7 +363,7 @@ export async function trial(state, fault, seed, by = undefined) {
   const w = await new World(seed, by).open();
   await STATES[state](w);
   w.check();
-  await FAULTS[fault](w);
+  await { ...FAULTS, ...WORKER_FAULTS }[fault](w);
   w.check();
   await w.wander(5);
   const back = await w.recovers();
@@ -350,10 +374,10 @@ export async function trial(state, fault, seed, by = undefined) {
 
 /** `times` trials for each fault in each state, as long as fewer than `enough` fail: how many, how many pixels were
     looked at and rightly seen, how many answers a socket carried, and which failed. */
-export async function campaign(times, first = 1, enough = Infinity, by = undefined) {
+export async function campaign(times, first = 1, enough = Infinity, by = undefined, faults = FAULTS) {
   const result = { trials: 0, pixels: 0, seen: 0, carried: 0, failed: [] }, log = console.error;
   console.error = () => {};  // a view that breaks is among the faults
-  for (const state of Object.keys(STATES)) for (const fault of Object.keys(FAULTS)) for (let i = 0; i < times; i++) {
+  for (const state of Object.keys(STATES)) for (const fault of Object.keys(faults)) for (let i = 0; i < times; i++) {
     if (result.failed.length >= enough) break;
     const seed = first + result.trials++;
     try {

@@ -4,9 +4,9 @@ import assert from "node:assert/strict";
 import { Loop } from "../../camredact/live/static/loop.js";
 import { SILENCE } from "../../camredact/live/static/rules.js";
 import { WORDS } from "../../camredact/live/static/words.js";
+import { State, beginning, pageStreams } from "../../camredact/live/static/alone.js";
 import { pack, socketTransport, unpack } from "../../camredact/live/static/socket.js";
-import { Photo, State, beginning, hiddenWords, pageStreams, photoView, queryOf, shrunk, whyNot }
-  from "../../camredact/live/static/host.js";
+import { Photo, hiddenWords, photoView, queryOf, shrunk, whyNot } from "../../camredact/live/static/host.js";
 import { CHOICE, Platform, TRAITS, camera, png, seen, settle, stream } from "./doubles.mjs";
 
 test("a message comes back as it went", () => {

@@ -18,7 +18,7 @@ NOTEBOOKS = sorted(p for p in (ROOT/"nbs").rglob("*.ipynb") if ".ipynb_checkpoin
 MODULES = sorted(p for p in (ROOT/"camredact").glob("*/*.py") if not p.name.startswith("_"))
 # Which rooms a room may import, at the top of a file or inside a function. Nobody imports app.
 ROOMS = {"core": set(), "streets": {"core"}, "leaktest": set(), "live": {"core"}, "media": {"core"}, "train": {"core"},
-    "serve": {"core", "live"}}
+    "serve": {"core", "live"}, "page": {"core", "live"}}
 ROOMS["app"] = set(ROOMS)
 LARGEST = 400_000  # bytes of a notebook
 WEIGHTS = 40_000_000  # bytes of all weights together

@@ -1,9 +1,10 @@
 /* camredact: the page around the camera where there is no Jupyter. A socket stands in for the comms, a plain object for
    the widget's traits. Nothing is stored: what was chosen is gone with the page.
 
-   1 The state   2 The camera   3 A photo   4 The page */
+   1 A photo   2 The page */
 
-import { browserPlatform, constraintsFor } from "./browser.js";
+import { beginning, fold, pageStreams } from "./alone.js";
+import { browserPlatform } from "./browser.js";
 import { Control, label } from "./control.js";
 import { Loop } from "./loop.js";
 import { BUDGET, CHOICE } from "./rules.js";
@@ -21,52 +22,7 @@ Object.assign(WORDS, {
     + "or close other cameras of yours.",
 });
 
-// ----------------------------------------------------------------------------------------------------- 1 The state
-
-/** What the widget's traits are in a notebook: get, set, on, off. */
-export class State {
-  constructor(values) { Object.assign(this, { values, listeners: {} }); }
-  get(name) { return this.values[name]; }
-  on(event, f) { (this.listeners[event] ??= []).push(f); }
-  off(event, f) { this.listeners[event] = (this.listeners[event] ?? []).filter(g => g !== f); }
-  save_changes() {}  // there is nobody else to tell
-  set(name, value) {
-    if (JSON.stringify(value) === JSON.stringify(this.values[name])) return;
-    this.values[name] = value;
-    for (const f of this.listeners[`change:${name}`] ?? []) f();
-  }
-}
-
-/** The first choice: the preset that errs widest, the back camera where there is one, and no raw picture. */
-export function beginning(tables, handheld) {
-  const preset = Object.keys(tables.presets)[0];
-  return new State({ ...tables, preset, ...tables.presets[preset], camera: handheld ? "environment" : "default",
-    zones: [], running: false, show_raw: false, look_ahead: false, clip: null, state: "idle", words: "" });
-}
-
-// ---------------------------------------------------------------------------------------------------- 2 The camera
-
-const SIZE = { width: { ideal: 640 }, height: { ideal: 480 } };
-const CAMERA = {
-  Insecure: "browsers give a camera only to pages on https, localhost or 127.0.0.1. Open this page by https, "
-    + "or through a tunnel: ssh -L.",
-  NotFoundError: "none was found. Plug one in, or redact a photo below.",
-};
-
-/** The browser's cameras, without sound; `said` are the words for an error of some name. */
-export function pageStreams(devices, said = {}) {
-  const words = { ...CAMERA, ...said };
-  return {
-    async capture(wanted) {
-      if (!devices) throw new Error(words.Insecure);
-      try { return await devices.getUserMedia(constraintsFor(wanted, SIZE)); }
-      catch (error) { throw words[error.name] ? new Error(words[error.name]) : error; }
-    },
-    release() {},
-  };
-}
-
-// ------------------------------------------------------------------------------------------------------- 3 A photo
+// ------------------------------------------------------------------------------------------------------- 1 A photo
 
 /** The choice as the service's parameters. */
 export function queryOf(state) {
@@ -168,7 +124,7 @@ export function photoView(section) {
   };
 }
 
-// -------------------------------------------------------------------------------------------------------- 4 The page
+// -------------------------------------------------------------------------------------------------------- 2 The page
 
 /** What the service says; throws with its words where it refuses. */
 async function ask(path, headers) {
@@ -183,16 +139,6 @@ export async function whyNot(ask = fetch) {
   if (!response.ok) return (await refusal(response)).message;
   const said = await response.json();
   return said.live >= said.seats ? WORDS.full : WORDS.unwelcome;
-}
-
-/** Puts the 32 boxes behind one line, which a narrow screen begins with closed. */
-function fold(root, narrow) {
-  const kinds = root.querySelector(".camredact-kinds");
-  const [details, summary] = ["details", "summary"].map(name => document.createElement(name));
-  summary.textContent = "All 32 categories";
-  details.open = !narrow;
-  kinds.replaceWith(details);
-  details.append(summary, kinds);
 }
 
 /** A camera at the service that this page is from, with the token that its address holds. `begin(get)` gives its state,

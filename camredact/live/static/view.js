@@ -1,7 +1,8 @@
 /* /view: the service's camera without its panel. The address says what to hide. Nobody sits here to press Start, so
    the camera is opened by the page itself, and again after whatever ended it. */
 import { display } from "./display.js";
-import { beginning, connect } from "./host.js";
+import { beginning } from "./alone.js";
+import { connect } from "./host.js";
 import { WORDS } from "./words.js";
 
 const SOON = "It is asked for again in a while.";

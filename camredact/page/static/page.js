@@ -1,0 +1,152 @@
+/* The page in which everything happens on the device: the camera, the network in a worker, stills, and what is needed
+   without a net. Nothing is stored but the page itself.
+
+   1 Stills   2 Offline   3 The page */
+import { beginning, fold, pageStreams } from "../../live/static/alone.js";
+import { browserPlatform } from "../../live/static/browser.js";
+import { Control } from "../../live/static/control.js";
+import { Loop } from "../../live/static/loop.js";
+import { view } from "../../live/static/panel.js";
+import { CHOICE } from "../../live/static/rules.js";
+import { localPlatform, localTransport } from "./local.js";
+
+// -------------------------------------------------------------------------------------------------------- 1 Stills
+
+const CALM = 250;  // ms without another click before stills are looked at again
+
+/** Pictures, redacted one after the other by a worker of their own, for the choice of now. After a click nothing is
+    left of what was made for the choice before. */
+export class Stills {
+  constructor({ state, section, make }) {
+    Object.assign(this, { state, section, make, files: [] });
+    for (const name of CHOICE) state.on(`change:${name}`, () => this.begin(this.files));
+    section.querySelector("select").onchange = () => this.begin(this.files);
+    section.querySelector("input").onchange = ({ target }) => this.begin([...target.files]);
+    section.ondragover = e => e.preventDefault();
+    section.ondrop = e => { e.preventDefault(); this.begin([...e.dataTransfer.files]); };
+  }
+
+  say(words) { this.section.querySelector("[role=status]").textContent = words; }
+
+  /** Forgets all results, and redacts these files. */
+  begin(files) {
+    this.files = files;
+    this.worker?.terminate();
+    clearTimeout(this.timer);
+    for (const img of this.section.querySelectorAll("img")) URL.revokeObjectURL(img.src);
+    this.section.querySelector("ul").replaceChildren();
+    this.say(files.length ? "Covered until the network has looked." : "");
+    if (files.length) this.timer = setTimeout(() => this.run(), CALM);
+  }
+
+  run() {
+    const left = [...this.files], type = this.section.querySelector("select").value, worker = this.worker = this.make();
+    const next = () => {
+      if (!left.length) { worker.terminate(); return this.say("Done. Look at each picture before you publish it."); }
+      const choice = Object.fromEntries(CHOICE.map(name => [name, this.state.get(name)]));
+      worker.postMessage([{ kind: "still", file: left[0], type, ...choice }, []]);
+    };
+    const failed = why => {
+      this.add(left.shift(), null, why);
+      worker.terminate();  // one that erred may have no memory left
+      if (left.length) { this.files = left; this.timer = setTimeout(() => this.run(), 0); } else this.say("");
+    };
+    worker.onmessage = ({ data: [{ kind, error, file, done, all }] }) => {
+      if (kind === "ready") return next();
+      if (kind === "look") return this.say(`${left[0].name}: look ${done + 1} of ${all}`);
+      if (kind !== "still") return failed(error);
+      this.add(left.shift(), file);
+      next();
+    };
+    worker.onerror = worker.onmessageerror = () => failed("the worker broke down: load this page again");
+  }
+
+  /** A result, or why there is none. */
+  add({ name }, file, why = "") {
+    const [item, img, a] = ["li", "img", "a"].map(tag => document.createElement(tag));
+    const words = document.createElement("p"), kind = file?.type === "image/png" ? "png" : "jpg";
+    words.textContent = file ? name : `${name} is not shown: ${why}.`;
+    if (file) {
+      img.src = a.href = URL.createObjectURL(file);
+      Object.assign(img, { alt: "a redacted picture" });
+      const n = this.section.querySelectorAll("li").length + 1;
+      Object.assign(a, { download: `redacted-${n}.${kind}`, textContent: "Save" });
+      words.append(" ", a);
+    }
+    item.append(words, ...file ? [img] : []);
+    this.section.querySelector("ul").append(item);
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------- 2 Offline
+
+/** Gets the page stored for offline use. The first time it is loaded again from there: the service worker adds the
+    headers with which threads are allowed. A new version waits until somebody asks for it, and never ends a
+    recording. */
+async function store(part, bytes, recording) {
+  const [words, button] = ["[role=status]", "button"].map(s => part.querySelector(s));
+  const workers = navigator.serviceWorker;
+  const size = `${(bytes / 1e6).toFixed(1)} MB`, first = !workers?.controller;
+  try {
+    if (!workers) throw new Error("this browser, or this address, allows no storage");
+    workers.oncontrollerchange = () => recording() || location.reload();
+    const registration = await workers.register("sw.js", { updateViaCache: "none" }), { installing } = registration;
+    const offer = () => { button.hidden = !registration.waiting; };
+    registration.onupdatefound = () => { registration.installing.onstatechange = offer; };
+    button.onclick = () => recording() || registration.waiting.postMessage("take over");
+    if (first && installing) {
+      words.textContent = `This page is being stored for offline: ${size} …`;
+      await new Promise((_, no) => {
+        const failed = () => installing.state === "redundant" && no(new Error("not all of it could be stored"));
+        installing.onstatechange = failed;
+      });
+    }
+    offer();
+    words.textContent = `Ready for offline: ${size} are stored in this browser.`;
+  } catch (error) {
+    words.textContent = `This page takes ${size}. It works with a connection only: ${error.message || error}.`;
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------ 3 The page
+
+/** On a telephone what is seldom changed goes behind the same line as the categories. */
+function tidy(root, narrow) {
+  fold(root, narrow);
+  const seldom = ".camredact-menu:not(:first-child), .camredact-bar > .camredact-option";
+  if (narrow) root.querySelector("details").append(...root.querySelectorAll(seldom));
+}
+
+/** The screen stays on while the camera runs. */
+function keepAwake(loop) {
+  let lock = null;
+  const look = async () => {
+    if (!loop.video === !lock) return;
+    if (lock) { lock = void lock.release?.(); return; }
+    lock = {};
+    try { lock = await navigator.wakeLock.request("screen"); lock.onrelease = () => { lock = null; }; }
+    catch { lock = {}; }  // some browsers cannot
+  };
+  loop.listeners.add(what => what === "state" && look());
+}
+
+async function main() {
+  const camera = document.getElementById("camera"), section = document.getElementById("stills");
+  const table = await (await fetch("table.json")).json();
+  let control = null;
+  await store(document.getElementById("offline"), table.bytes, () => !!control?.recorder);
+  const state = beginning(table, matchMedia("(pointer: coarse)").matches), platform = localPlatform(browserPlatform());
+  const make = () => new Worker("worker.js", { type: "module" });
+  const transport = localTransport({ make, platform, lost: error => { if (loop.video) loop.fail(error); } });
+  const loop = new Loop({ transport, platform, budgetOf: name => table.budgets[name] });
+  control = new Control({ model: state, loop, streams: pageStreams(navigator.mediaDevices), platform });
+  view(control, camera);
+  tidy(camera, matchMedia("(max-width: 900px)").matches);
+  keepAwake(loop);
+  new Stills({ state, section, make });
+  section.hidden = false;
+}
+
+main().catch(error => {
+  document.getElementById("camera").textContent = `This page cannot be used: ${error.message || error}`;
+});
