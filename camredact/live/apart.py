@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from functools import cache
 from hmac import compare_digest
 from importlib import import_module
 from secrets import token_urlsafe
@@ -36,7 +37,9 @@ class Orders:
         self.proof: str = first["proof"]
         self.choice: dict[str, Any] = first["choice"]
         module, name = first["load"].split(":")
-        self.session = Session(load=getattr(import_module(module), name), models=first["models"])
+        load = cache(getattr(import_module(module), name))
+        self.session = Session(load=load, models=first["models"])
+        load(self.session.models[self.choice["model"]])  # else the page would change to this way, and wait
         self.sockets = 0
 
     def obey(self) -> None:

@@ -171,6 +171,7 @@ def test_a_killed_process_is_replaced_with_new_secrets(doubles: Any) -> None:
 
 def test_a_process_that_cannot_start_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Apart([], OPEN, "kit.nothing:here").where() == {}
+    assert Apart([], {**OPEN, "model": "gone"}).where() == {}
     monkeypatch.setattr(sys, "executable", "/nowhere/python")
     assert Apart([], OPEN).where() == {}
 
