@@ -322,6 +322,14 @@ test("ipywebrtc's stream is asked without sound, and forgotten so that it can be
   await assert.rejects(jupyterStreams(widget, {}).capture("default"), { name: "Insecure" });
 });
 
+test("a page without ipywebrtc says so, and goes on without it", async () => {
+  const get_model = async () => ({ get() {} });  // what ipywidgets puts in the place of a model that it cannot load
+  const model = { get: () => "IPY_MODEL_1", widget_manager: { get_model } };
+  const streams = jupyterStreams(model, { mediaDevices: {} });
+  for (const wanted of ["clip", "default"]) await assert.rejects(streams.capture(wanted), /not loaded ipywebrtc/);
+  streams.release();
+});
+
 test("look_ahead is the loop's, from the start and when it changes", async () => {
   const w = await widget({ traits: { look_ahead: true } });
   assert.equal(w.loop.lookAhead, true);

@@ -151,13 +151,13 @@ class Page:
             time.sleep(.05)
         return Page(self.context, new.pop())
 
-    def saved(self, press: Callable[[], None], seconds: float = 30) -> Path:
-        "The file that `press` makes the browser save."
+    def saved(self, press: Callable[[], None], seconds: float = 30) -> bytes:
+        "The bytes of the file that `press` makes the browser save."
         before, until = set(self.browser.downloads.iterdir()), time.monotonic() + seconds
         press()
         while True:
             new = {p for p in self.browser.downloads.iterdir() if p.stat().st_size} - before
-            if new and not any(p.suffix == ".part" for p in new): return new.pop()
+            if new and not any(p.suffix == ".part" for p in new): return new.pop().read_bytes()
             if time.monotonic() > until: raise AssertionError("nothing was saved")
             time.sleep(.1)
 

@@ -1,6 +1,6 @@
 """A real WebKit, Debian's WebKitGTK, driven over WebDriver: as much of a browser as `kit.lab` asks of playwright.
 
-It has no camera here, and makes no stream of a clip. `MiniBrowser` needs a display, so one without a screen is started.
+Its camera is a mock of its own. `MiniBrowser` needs a display, so one without a screen is started.
 """
 import base64
 import json
@@ -45,7 +45,8 @@ class WebKit:
 
     def new_context(self, **_: Any) -> "WebKit":
         "A session with a page; it stands for the context as well, since there is one at a time."
-        options = {"binary": str(BROWSER), "args": ["--automation"]}
+        options = {"binary": str(BROWSER), "args": ["--automation", "--enable-mock-capture-devices=true",
+            "--enable-media-stream=true"]}
         wanted = {"capabilities": {"alwaysMatch": {"webkitgtk:browserOptions": options}}}
         until = time.monotonic() + 30
         while True:

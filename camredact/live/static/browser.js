@@ -40,7 +40,6 @@ export function browserPlatform() {
     },
     png: canvas => blob(canvas, "image/png"),
     async video(stream) {
-      if (stream.media) return stream.media;  // it plays already
       const video = Object.assign(document.createElement("video"), { muted: true, playsInline: true });
       video.srcObject = new MediaStream(stream.getVideoTracks());
       await video.play();

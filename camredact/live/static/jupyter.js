@@ -33,12 +33,17 @@ export function commTransport(frames) {
   };
 }
 
+const MISSING = "JupyterLab has not loaded ipywebrtc. Reload this page; where that does not help, as in WebKit, "
+  + "use camredact serve.";
+
 /** ipywebrtc's streams. They keep their MediaStream for good, so it has to be taken from them to be asked for again. */
 export function jupyterStreams(model, { mediaDevices } = navigator) {
   let current = null, video;
   return {
     async capture(wanted) {
-      const stream = current = await modelOf(model, wanted === "clip" ? "clip" : "stream");
+      const stream = await modelOf(model, wanted === "clip" ? "clip" : "stream");
+      if (!stream.captureStream) throw new Error(MISSING);
+      current = stream;
       if (wanted === "clip") return captureClip(stream);
       if (!mediaDevices) throw named("Insecure");
       video ??= stream.get("constraints").video ?? true;
@@ -59,16 +64,7 @@ async function captureClip(stream) {
     const look = setInterval(() => stream.media?.error && no(named("Clip")), 200);
     setTimeout(() => { clearInterval(look); no(named("Clip")); }, PATIENCE);
   });
-  return Promise.race([playClip(stream), broken]);
-}
-
-/** The clip's stream; in WebKit, which makes none of a clip, the element that plays it stands for one. */
-async function playClip(stream) {
-  const captured = await stream.captureStream().catch(error => {
-    const { media } = stream;
-    if (!media || "captureStream" in media || "mozCaptureStream" in media) throw error;
-    return { media, getTracks: () => [], getVideoTracks: () => [] };
-  });
+  const captured = await Promise.race([stream.captureStream(), broken]);
   if (stream.media) {
     Object.assign(stream.media, { muted: true, loop: true });
     await stream.media.play();
