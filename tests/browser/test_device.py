@@ -202,6 +202,9 @@ def test_pictures_come_back_upright_and_bare(opened: Callable[..., Device], site
     assert np.abs(rgba[..., :3][rgba[..., 3] > 0].astype(int) - street[rgba[..., 3] > 0]).mean() < 6, "not upright"
     tab.page.locator("#stills select").select_option("image/jpeg")
     assert not tab.js("() => document.querySelectorAll('#stills img').length"), "results of the choice before"
+    tab.wait(f"() => ({DONE})() === 2", seconds=240, why="two results again")
+    image = Image.open(io.BytesIO(saved(tab)))
+    assert (image.format, image.mode, image.size, len(image.getexif())) == ("JPEG", "RGB", (640, 480), 0)
 
 
 def test_mattes_are_pythons(opened: Callable[..., Device], site: Site) -> None:

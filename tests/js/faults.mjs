@@ -164,8 +164,10 @@ export class World {
     if (!this.model.get("codes").every(c => TRAITS.codes.includes(c))
       || !this.model.get("hidden").every(c => TRAITS.codes.includes(c)))
       await this.void(() => this.model.set("hidden", ["Car"]));
+    const off = () => !this.loop.video || this.loop.encodesFaithfully === false;
+    if (off()) await this.void(() => this.control.press(true));
     if (this.kernel.worker) { await this.shoot(); await this.pass(HUNG + 600); }  // one that is dead is found so
-    if (!this.loop.video || this.loop.encodesFaithfully === false) await this.void(() => this.control.press(true));
+    if (off()) await this.void(() => this.control.press(true));
     await this.pass(MAX_AGE + 600);
     for (let i = 0; i < 3; i++) await this.reply(this.kernel.sent.at(-1));  // each message gets an answer, however late
     this.holes = 5;  // mattes that have something white in common

@@ -31,14 +31,20 @@ class Handler(SimpleHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.server.files[name])
 
+    def end_headers(self) -> None:
+        for name in ("opener", "embedder") if self.server.isolated else ():
+            self.send_header(f"cross-origin-{name}-policy", "same-origin" if name == "opener" else "require-corp")
+        super().end_headers()
+
     def log_message(self, *_: object) -> None: pass
 
 
 class Site:
     "A host on 127.0.0.1 that knows nothing of camredact."
 
-    def __init__(self, folder: Path, port: int = 0, **files: bytes):
-        self.server = ThreadingHTTPServer(("127.0.0.1", port), partial(Handler, directory=str(folder)))
+    def __init__(self, folder: Path, isolated: bool = False, **files: bytes):
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(folder)))
+        self.server.isolated = isolated  # whether it sends the headers with which a page may have threads
         self.server.files = {name.replace("__", "."): data for name, data in files.items()}
         self.files, self.port = self.server.files, self.server.server_address[1]
         Thread(target=self.server.serve_forever, daemon=True).start()

@@ -14,10 +14,11 @@ async function checked(name, sha256) {
   return new Uint8Array(bytes);
 }
 
-/** Gets the model ready: what it returns scores RGB pixels. */
-export async function open({ file, sha256, webgpu }) {
+/** Gets the model ready: what it returns scores RGB pixels. Unless told, the engine takes half of the cores for its
+    threads, four at most: they wait by asking again and again, and must not wait for one another's core. */
+export async function open({ file, sha256, webgpu, threads }) {
   const bytes = await checked(file, sha256), at = name => new URL(`engine/${name}`, import.meta.url).href;
-  ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(navigator.hardwareConcurrency, 4) : 1;
+  if (threads) ort.env.wasm.numThreads = threads;
   ort.env.wasm.wasmPaths = { mjs: at("wasm.js"), wasm: at("engine.wasm") };
   const executionProviders = [...webgpu && navigator.gpu ? ["webgpu"] : [], "wasm"];
   const session = await ort.InferenceSession.create(bytes, { executionProviders, logSeverityLevel: 3 });

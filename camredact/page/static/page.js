@@ -36,11 +36,11 @@ export class Stills {
     for (const img of this.section.querySelectorAll("img")) URL.revokeObjectURL(img.src);
     this.section.querySelector("ul").replaceChildren();
     this.say(files.length ? "Covered until the network has looked." : "");
-    if (files.length) this.timer = setTimeout(() => this.run(), CALM);
+    if (files.length) this.timer = setTimeout(() => this.run([...files]), CALM);
   }
 
-  run() {
-    const left = [...this.files], type = this.section.querySelector("select").value, worker = this.worker = this.make();
+  run(left) {
+    const type = this.section.querySelector("select").value, worker = this.worker = this.make();
     const next = () => {
       if (!left.length) { worker.terminate(); return this.say("Done. Look at each picture before you publish it."); }
       const choice = Object.fromEntries(CHOICE.map(name => [name, this.state.get(name)]));
@@ -49,7 +49,8 @@ export class Stills {
     const failed = why => {
       this.add(left.shift(), null, why);
       worker.terminate();  // one that erred may have no memory left
-      if (left.length) { this.files = left; this.timer = setTimeout(() => this.run(), 0); } else this.say("");
+      if (left.length) this.run(left);
+      else this.say("");
     };
     worker.onmessage = ({ data: [{ kind, error, file, done, all }] }) => {
       if (kind === "ready") return next();
