@@ -96,8 +96,8 @@ def note(mutant: dict, why: str) -> None:
     "Records that the mutant was caught, with those that the same folder of tests catches; mutants that are no more go."
     folder = mutant["caught_by"].partition("/")[0]
     names = [m["name"] for m in MUTANTS if m["caught_by"].startswith(f"{folder}/")]
-    rows = replaced(f"mutants-{folder}", [{"mutant": mutant["name"],
-        "said": why.removeprefix("AssertionError: ")[:60]}], "mutant")
+    said = re.sub(r"(/[\w.-]+)+/", "", why.removeprefix("AssertionError: "))  # without the folders of this machine
+    rows = replaced(f"mutants-{folder}", [{"mutant": mutant["name"], "said": said[:60]}], "mutant")
     record(f"mutants-{folder}", [row for row in rows if row["mutant"] in names], "make measure WHAT=mutants")
 
 
