@@ -36,7 +36,7 @@ def write_clip(path: Path, codec: str, pix_fmt: str = "yuv420p") -> Path:
 
 def refused(done: subprocess.CompletedProcess, *words: str) -> None:
     "Asserts status 2 and one line that holds all of `words`."
-    assert done.returncode == 2, done
+    assert done.returncode == 2, f"status {done.returncode}: {done.stdout}{done.stderr}"
     assert done.stdout == "", done.stdout
     assert done.stderr.count("\n") == 1 and done.stderr.startswith("camredact: "), done.stderr
     for word in words: assert word in done.stderr, done.stderr

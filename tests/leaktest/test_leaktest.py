@@ -589,6 +589,7 @@ def test_broken_outputs_are_searched(kind: str, tmp_path: Path) -> None:
             if secret.encode() in cut.read_bytes(): assert pl.places(secret, parts)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=40), st.binary(max_size=40), st.integers(0, 7))
 def test_secrets_are_found_however_they_are_written(before: bytes, after: bytes, n: int) -> None:
     secret = pl.Secrets()["any"]

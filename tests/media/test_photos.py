@@ -1,6 +1,8 @@
 "Photos of every kind and size that people bring."
+import os
 import subprocess
 import sys
+import tracemalloc
 from io import BytesIO
 from pathlib import Path
 
@@ -9,7 +11,8 @@ import pytest
 from PIL import Image
 from pillow_heif import register_heif_opener
 
-from camredact.core.picture import BadPicture, read_still
+from camredact.core import picture
+from camredact.core.picture import MAX_SIDE, BadPicture, read_file, read_still
 from camredact.media.photo import redact_photo, redact_photos
 from camredact.streets.street import draw_street
 from kit.fakes import Even
@@ -107,3 +110,27 @@ def test_an_animation_that_is_cut_anywhere_is_one_line(kind: str) -> None:
     for n in range(len(data)):
         try: read_still(data[:n])
         except BadPicture as e: assert str(e) and "\n" not in str(e)
+
+
+def test_only_regular_files_are_read_and_no_more_than_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    "Whatever the file says of its length: it may grow while it is read."
+    monkeypatch.setattr(picture, "FILE_BYTES", 1000)
+    os.mkfifo(tmp_path/"fifo.png")
+    with (tmp_path/"big.png").open("wb") as f: f.truncate(1 << 26)
+    for path, why in (("/dev/zero", "is not a file"), (tmp_path/"fifo.png", "is not a file"),
+        (tmp_path/"big.png", "is too large for a photo: 1,000 bytes at most")):
+        tracemalloc.start()
+        with pytest.raises(BadPicture, match=why): read_file(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("along", [0, 1])
+def test_a_side_may_be_as_long_as_a_jpeg_s_and_no_longer(along: int) -> None:
+    for side in (MAX_SIDE, MAX_SIDE + 1):
+        size, out = [1, 1], BytesIO()
+        size[along] = side
+        Image.new("L", (size[0], size[1])).save(out, "PNG")
+        if side == MAX_SIDE: assert read_still(out.getvalue()).shape[1 - along] == side
+        else:
+            with pytest.raises(BadPicture, match="65,535 along a side at most"): read_still(out.getvalue())

@@ -13,10 +13,15 @@ from PIL import Image
 
 from camredact.app.cli import main
 from camredact.core.files import atomic_write
+from camredact.leaktest import traces
+from camredact.leaktest.pixels import CLEAN, RECOGNISABLE
+from camredact.leaktest.traces import check_traces, guess_quality
+from camredact.leaktest.trial import Bench
 from camredact.media.photo import redact_photo
 from camredact.media.container import BadClip
 from camredact.media.reader import ClipReader
-from camredact.media.scrub import Scrub
+from camredact.media.scrub import QUALITY, Scrub
+from camredact.media.sources import PHOTO_SUFFIXES, plan_results
 from camredact.media.writer import ClipWriter, write_clip
 from camredact.streets.street import draw_street
 from kit.clips import write
@@ -59,6 +64,30 @@ def test_a_scrub_moves_every_part_of_a_picture() -> None:
         matte = np.zeros((200, 300), np.uint8)
         matte[10 + n*9, 140:160] = 255
         assert 15 < (scrub.matte(matte) == 255).sum() < 150
+
+
+@pytest.mark.parametrize("scrub, verdict", [(False, RECOGNISABLE), (True, CLEAN)])
+def test_a_scrub_hides_the_camera_and_the_quality_of_its_source(tmp_path: Path, scrub: bool, verdict: str) -> None:
+    def photo(source: Path, out: Path) -> None:
+        redact_photo(source, out, dial="precise", segmenter=Even(), scrub=scrub)
+    found = check_traces(Bench(photo, tmp_path, "jpg", ".png"), draw_street(3, 480, 640).picture)
+    assert found[0] == verdict, found
+
+
+def test_a_scrub_ends_in_fresh_noise_and_one_quality(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(traces, "QUALITIES", (QUALITY,))
+    street = draw_street(3, 480, 640).picture
+    scrub = Scrub(street.shape[:2])
+    first, second = (scrub.picture(street).mean(2, dtype=np.float32) for _ in range(2))
+    assert (first - second).std() > 1
+    assert [guess_quality(grey, np.ones_like(grey, bool)) for grey in (street.mean(2, dtype=np.float32), first)] == [0,
+        QUALITY]
+
+
+def test_new_names_say_nothing_of_the_order_of_the_old_ones(tmp_path: Path) -> None:
+    for i in range(30): (tmp_path/f"{i:02}.jpg").touch()
+    plan, _ = plan_results([tmp_path], None, PHOTO_SUFFIXES, ".png", rename=True)
+    assert len(plan) == 30 and [*plan] != sorted(plan)
 
 
 def test_a_killed_process_leaves_nothing_for_long(tmp_path: Path) -> None:

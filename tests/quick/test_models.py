@@ -48,6 +48,11 @@ def test_model_file_over_the_limit_is_refused_unread(tmp_path: Path, monkeypatch
     with pytest.raises(NoWeights, match="too large"): load(path)
 
 
+def test_model_that_asks_for_too_many_pixels_is_refused(tmp_path: Path) -> None:
+    path = write_model(tmp_path/"huge.onnx", [constant("number", [0.])], budget=str(MAX_BUDGET + 1))
+    with pytest.raises(NoWeights, match="asks for 1048577 pixels, 1,048,576 at most"): load(path)
+
+
 def test_model_of_another_format_is_refused(tmp_path: Path) -> None:
     "ONNX Runtime's own format has other rules about other files."
     path = tmp_path/"ort.onnx"

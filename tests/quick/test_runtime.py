@@ -101,6 +101,13 @@ def test_a_matte_covers_what_is_not_a_number(data, shape, margin, bar, peak):
     assert peak > 1 or (score[shown] < 1).all()
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_a_faint_piece_is_covered_where_it_holds_what_is_not_a_number(odd):
+    score = np.array([[0, 1.5, 0, 1.5, odd], [0, 0, 0, 0, 0]], np.float32)
+    for confidence in (None, np.ones_like(score)):
+        assert decide(score, confidence, peak=2).tolist() == [[0, 0, 0, 255, 255], [0]*5]
+
+
 def flood(covered, sure):
     "The pixels of `covered` that a walk from `sure` reaches by steps to any of eight neighbours."
     seen, todo = np.zeros_like(covered), [tuple(at) for at in np.argwhere(covered & sure)]

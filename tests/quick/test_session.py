@@ -179,7 +179,7 @@ def test_where_zones_cannot_be_computed_nothing_is_shown(monkeypatch: pytest.Mon
             for hidden in (["Car"], []):
                 page.ask(zones=ZONED, hidden=hidden)
                 answer, buffers = page.answers[-1]
-                assert answer["error"] and not buffers
+                assert "error" in answer and not buffers
         assert page.ask(zones=ZONED)[1] < 1, "it comes back"
 
 
@@ -190,7 +190,7 @@ def test_frames_with_zones_that_make_no_sense_are_refused(zones: Any) -> None:
         page = Page(session)
         page.ask(zones=zones)
         answer, buffers = page.answers[-1]
-        assert answer["error"] and not buffers
+        assert "error" in answer and not buffers
 
 
 def test_zones_come_back_in_the_form_in_which_pages_send_them() -> None:

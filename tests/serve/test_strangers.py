@@ -102,6 +102,11 @@ def test_owner_is_answered_beside_a_stranger(server: Running, stranger: str) -> 
     with answered(server) as said: said += alone(beside(server, STRANGERS[stranger]))
 
 
+def test_owner_who_asks_for_no_token_is_answered_beside_a_foreign_page() -> None:
+    with Running() as server, answered(server) as said:
+        said += alone(beside(server, STRANGERS["pictures of a foreign page"]))
+
+
 def certificate(folder: Path) -> tuple[str, str]:
     "The files of a certificate and its key."
     if not which("openssl"): pytest.skip("no openssl to make a certificate with")
@@ -121,7 +126,7 @@ def test_silence_before_the_handshake_has_an_end(tmp_path: Path) -> None:
         began = time.monotonic()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         try: await asyncio.wait_for(reader.read(), 20)
-        except ConnectionError: pass
+        except (ConnectionError, TimeoutError): pass
         finally: writer.close()
         return time.monotonic() - began
     with Running(limits="head_s=1", tls=certificate(tmp_path)) as server: assert .5 < alone(run(server)) < 10
@@ -153,18 +158,17 @@ def test_network_of_ipv6_counts_as_one_address() -> None:
 def test_pictures_that_time_out_keep_their_workers_and_the_next_is_told_at_once() -> None:
     slow = request("/redact?categories=5", *form(street(60, 80)))
     broken = request("/redact?categories=5", *form(b"not a picture"))
-    async def words(port: int) -> tuple[list[int], str, float]:
+    async def words(port: int) -> tuple[list[int], str]:
         while (await ask(port, get("/ready")))[0] != 200: await asyncio.sleep(.1)
         late = [said[0] for said in await asyncio.gather(ask(port, slow), ask(port, slow))]
-        began = time.monotonic()
-        return late, (await ask(port, slow))[2].decode(), time.monotonic() - began
+        return late, (await ask(port, slow))[2].decode()
     async def free(port: int) -> int:
         while (status := (await ask(port, broken))[0]) == 503: await asyncio.sleep(.1)
         return status
-    with Running("lambda name: Stripes(delay=1)", "['stripes']", "request_s=.4",
+    with Running("lambda name: Stripes(delay=3)", "['stripes']", "request_s=.4",
         "from kit.fakes import Stripes") as server:
-        late, why, took = alone(asyncio.wait_for(words(server.port), 30))
-        assert late == [503, 503] and "took too long" in why and took < 1
+        late, why = alone(asyncio.wait_for(words(server.port), 30))
+        assert late == [503, 503] and "all workers are busy" in why
         assert alone(asyncio.wait_for(free(server.port), 20)) == 422
 
 
@@ -178,6 +182,8 @@ def test_headers_of_a_part_are_bounded(server: Running) -> None:
 
 
 @pytest.mark.parametrize("everybody", ["0.0.0.0/0", "::/0"])
-def test_proxy_that_is_everybody_is_refused_in_words(everybody: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_proxy_that_is_everybody_is_refused_in_words(everybody: str, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("camredact.serve.server.serve", lambda *_: pytest.fail("it serves"))
     assert main(["serve", "--port", "0", "--proxy", everybody]) == 2
     assert "name the proxy's own address" in capsys.readouterr().err
