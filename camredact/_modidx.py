@@ -267,6 +267,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'camredact/leaktest/checks.py'),
                                            'camredact.leaktest.checks.is_plain': ( 'leaktest/checks.html#is_plain',
                                                                                    'camredact/leaktest/checks.py'),
+                                           'camredact.leaktest.checks.or_else': ( 'leaktest/checks.html#or_else',
+                                                                                  'camredact/leaktest/checks.py'),
                                            'camredact.leaktest.checks.run_check': ( 'leaktest/checks.html#run_check',
                                                                                     'camredact/leaktest/checks.py'),
                                            'camredact.leaktest.checks.search_for': ( 'leaktest/checks.html#search_for',

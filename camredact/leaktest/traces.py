@@ -6,10 +6,12 @@
 __all__ = []
 
 # %% ../../nbs/leaktest/traces.ipynb #ae36e878
+from io import BytesIO
 from pathlib import Path
 from tempfile import mkdtemp
 import cv2
 import numpy as np
+from PIL import Image
 from .pixels import CLEAN, RECOGNISABLE, CannotTell, Verdict, covered, frames
 from .trial import Bench, run
 
@@ -34,16 +36,13 @@ def write_photo(
     cv2.imwrite(str(path), taken[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
 
 # %% ../../nbs/leaktest/traces.ipynb #be5eade1
-STEPS = np.array([16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55, 14, 13, 16, 24, 40, 57, 69, 56,
-    14, 17, 22, 29, 51, 87, 80, 62, 18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
-    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99], np.float32).reshape(8, 8)  # of quality 50
-
 def steps_of(
     quality: int,
 ) -> np.ndarray:  # float32[8,8]
     "The table of brightness at this quality."
-    scale = 50/quality if quality < 50 else 2 - quality/50
-    return np.clip(np.floor(STEPS*scale + .5), 1, 255)
+    data = BytesIO()
+    Image.new("L", (8, 8)).save(data, "JPEG", quality=quality)
+    with Image.open(data) as im: return np.array(im.quantization[0], np.float32).reshape(8, 8)
 
 def _frequencies(
     grey: np.ndarray,   # float32[H,W]

@@ -81,7 +81,7 @@ def test_a_packet_that_is_flagged_is_covered_and_no_other(tmp_path: Path) -> Non
     at = video[len(video)*2//3]
     data[at + 3] = data[at + 3] & 0xf0 | (data[at + 3] + 5) & 15
     source.write_bytes(data)
-    with av.open(str(source)) as box: flagged = [n for n, p in enumerate(box.demux(video=0)) if p.is_corrupt]
+    flagged = flagged_in(source)
     done = clip(source, tmp_path/"out.mp4", segmenter=Seen())
     assert flagged and (done.frames, done.unread) == (20, len(flagged))
     assert [n for n, rgb in enumerate(frames(tmp_path/"out.mp4")) if np.ptp(rgb) > 60] == flagged
@@ -98,6 +98,11 @@ def test_raw_streams_have_all_their_frames_once(tmp_path: Path, form: str, codec
     assert (done.frames, done.unread) == (20, 0)
     greys = [rgb[80:].mean() for rgb in frames(tmp_path/"out.mp4")]
     assert greys == sorted(greys) and .7 < length(tmp_path/"out.mp4") < 2.1
+
+
+def flagged_in(source: Path) -> list[int]:
+    "The numbers of packets that FFmpeg flags as corrupt."
+    with av.open(str(source)) as box: return [n for n, p in enumerate(box.demux(video=0)) if p.is_corrupt]
 
 
 def again(folder: Path, first: list[np.ndarray], second: list[np.ndarray], sound: bool = False) -> Path:
@@ -122,6 +127,7 @@ def again(folder: Path, first: list[np.ndarray], second: list[np.ndarray], sound
 
 @pytest.mark.parametrize("sound", [False, True])
 def test_a_clock_that_begins_again_goes_on(tmp_path: Path, sound: bool) -> None:
+    "Nobody can tell whether the counter steps at a join or a loss: the frame that is flagged there is covered."
     source = again(tmp_path, flat(RED), flat(BLUE), sound)
     if sound:
         with pytest.warns(UserWarning): done = clip(source, tmp_path/"out.mp4", segmenter=Seen(), keep_audio=True)
@@ -129,7 +135,7 @@ def test_a_clock_that_begins_again_goes_on(tmp_path: Path, sound: bool) -> None:
     reader = ClipReader(tmp_path/"out.mp4")
     shots = list(reader)
     steps = np.diff([s.at for s in shots])/TICKS
-    assert done.frames == len(shots) == 20 and done.unread <= 1 and (steps > .05).all() and (steps < .16).all()
+    assert done.frames == len(shots) == 20 and done.unread == len(flagged_in(source)) <= 1 and (steps > .05).all() and (steps < .16).all()
     assert abs(length(tmp_path/"out.mp4") - 2) < .1
     if sound:
         with av.open(str(tmp_path/"out.mp4")) as box:
