@@ -4,7 +4,7 @@ Charts of many kinds and photographs shown in many ways are made, measured, and 
 by source of the photographs. Each part is judged by trees that grew on the three others, with limits that the three
 others gave. With `--judge`, one that has trees and limits of all four is written.
 
-example: python nbs/experiments/scan.py --pictures /tmp/pictures --workers 2
+example: python nbs/experiments/scan.py --pictures PICTURES --workers 2
 """
 import argparse
 import json
