@@ -36,6 +36,7 @@ class Orders:
         self.token: str = first["token"]
         self.proof: str = first["proof"]
         self.choice: dict[str, Any] = first["choice"]
+        Thread(target=self.obey, name="camredact-orders", daemon=True).start()  # a kernel may end while a model loads
         module, name = first["load"].split(":")
         load = cache(getattr(import_module(module), name))
         self.session = Session(load=load, models=first["models"])
@@ -132,10 +133,8 @@ async def listen(
 
 def main() -> None:
     "The process: what the kernel says comes by standard input."
-    orders = Orders()
-    Thread(target=orders.obey, name="camredact-orders", daemon=True).start()
-    asyncio.run(listen(orders))
-    os._exit(0)
+    try: asyncio.run(listen(Orders()))
+    finally: os._exit(0)
 
 # %% ../../nbs/live/apart.ipynb #b33a493e
 MAIN = "from camredact.live.apart import main; main()"

@@ -78,6 +78,12 @@ def spelt(name: str) -> Double:
     return eval(os.environ["CAMREDACT_DOUBLE"])
 
 
+def endless(name: str) -> Double:
+    "A model that takes ten minutes to load."
+    time.sleep(600)
+    return Stripes()
+
+
 def with_strangers(session: Session) -> Session:
     "Before each answer, one of the same id that shows everything goes out to another page: ids of tabs collide."
     submit = session.submit

@@ -199,6 +199,16 @@ def test_it_ends_with_its_kernel(doubles: Any, how: signal.Signals) -> None:
     assert ends(where["pid"]), "it outlived its kernel"
 
 
+def test_it_ends_while_it_loads_a_model() -> None:
+    apart = Apart(["double"], OPEN, "kit.fakes:endless")
+    with ThreadPoolExecutor(1) as beside:
+        where = beside.submit(apart.where)
+        while not apart.process: time.sleep(.05)
+        time.sleep(2)  # it reads its orders, and loads
+        apart.close()  # as when the kernel ends
+        assert ends(apart.process.pid) and where.result() == {}
+
+
 def test_an_interrupted_kernel_keeps_it(doubles: Any) -> None:
     "Jupyter interrupts the whole group of a kernel's processes."
     apart = doubles()
