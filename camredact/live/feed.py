@@ -71,7 +71,7 @@ def page_of(
 
 # %% ../../nbs/live/feed.ipynb #2e5d4a14
 class Feed:
-    "A stream that is read while a page asks; each question is answered once, with a picture and its matte or with why not."
+    "A stream that is read while a page asks: each question gets a picture and its matte, or the reason why not."
     def __init__(
         self,
         reader: Reader,                                # opens the stream

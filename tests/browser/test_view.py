@@ -51,8 +51,9 @@ def test_the_address_chooses_and_every_matte_is_on_its_own_frame(opened: Callabl
     assert checkered(picture[int(.92*len(picture)):]).all(), "the zone of the address is not covered"
 
 
-@pytest.mark.parametrize("query, words", [("categories=Carr", "did you mean Car"), ("preset=all", "preset"),
-    ("categories=Car&hide=Sky", "unknown parameter 'hide'"), ("zone=hide+0,0+0,0", "lie on a line"), ("dial=bold", "dial")])
+@pytest.mark.parametrize("query, words", [
+    ("categories=Carr", "did you mean Car"), ("preset=all", "preset"), ("dial=bold", "dial"),
+    ("categories=Car&hide=Sky", "unknown parameter 'hide'"), ("zone=hide+0,0+0,0", "lie on a line")])
 def test_an_address_that_makes_no_sense_shows_nothing_and_says_so(browser: Any, stripes: Running, query: str,
     words: str) -> None:
     context = browser.new_context(permissions=["camera"])

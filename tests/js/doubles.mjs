@@ -203,12 +203,13 @@ export class Kernel {
   }
 }
 
-/** A kernel that reads a stream: what it answers holds the next picture, of `size`, and the matte that was made of it. */
+/** A kernel that reads a stream: each answer holds the next picture, of `size`, and the matte that was made of it. */
 export function fedKernel(kernel, size) {
   return {
     size, number: 0,
     async reply({ message }, { changes = {}, spoil = all => all, grey } = {}) {
-      const jpeg = Buffer.from([...this.size.map(n => n / 32), ++this.number]), [h, w] = modelSize(...[...this.size].reverse(), 32 * 32);
+      const jpeg = Buffer.from([...this.size.map(n => n / 32), ++this.number]), [width, height] = this.size;
+      const [h, w] = modelSize(height, width, 32 * 32);
       const { kind, ...echo } = message;
       const answer = { kind: "matte", ...echo, width: w, height: h, waited: 5, ms: { predict: 8 }, ...changes };
       kernel.callback(answer, spoil([png(w, h, grey), jpeg]));
@@ -269,7 +270,8 @@ export class Model {
 export class Page {
   constructor() { this.body = this.createElement("body"); }
   createElement(localName) {
-    const element = Object.assign(localName === "canvas" ? new Canvas(300, 150) : {}, { localName, style: {}, children: [] });
+    const element = localName === "canvas" ? new Canvas(300, 150) : {};
+    Object.assign(element, { localName, style: {}, children: [] });
     const append = (...all) => { for (const child of all) { child.parent = element; element.children.push(child); } };
     return Object.assign(element, { dataset: {}, append, setAttribute() {},
       replaceChildren(...all) { element.children = []; append(...all); },

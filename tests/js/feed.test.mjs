@@ -52,7 +52,8 @@ const FAULTS = {
   "another version": [{ protocol: 1 }, all => all],
 };
 
-for (const [name, [changes, spoil]] of Object.entries(FAULTS)) test(`${name}: covered, and live again after it`, async () => {
+const faults = Object.entries(FAULTS);
+for (const [name, [changes, spoil]] of faults) test(`${name}: covered, and live again after it`, async () => {
   const s = fed();
   await s.round();
   assert.equal(s.pixels().length, 32 * 32);
@@ -109,14 +110,18 @@ test("a stream that gives nothing: covered once the last picture is old, and ask
 test("a picture is no older than it may be, whatever the kernel says it waited", async () => {
   for (const waited of [undefined, NaN, -1e9, "x", 0, 30, 1e9]) {
     const s = fed();
-    for (let n = 0; n < 5; n++) { const asked = await s.ask(); await s.platform.pass(60); await s.kernel.reply(asked, { changes: { waited } }); }
+    for (let n = 0; n < 5; n++) {
+      const asked = await s.ask();
+      await s.platform.pass(60);
+      await s.kernel.reply(asked, { changes: { waited } });
+    }
     assert.ok(s.loop.age >= 0 && s.loop.age <= 60, `${s.loop.age} after ${waited}`);
     await s.platform.pass(s.loop.maxAge + 1);
     assert.deepEqual([s.pixels(), s.loop.state], [[], "late"]);
   }
 });
 
-test("the raw view gets each picture once, and is cleared at Stop; the rate counts pictures and not questions", async () => {
+test("the raw view gets each picture once, and is cleared at Stop; the rate counts pictures alone", async () => {
   const s = fed(), raws = [];
   s.loop.listeners.add(what => { if (what === "raw") raws.push(s.loop.latest?.data[1] ?? null); });
   for (let n = 0; n < 5; n++) { await s.round(100); for (let k = 0; k < 4; k++) s.loop.frame(); }

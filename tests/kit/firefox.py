@@ -17,12 +17,12 @@ from kit.lab import free_port
 BINARY = shutil.which("firefox-esr") or shutil.which("firefox")
 PREFS: dict[str, Any] = {
     "media.navigator.streams.fake": True, "media.navigator.permission.disabled": True, "media.autoplay.default": 0,
-    "browser.download.folderList": 2, "browser.download.useDownloadDir": True, "browser.shell.checkDefaultBrowser": False,
-    "datareporting.policy.dataSubmissionEnabled": False, "app.update.auto": False, "browser.aboutwelcome.enabled": False,
+    "browser.download.folderList": 2, "browser.download.useDownloadDir": True, "dom.disable_open_during_load": False,
+    "browser.shell.checkDefaultBrowser": False, "browser.aboutwelcome.enabled": False,
+    "datareporting.policy.dataSubmissionEnabled": False, "app.update.auto": False, "app.normandy.enabled": False,
     "network.captive-portal-service.enabled": False, "network.connectivity-service.enabled": False,
-    "extensions.update.enabled": False, "app.normandy.enabled": False, "browser.safebrowsing.downloads.enabled": False,
-    "services.settings.server": "http://127.0.0.1:9", "dom.disable_open_during_load": False,
-    "dom.min_background_timeout_value": 4, "browser.tabs.remote.autostart": True}
+    "extensions.update.enabled": False, "browser.safebrowsing.downloads.enabled": False,
+    "services.settings.server": "http://127.0.0.1:9"}
 CALL = "async text => {{ const f = ({code}); const v = typeof f === 'function' ? await f(JSON.parse(text)) : f;" \
     " return JSON.stringify({value} ?? null); }}"
 
@@ -30,16 +30,16 @@ CALL = "async text => {{ const f = ({code}); const v = typeof f === 'function' ?
 class Firefox:
     "A headless Firefox with a profile of its own; `downloads` is where it saves files."
 
-    def __init__(self, binary: str | None = None, **prefs: Any):
+    def __init__(self) -> None:
         from websockets.sync.client import connect
         self.home = Path(tempfile.mkdtemp(prefix="camredact-firefox-"))
         self.downloads = self.home/"downloads"
         self.downloads.mkdir()
-        lines = {**PREFS, "browser.download.dir": str(self.downloads), **prefs}
+        lines = {**PREFS, "browser.download.dir": str(self.downloads)}
         (self.home/"user.js").write_text("".join(f"user_pref({json.dumps(k)}, {json.dumps(v)});\n"
             for k, v in lines.items()))
         port = free_port()
-        self.process = subprocess.Popen([str(binary or BINARY), "--headless", "--no-remote", "--profile", str(self.home),
+        self.process = subprocess.Popen([str(BINARY), "--headless", "--no-remote", "--profile", str(self.home),
             "--remote-debugging-port", str(port)], stdout=subprocess.DEVNULL, stderr=(self.home/"log").open("wb"))
         self.open, until = ExitStack(), time.monotonic() + 60
         while True:
@@ -94,7 +94,8 @@ class Context:
 class Page:
     "One tab, with the calls of playwright's that `kit.lab.Tab` uses."
 
-    def __init__(self, context: Context, name: str): self.context, self.id, self.browser = context, name, context.browser
+    def __init__(self, context: Context, name: str):
+        self.context, self.id, self.browser = context, name, context.browser
 
     def on(self, *_: Any) -> None: pass
 
@@ -106,8 +107,9 @@ class Page:
 
     def evaluate(self, code: str, value: Any = None, of: str = "v") -> Any:
         "The value of a JavaScript function, or of an expression, `of` it as JSON."
-        said = self.browser.ask("script.callFunction", functionDeclaration=CALL.format(code=code, value=of), awaitPromise=True,
-            target={"context": self.id}, arguments=[{"type": "string", "value": json.dumps(value)}])
+        said = self.browser.ask("script.callFunction", awaitPromise=True,
+            functionDeclaration=CALL.format(code=code, value=of), target={"context": self.id},
+            arguments=[{"type": "string", "value": json.dumps(value)}])
         if said["type"] == "exception": raise RuntimeError(said["exceptionDetails"]["text"])
         return json.loads(said["result"]["value"])
 

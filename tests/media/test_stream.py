@@ -1,4 +1,4 @@
-"Streams that the kernel reads: MJPEG over HTTP from this process, and RTSP from GStreamer's server where it is installed."
+"Streams that the kernel reads: MJPEG over HTTP, and RTSP from GStreamer's server where that is installed."
 import shutil
 import subprocess
 import threading

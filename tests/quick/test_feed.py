@@ -208,8 +208,8 @@ def test_nothing_comes_of_a_feed_or_a_session_that_is_closed(feed: Feed, film: F
     while film.closed < film.opened: assert time.monotonic() < end, "the stream is open"
 
 
-@pytest.mark.parametrize("changes", [{"hidden": ["Carr"]}, {"model": "other"}, {"model": None}, {"page": 7}, {"zones": 1},
-    {"picture": "x"}])
+@pytest.mark.parametrize("changes", [{"hidden": ["Carr"]}, {"model": "other"}, {"model": None}, {"page": 7},
+    {"zones": 1}, {"picture": "x"}])
 def test_a_question_that_makes_no_sense_gets_an_error_and_no_picture(feed: Feed, changes: dict) -> None:
     page = Page(feed)
     page.until(True)
