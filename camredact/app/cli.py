@@ -103,10 +103,10 @@ def _add_live(
         "What follows a bare -- goes to JupyterLab. Its address, port, token and folder are set here.")
     p.add_argument("--source", default="camera", metavar="camera|demo|FILE|STREAM",
         help="the browser's camera, a drawn street, a .webm or .mp4, or a stream that the kernel reads: rtsp://…, "
-        "http://… of MJPEG, /dev/video0 (default: camera)")
+        "http://… (MJPEG) or /dev/video0 (default: camera)")
     _add_model(p)
-    p.add_argument("--port", type=int, help="on 127.0.0.1 (default: the first free one from 8888 on)")
-    p.add_argument("--no-browser", action="store_true", help="open no browser, only print the address")
+    p.add_argument("--port", type=int, help="JupyterLab's port on 127.0.0.1 (default: the first free one from 8888 on)")
+    p.add_argument("--no-browser", action="store_true", help="do not open a browser, only print the address")
 
 # %% ../../nbs/app/cli.ipynb #7b1c7aa2
 def _add_checks(
@@ -156,14 +156,14 @@ def _add_page(
 ) -> None:
     "Adds `camredact page`."
     p = _command(commands, "page", page, "the camera as a web app that needs no server",
-        "Writes a folder of static files: an app for telephones in which the network runs on the device, offline too.",
+        "Writes a folder of static files: a web app in which the network runs on the device, offline too.",
         "page site\n\n"
-        "A browser gives a camera only to pages on https, or on this machine. After the first visit the page needs\n"
-        "no connection. The engine is ONNX Runtime Web, which a checkout's make env fetches with npm.")
+        "Browsers give a camera only to pages on https or localhost. After the first visit the page works offline.\n"
+        "The network runs on an engine, ONNX Runtime Web. In a clone of the project, make env fetches it with npm.")
     p.add_argument("out", type=Path, metavar="OUT", help="a new folder")
-    p.add_argument("--engine", type=Path, metavar="TGZ", help="npm's package of the engine, where none is installed")
+    p.add_argument("--engine", type=Path, metavar="TGZ", help="npm's package of the engine, if none is installed")
     p.add_argument("--webgpu", action="store_true",
-        help="with the engine that has WebGPU, for browsers with JavaScript promise integration; never run by us")
+        help="use the engine with WebGPU, for browsers with JavaScript Promise Integration; needs --engine; untested")
 
 # %% ../../nbs/app/cli.ipynb #60f641d2
 def _add_leaktest(
@@ -239,7 +239,7 @@ def _add_clip(
 def _add_train(
     commands: Any,  # what `add_subparsers` returned
 ) -> None:
-    "Adds `camredact train`; an option that is not given is as the recipe has it."
+    "Adds `camredact train`; an option that is left out keeps the recipe's value."
     p = _command(commands, "train", train, "trains a model, with fastai",
         "Trains a model on CamVid and, where they are, the extra data sets; needs pip install 'camredact[train]'.",
         "train --holdout 0006R0 --out runs/loo\n"
@@ -343,7 +343,7 @@ GRACE = 3  # seconds that a command has to end by itself
 def _insist(
     signals: socket.socket,  # gives the number of each signal as a byte; closed where the command has ended
 ) -> None:
-    "End the process at the second signal, or where the first one has no effect: Python sees none inside a model."
+    "End the process at the second signal, or if the first one has no effect: Python handles none inside a model."
     if not (first := signals.recv(1)): return
     signals.settimeout(GRACE)
     try: again = signals.recv(1)
@@ -352,7 +352,7 @@ def _insist(
 
 @contextmanager
 def ends_tidily() -> Iterator[None]:
-    "Let a request to end, or a terminal that is closed, be an exit, so that nothing half-written is left."
+    "Turn SIGTERM and SIGHUP into an exit, so that no half-written file is left."
     if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
         yield
         return

@@ -21,7 +21,7 @@ from .session import Frame, Reply, Session
 # %% ../../nbs/live/feed.ipynb #e73be6af
 class Reader(Protocol):
     "A stream of pictures."
-    name: str  # for people, without a password
+    name: str  # to be shown, without a password
 
     def __iter__(self) -> Iterator[np.ndarray]:
         "Open it and give its pictures, uint8[H,W,3]; raises what ends it."
@@ -66,7 +66,7 @@ CLOSED = "the camera is closed: run the cell again"
 def page_of(
     frame: Frame,  # a question
 ) -> str:
-    "The page that it says it comes from, whatever it is."
+    "The page that the question names, of whatever type, as a string."
     return str(frame.message.get("page")) if isinstance(frame.message, dict) else ""
 
 # %% ../../nbs/live/feed.ipynb #2e5d4a14
@@ -90,7 +90,7 @@ class Feed:
     def ask(
         self,
         message: dict[str, Any],  # a frame without a picture
-        reply: Reply,             # called once with the answer, the matte and the picture
+        reply: Reply,             # called once, with the answer, and with matte and picture if there are any
     ) -> None:
         "Take a question and return at once."
         frame = Frame(message, b"", reply)
@@ -139,7 +139,7 @@ class Feed:
             return not self._closed
 
     def _refuse(self, why: str) -> None:
-        "Answer whoever waits, and from now on whoever asks, with a reason."
+        "Answer all waiting questions, and from now on each new one, with a reason."
         with self._change:
             self._why = CLOSED if self._closed else why
             waiting, self._waiting = self._waiting, []
@@ -156,7 +156,7 @@ class Feed:
             except Exception as e: frame.answer({"error": error_line(e)})
 
     def _submit(self, frame: Frame, picture: np.ndarray, waited: float) -> None:
-        "Ask the session, and add the picture to what it answers."
+        "Ask the session, and add the picture to its answer."
         message = frame.message
         whole = jpeg(picture, SHOWN)
         def both(answer: dict[str, Any], pngs: list[bytes]) -> None:

@@ -26,7 +26,7 @@ def pack(
 def unpack(
     data: bytes | None,                   # as it came; None: it was text
 ) -> tuple[dict[str, Any], list[bytes]]:  # the dictionary, and the buffer if there is one
-    "Raises `ValueError` for anything else."
+    "The message in these bytes; raises `ValueError` if they hold none."
     if data is None or len(data) < 4: raise ValueError("a message is bytes: a length, JSON, a picture")
     n = struct.unpack(">I", data[:4])[0]
     if n > min(HEAD, len(data) - 4):

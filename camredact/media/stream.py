@@ -26,15 +26,15 @@ class BadStream(InputError):
 
 # %% ../../nbs/media/stream.ipynb #46657a3b
 def is_stream(
-    source: str,  # as somebody named it
+    source: str,  # as the user gave it
 ) -> bool:
-    "Whether the kernel has to read it: an address of a stream, or a device."
+    "Whether the kernel has to read it: the address of a stream, or a device."
     return bool(DEVICE.fullmatch(source)) or source.partition("://")[0].lower() in SCHEMES
 
 def public_name(
     address: str,  # of a stream
 ) -> str:
-    "The address without name, password and query; raises `BadStream` for what is none."
+    "The address without name, password and query; raises `BadStream` if it is not the address of a stream."
     if DEVICE.fullmatch(address): return address
     try:
         parts = urlsplit(address)
@@ -69,18 +69,18 @@ def settings(
 def frames_in(
     packet: av.Packet,  # of pictures
 ) -> Iterator[av.VideoFrame]:
-    "The frames of a packet that are whole: who joins a stream late misses what its first frames build on."
+    "The intact frames of a packet: the first ones after joining a stream may refer to frames that came before."
     try: yield from (frame for frame in packet.decode() if not frame.is_corrupt)
     except av.InvalidDataError: pass
 
 # %% ../../nbs/media/stream.ipynb #52bf434c
 class Stream:
-    "Pictures that this program reads itself: whoever iterates opens the stream anew."
+    "A stream that this program reads itself: each iteration opens it anew."
     def __init__(
         self,
         address: str,  # rtsp://…, http://… or /dev/video0
     ):
-        self.name = public_name(address)  # for people
+        self.name = public_name(address)  # to be shown
         self._address = address
 
     def __repr__(self) -> str: return f"Stream({self.name!r})"
@@ -103,5 +103,5 @@ class Stream:
 def source_of(
     source: str,      # as `camredact live` takes it
 ) -> "str | Stream":  # the same, or a stream for the kernel to read
-    "What a camera is to be made from."
+    "The source that `Camera` takes."
     return Stream(source) if is_stream(source) else source

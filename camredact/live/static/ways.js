@@ -1,19 +1,19 @@
-// Two ways for a notebook's frames: a socket to the process beside the kernel, where the page reaches it, else the comm.
+// Two ways for a notebook's frames: a socket to the process beside the kernel if the page reaches it, else the comm.
 import { OPEN, pack, unpack } from "./socket.js";
 import { WORDS } from "./words.js";
 
 const REST = 5000;  // ms after a socket broke, before the kernel is asked for another
 
-/** Where a process that listens at `port` of the kernel's machine may be reached: on this machine, if the page is of this
-    machine, else, or if nobody answers there, through jupyter-server-proxy. `base` is the path of Jupyter's pages. */
+/** Addresses at which a process that listens at `port` of the kernel's machine may be reached: directly, if the page
+    comes from this machine, and then through jupyter-server-proxy. `base` is the path of Jupyter's pages. */
 export function addresses(port, { protocol, hostname, host }, base) {
   const near = ["127.0.0.1", "localhost", "[::1]"].includes(hostname) ? [["direct", `ws://127.0.0.1:${port}/`]] : [];
   return [...near, ["proxy", `${protocol.replace("http", "ws")}//${host}${base}proxy/${port}/`]];
 }
 
-/** A transport over `comm` that asks there for another way, and takes it once the other end has said the proof that came
-    over the comm: until then it gets no frame. What breaks there calls `lost`, which covers, and frames go over the comm
-    again. `comm` is a transport with `ask`, to which the kernel answers {kind: "way", port, token, proof}. */
+/** A transport over `comm` that asks the kernel for a socket, and changes to it once the other end has sent the proof
+    that came over the comm: until then that end gets no frame. If the socket breaks, `lost` covers, and frames go over
+    the comm again. `comm` is a transport with `ask`, to which the kernel answers {kind: "way", port, token, proof}. */
 export function waysTransport(comm, { place, base = "/", Socket = globalThis.WebSocket, now = () => performance.now(),
   lost = () => {} }) {
   let callback = () => {}, socket = null, trying = null, asked = false, next = 0;

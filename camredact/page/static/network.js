@@ -15,7 +15,7 @@ async function checked(name, sha256) {
 }
 
 /** Gets the model ready: what it returns scores RGB pixels. Unless told, the engine takes half of the cores for its
-    threads, four at most: they wait by asking again and again, and must not wait for one another's core. */
+    threads, four at most: they wait by spinning, and must not wait for one another's core. */
 export async function open({ file, sha256, webgpu, threads }) {
   const bytes = await checked(file, sha256), at = name => new URL(`engine/${name}`, import.meta.url).href;
   if (threads) ort.env.wasm.numThreads = threads;

@@ -1,5 +1,5 @@
-/* The page in which everything happens on the device: the camera, the network in a worker, stills, and what is needed
-   without a net. Nothing is stored but the page itself.
+/* The page in which everything happens on the device: the camera, the network in a worker, stills, and storage for
+   offline use. Nothing is stored but the page itself.
 
    1 Stills   2 Offline   3 The page */
 import { beginning, fold, pageStreams } from "../../live/static/alone.js";
@@ -14,8 +14,8 @@ import { localPlatform, localTransport } from "./local.js";
 
 const CALM = 250;  // ms without another click before stills are looked at again
 
-/** Pictures, redacted one after the other by a worker of their own, for the choice of now. After a click nothing is
-    left of what was made for the choice before. */
+/** Pictures, redacted one after the other by a worker of their own, with the current choice. A click that changes the
+    choice removes all results of the one before. */
 export class Stills {
   constructor({ state, section, make }) {
     Object.assign(this, { state, section, make, files: [] });
@@ -35,7 +35,7 @@ export class Stills {
     clearTimeout(this.timer);
     for (const img of this.section.querySelectorAll("img")) URL.revokeObjectURL(img.src);
     this.section.querySelector("ul").replaceChildren();
-    this.say(files.length ? "Covered until the network has looked." : "");
+    this.say(files.length ? "Nothing is shown until the network has answered." : "");
     if (files.length) this.timer = setTimeout(() => this.run([...files]), CALM);
   }
 
@@ -81,8 +81,8 @@ export class Stills {
 
 // ------------------------------------------------------------------------------------------------------- 2 Offline
 
-/** Gets the page stored for offline use. The first time it is loaded again from there: the service worker adds the
-    headers with which threads are allowed. A new version waits until somebody asks for it, and never ends a
+/** Has the page stored for offline use. The first time, the page then reloads from there: the service worker adds the
+    headers that threads need. A new version waits until somebody asks for it, and never ends a
     recording. */
 async function store(part, bytes, recording) {
   const [words, button] = ["[role=status]", "button"].map(s => part.querySelector(s));
@@ -96,7 +96,7 @@ async function store(part, bytes, recording) {
     registration.onupdatefound = () => { registration.installing.onstatechange = offer; };
     button.onclick = () => recording() || registration.waiting.postMessage("take over");
     if (first && installing) {
-      words.textContent = `This page is being stored for offline: ${size} …`;
+      words.textContent = `This page is being stored for offline use: ${size} …`;
       await new Promise((_, no) => {
         const failed = () => installing.state === "redundant" && no(new Error("not all of it could be stored"));
         installing.onstatechange = failed;
@@ -105,13 +105,13 @@ async function store(part, bytes, recording) {
     offer();
     words.textContent = `Ready for offline: ${size} are stored in this browser.`;
   } catch (error) {
-    words.textContent = `This page takes ${size}. It works with a connection only: ${error.message || error}.`;
+    words.textContent = `This page takes ${size}. It works only with a connection: ${error.message || error}.`;
   }
 }
 
 // ------------------------------------------------------------------------------------------------------ 3 The page
 
-/** On a telephone what is seldom changed goes behind the same line as the categories. */
+/** On a narrow screen, the controls that are seldom changed are folded away with the categories. */
 function tidy(root, narrow) {
   fold(root, narrow);
   const seldom = ".camredact-menu:not(:first-child), .camredact-bar > .camredact-option";
