@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from hmac import compare_digest
 from importlib import import_module
@@ -194,4 +195,5 @@ class Apart:
     def close(self) -> None:
         "End the process, and start no other."
         self.closed = True
-        if self.process and self.process.stdin: self.process.stdin.close()
+        with suppress(OSError):  # it has ended, and what it was told last waits for nobody
+            if self.process and self.process.stdin: self.process.stdin.close()

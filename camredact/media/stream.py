@@ -34,7 +34,7 @@ def is_stream(
 def public_name(
     address: str,  # of a stream
 ) -> str:
-    "The address without name, password and query; raises `BadStream` if it is not the address of a stream."
+    "Scheme, host and port: the rest may hold a password. Raises `BadStream` if it is not the address of a stream."
     if DEVICE.fullmatch(address): return address
     try:
         parts = urlsplit(address)
@@ -43,7 +43,7 @@ def public_name(
     except ValueError: host = port = None
     if not is_stream(address) or not host: raise BadStream(f"that is not the address of a stream: {HOW}")
     at = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{at}{f':{port}' if port else ''}{parts.path}"
+    return f"{parts.scheme}://{at}{f':{port}' if port else ''}"
 
 # %% ../../nbs/media/stream.ipynb #c229694d
 OPEN_S, READ_S = 5, 2  # seconds that a stream has to open, and to give the next packet

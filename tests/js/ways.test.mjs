@@ -204,12 +204,10 @@ test("what nobody asked for is not followed, nor what comes after the end", asyn
   assert.equal(made.length, 0);
 });
 
-test("a comm that is away does not matter to a socket", async () => {
-  const { frames, loop, round, proved, pixels } = live();
+test("a comm that is away covers, socket or not: Stop would not come through", async () => {
+  const { frames, loop, shoot, proved, pixels } = live();
   const socket = await proved();
   frames.widget_manager.kernel.connectionStatus = "connecting";
-  await round();
-  assert.deepEqual([socket.sent.length, loop.state], [1, "live"]);
-  socket.close();
-  assert.equal(pixels(), 0);
+  await shoot();
+  assert.deepEqual([socket.sent.length, loop.state, pixels()], [0, "failed", 0]);
 });

@@ -123,6 +123,20 @@ const rgba = { width: given.w, height: given.h, data: pixels };
 const result = await still.stillMatte(rgba, score, given.dial, { still: given.still, least: given.least });"""
 
 
+UNSURE = """let looks = 0;
+const score = async rgb => new Float32Array(rgb.length / 3).fill(looks++ ? 0 : Infinity);
+const rgba = { width: given.w, height: given.h, data: pixels };
+const result = await still.stillMatte(rgba, score, given.dial, { still: given.still, least: given.least });"""
+
+
+def test_what_the_first_look_is_unsure_of_stays_covered_whatever_later_ones_say(node: str, tmp_path: Path) -> None:
+    "At this shape some steps are whole, and an infinite score is multiplied by nought on the way."
+    from camredact.core import still as module
+    given = {"h": 3200, "w": 128, "dial": {"margin": .004, "peak": 2.}, "still": module.STILL_BUDGET,
+        "least": module.DEFAULT_BUDGET}
+    assert ask(node, tmp_path, UNSURE, given, pixels=np.zeros((3200, 128, 4), np.uint8)).all()
+
+
 def test_still_in_tiles_is_pythons(node: str, tmp_path: Path) -> None:
     "But for pixels where Python's numbers are rounded: coarse scores to half precision, enlarged pictures to 11 bits."
     from camredact.core import still as module

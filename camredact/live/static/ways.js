@@ -53,8 +53,8 @@ export function waysTransport(comm, { place, base = "/", Socket = globalThis.Web
   const transport = {
     way: "comm",
     ready() {
-      if (socket) return socket.readyState === OPEN && !socket.bufferedAmount;
-      const open = comm.ready();
+      const open = comm.ready();  // what the kernel says, Stop among it, comes by the comm
+      if (socket) return open && socket.readyState === OPEN && !socket.bufferedAmount;
       if (open && !asked && now() >= next) { asked = true; comm.ask(); }
       return open;
     },

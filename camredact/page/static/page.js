@@ -47,12 +47,14 @@ export class Stills {
       worker.postMessage([{ kind: "still", file: left[0], type, ...choice }, []]);
     };
     const failed = why => {
+      if (worker !== this.worker) return;
       this.add(left.shift(), null, why);
       worker.terminate();  // one that erred may have no memory left
       if (left.length) this.run(left);
       else this.say("");
     };
     worker.onmessage = ({ data: [{ kind, error, file, done, all }] }) => {
+      if (worker !== this.worker) return;  // it answers to an earlier choice
       if (kind === "ready") return next();
       if (kind === "look") return this.say(`${left[0].name}: look ${done + 1} of ${all}`);
       if (kind !== "still") return failed(error);

@@ -108,7 +108,7 @@ export async function stillMatte(pixels, score, dial, { still, least }, look = (
     const part = resized(found, tall, wide, bottom - top, right - left);
     part.forEach((s, i) => {
       const at = (top + Math.floor(i / (right - left))) * across + left + i % (right - left);
-      if (!(s <= most[at])) most[at] = s;
+      most[at] = Math.max(most[at], s);  // a score that is no number stays one, and is covered
     });
   }
   for (const tile of finest) {

@@ -2,7 +2,7 @@
    adds the headers that a plain host does not send: no script and no connection but this page's own, and threads. */
 importScripts("files.js");  // PAGE: the version, and the SHA-256 of each file
 
-const NAME = `camredact-${PAGE.version}`;
+const OURS = `camredact ${registration.scope} `, NAME = OURS + PAGE.version;  // an origin may hold other pages
 const HEADERS = {
   "content-security-policy": PAGE.policy,
   "cross-origin-opener-policy": "same-origin",
@@ -21,7 +21,7 @@ async function store() {
 }
 
 async function takeOver() {
-  for (const name of await caches.keys()) if (name.startsWith("camredact-") && name !== NAME) await caches.delete(name);
+  for (const name of await caches.keys()) if (name.startsWith(OURS) && name !== NAME) await caches.delete(name);
   await clients.claim();
 }
 
