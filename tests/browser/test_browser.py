@@ -106,9 +106,8 @@ def test_covered_from_a_toggle_to_the_first_matte_of_the_new_choice(lab: Studio,
     assert sorted(json.loads(tab.execute("import json; print(json.dumps(cam.hidden))"))) == ["Car", "Sky"]
 
 
-@by_each_way
-def test_python_changes_the_choice_too(lab: Studio, apart: bool) -> None:
-    tab = start(lab, "python", apart=apart)
+def test_python_changes_the_choice_too(lab: Studio) -> None:
+    tab = start(lab, "python")
     tab.execute("cam.hidden = ['Sky']")
     tab.wait("() => document.querySelector('.camredact input[name=hide][value=Sky]').checked")
     tab.wait_shown(4)
@@ -157,10 +156,9 @@ def test_panel_changes_what_its_controls_name(lab: Studio) -> None:
     tab.wait_state("live")
 
 
-@by_each_way
-def test_snapshot_and_film_hold_the_redacted_picture(lab: Studio, tmp_path: Path, apart: bool) -> None:
+def test_snapshot_and_film_hold_the_redacted_picture(lab: Studio, tmp_path: Path) -> None:
     import av
-    tab = start(lab, "saving", hidden=["Sky"], apart=apart)
+    tab = start(lab, "saving", hidden=["Sky"])
     tab.page.locator(".camredact input[name=raw]").first.set_checked(True)
     assert differs_from_checkerboard(tab.picture("raw")) > 30, "the raw sky looks like the checkerboard: nothing proved"
     shot, until = None, time.monotonic() + FAR
@@ -190,9 +188,8 @@ def tracks(tab: Tab) -> list[str]:
     return tab.js("() => window.__streams.flatMap(s => s.getTracks().map(t => t.readyState))")
 
 
-@by_each_way
-def test_stop_releases_the_camera_and_start_brings_it_back(lab: Studio, apart: bool) -> None:
-    tab = start(lab, "stop", apart=apart)
+def test_stop_releases_the_camera_and_start_brings_it_back(lab: Studio) -> None:
+    tab = start(lab, "stop")
     assert "live" in tracks(tab)
     assert not any(c.get("audio") for c in tab.js("() => window.__constraints")), "the microphone was asked for"
     tab.record((WIDE, HIGH))
@@ -221,9 +218,8 @@ def holds_no_picture(path: Path, bound: int) -> None:
     assert len(text) < bound, f"{path.name} has {len(text)} characters"
 
 
-@by_each_way
-def test_a_notebook_saved_while_live_holds_no_picture(lab: Studio, apart: bool) -> None:
-    tab = start(lab, "saved", apart=apart)
+def test_a_notebook_saved_while_live_holds_no_picture(lab: Studio) -> None:
+    tab = start(lab, "saved")
     tab.wait_shown(10)
     tab.command("docmanager:save")
     tab.wait_shown(5)
