@@ -42,7 +42,7 @@ def test_every_matte_is_on_its_own_picture_and_no_camera_is_opened(lab: Studio, 
     assert len(own_frames(record_until(tab, 60))) >= 30
     assert time.monotonic() - began < 20
     assert tab.js("() => window.__streams.length") == 0 and not tab.errors
-    assert tab.js("() => document.querySelector('[name=camera]').selectedOptions[0].text").endswith("/mjpeg")
+    assert tab.js("() => document.querySelector('[name=camera]').selectedOptions[0].text").startswith("http://127.0.0.1:")
     assert "secret" not in str(tab.save()["metadata"]) + tab.text()
     tab.press("stop")
     tab.wait_state("stopped")

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from kit.lab import FAR, SETTINGS, Server, Studio, Tab
-from kit.stamps import HIGH, WIDE, is_open, own_frames, record_until, sky_covered, start, wait_way
+from kit.stamps import HIGH, WIDE, checkered, is_open, own_frames, record_until, sky_covered, start, wait_way
 
 pytestmark = pytest.mark.browser
 
@@ -109,12 +109,16 @@ def test_two_notebooks_keep_to_themselves(lab: Studio) -> None:
     for tab, shift in ((one, 0), (other, 4)): assert len(own_frames(tab.recording(), shift)) >= 10
 
 
-def test_a_lost_connection_to_jupyter_does_not_stop_the_picture(lab: Studio) -> None:
+def test_a_lost_connection_to_jupyter_covers_until_it_is_back(lab: Studio) -> None:
+    "Without it the kernel's Stop would not come through."
     tab = start(lab, "lost", apart=True)
     tab.js(CUT)
-    tab.wait_shown(20)
+    tab.wait_state("failed")
+    assert checkered(tab.picture("redacted")).mean() > .99
     tab.js(MEND)
-    assert tab.hooks()["way"] == "direct" and tab.hooks()["state"] == "live"
+    tab.wait_state("live")
+    tab.wait_shown(5)
+    assert tab.hooks()["way"] == "direct"
 
 
 def test_secrets_are_in_no_saved_notebook(lab: Studio) -> None:
