@@ -24,7 +24,7 @@ nbdev_test: $(ENV)-dev        ## the notebooks alone: make nbdev_test ARGS=nbs/c
 	@.ci/tools
 	.venv/bin/python tests/kit/notebooks.py $(ARGS)
 
-py_test: $(ENV)-dev        ## notebooks and pytest on two cores, the browser tests on one of them
+py_test: $(ENV)-dev        ## notebooks and pytest on two cores
 	@.ci/tools
 	.venv/bin/pytest -n 2 --dist loadgroup --durations=30 $(ARGS)
 

@@ -15,11 +15,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    "Browser tests, which share one worker, come first, then notebooks; mutants only run when they are asked for."
-    browser = {item: bool(item.get_closest_marker("browser")) for item in items}
-    items.sort(key=lambda item: (not browser[item], item.path.parent.name != "notebooks"))
-    for item in items:
-        if browser[item]: item.add_marker(pytest.mark.xdist_group("browser"))
+    "Browser tests come first, then notebooks; mutants only run when they are asked for."
+    items.sort(key=lambda item: (not item.get_closest_marker("browser"), item.path.parent.name != "notebooks"))
     if "mutants" in (config.option.markexpr or ""): return
     config.hook.pytest_deselected(items=[i for i in items if i.get_closest_marker("mutants")])
     items[:] = [i for i in items if not i.get_closest_marker("mutants")]

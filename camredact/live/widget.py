@@ -169,8 +169,8 @@ def streams_of(
 # %% ../../nbs/live/widget.ipynb #ef720f98
 STATIC = files("camredact")/"live"/"static"
 # each imports only from those before it
-PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "display", "control", "zones", "panel", "socket", "ways",
-    "jupyter")
+PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "display", "control", "zones", "panel", "socket",
+    "ways", "jupyter")
 
 def page_script() -> str:
     "The parts as one module, without the lines by which they import one another."

@@ -97,7 +97,8 @@ def keep_engine(
 
 # %% ../../nbs/page/folder.ipynb #ecee331e
 STATIC = files("camredact")
-SCRIPTS = ("alone", "browser", "control", "display", "loop", "pace", "panel", "pixels", "rules", "words", "zones")  # of live
+SCRIPTS = (  # of live
+    "alone", "browser", "control", "display", "loop", "pace", "panel", "pixels", "rules", "words", "zones")
 POLICY = ("default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' blob:; media-src 'self' blob:; worker-src 'self'; manifest-src 'self'; base-uri 'none'; "
     "form-action 'none'")

@@ -194,7 +194,7 @@ def taken(port: int) -> Iterator[None]:
 
 
 @needs_weights
-@pytest.mark.xdist_group("browser")  # two at once would find the same free port
+@pytest.mark.xdist_group("port")  # two at once would find the same free port
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_live_serves_and_leaves_nothing_behind(tmp_path: Path, how: int) -> None:
     clip, folder = write_clip(tmp_path/"street.webm", "libvpx"), tmp_path/"camredact"/"live"

@@ -40,7 +40,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"camredact"}
-    there = {"py.typed", "live/static/jupyter.js", "live/static/live.ipynb", "page/static/worker.js", "weights/fast.onnx", "weights/fast.json",
+    there = {"py.typed", "live/static/jupyter.js", "live/static/live.ipynb", "page/static/worker.js",
+        "weights/fast.onnx", "weights/fast.json",
         "weights/LICENSE"}
     assert {f"camredact/{name}" for name in there} <= set(names)
     assert [name for name in names if name.endswith(".ipynb")] == ["camredact/live/static/live.ipynb"]

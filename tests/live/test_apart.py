@@ -86,7 +86,8 @@ def test_a_matte_from_there_is_the_same_as_here(doubles: Any) -> None:
     with Session(lambda name: Stripes(), models=["double"]) as session:
         session.submit(unpack(frame(id=7))[0], [PICTURE], lambda answer, pngs: here.append((answer, pngs)))
         while not here: time.sleep(.01)
-    assert proof == where["proof"] and pngs == here[0][1] and (cv2.imdecode(np.frombuffer(pngs[0], np.uint8), 0) == 0).any()
+    matte = cv2.imdecode(np.frombuffer(pngs[0], np.uint8), 0)
+    assert proof == where["proof"] and pngs == here[0][1] and (matte == 0).any()
     assert {k: answer[k] for k in ("page", "id", *CHOICE)} == {"page": "p", "id": 7, **OPEN}
 
 
@@ -132,7 +133,8 @@ def test_the_camera_tells_each_choice() -> None:
     with Session(lambda name: None, models=["double", "other"]) as session:
         camera = Camera(session=session, model="double", dial="precise", hidden=["Car"])
         told: list[dict] = []
-        camera.frames.apart = type("Heard", (), {"tell": lambda _, choice: told.append(choice), "close": lambda _: None})()
+        camera.frames.apart = type("Heard", (),
+            {"tell": lambda _, choice: told.append(choice), "close": lambda _: None})()
         for name, value in {"hidden": {"Tree", "Car"}, "bar": .5, "dial": "cautious", "model": "other",
             "zones": ["hide 0,0 1,1"]}.items(): setattr(camera, name, value)
         camera.set_state({"preset": "no people"})  # as a page does
@@ -144,7 +146,9 @@ def test_the_camera_tells_each_choice() -> None:
 
 def test_what_is_no_frame_gets_one_answer(doubles: Any) -> None:
     where, deep = doubles().where(), b"\0\0\x1f\x40" + b"["*8000
-    odd = [b"", b"\0", "words", deep, pack([1], []), pack({}, []), frame(kind="toggle"), frame(page={"a": 1}),  # type: ignore[arg-type]
+    odd = [b"", b"\0", "words", deep,
+        pack([1], []),  # type: ignore[arg-type]
+        pack({}, []), frame(kind="toggle"), frame(page={"a": 1}),
         frame(id=-1), frame(protocol=1), pack({**unpack(frame())[0]}, [b"not a JPEG"])]
     said = talk(where, *odd, frame())[1:]
     assert all("error" in answer or "dropped" in answer for answer, _ in said[:-1]) and said[-1][1]

@@ -69,7 +69,7 @@ def kept_film(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def build(mutant: dict, folder: Path) -> None:
-    "A copy of the package in `folder`, as it is installed, with the mutant's edits, and the front end's tests beside it."
+    "A copy of the package in `folder`, as it is installed, with the mutant's edits and the front end's tests."
     shutil.copytree(package(), folder / "camredact", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copytree(TESTS / "js", folder / "tests" / "js")
     shutil.copy(TESTS / "sizes.json", folder / "tests")
