@@ -1,4 +1,5 @@
 "The picture alone, in a real Chromium: the service's /view, and the window that the panel opens."
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -168,4 +169,7 @@ def test_a_window_is_covered_when_the_kernel_dies_and_goes_with_its_page(lab: St
     window = open_window(tab)
     kill = "import os; os._exit(1)"
     covered_after(window, lambda: tab.begin(kill), state="failed", seconds=1)
-    with window.page.expect_event("close"): tab.page.reload(wait_until="commit")
+    tab.page.reload(wait_until="commit")
+    until = time.monotonic() + 20
+    while not window.page.is_closed() and time.monotonic() < until: tab.page.wait_for_timeout(100)
+    assert window.page.is_closed(), "the window outlives its page"

@@ -141,7 +141,7 @@ def test_the_camera_tells_each_choice() -> None:
         camera.close()
     expected = {"hidden": sorted(PRESETS["no people"]), "bar": 0, "dial": "cautious", "model": "other",
         "zones": list(camera.zones)}
-    assert told[0] == {**OPEN, "hidden": ["Car", "Tree"]} and told[-1] == expected
+    assert told and told[0] == {**OPEN, "hidden": ["Car", "Tree"]} and told[-1] == expected
 
 
 def test_what_is_no_frame_gets_one_answer(doubles: Any) -> None:
