@@ -139,7 +139,7 @@ def clip_of(
 ) -> VideoStream:    # played muted, and for ever
     "A clip as a stream; raises `InputError` where a browser could not play it."
     if PurePosixPath(urlsplit(url).path).suffix.lower() not in PLAYABLE:
-        raise InputError(f"this is not the address of a clip that browsers play: "
+        raise InputError("the source is not a clip that browsers play: "
             f"give the URL of a {' or '.join(PLAYABLE)} file, \"camera\", or a camredact.media.stream.Stream")
     return VideoStream.from_url(url)
 

@@ -139,6 +139,8 @@ def test_a_source_is_a_camera_a_clip_or_a_stream(session: Session) -> None:
         camera.close()
     for bad in ("street.avi", "nonsense", ""):
         with pytest.raises(InputError, match="not a clip that browsers play"): Camera(bad, session=session)
+    with pytest.raises(InputError) as error: Camera("rtsp://me:secret@cam/1", session=session)
+    assert "secret" not in str(error.value), "the message is saved in the notebook"
 
 
 def test_presets_follow_sets_and_sets_follow_presets(camera: Camera) -> None:
