@@ -45,7 +45,7 @@ def _point(
     try: x, y = (round(float(n), 6) + 0. for n in word.split(","))  # and never -0
     except ValueError: x = y = np.nan
     if 0 <= x <= 1 and 0 <= y <= 1: return x, y
-    raise InputError(f"{word[:40]!r} is not a point of the picture: write X,Y, each from 0 to 1, as 0.25,0.5")
+    raise InputError(f"{word!r:.42} is not a point of the picture: write X,Y, each from 0 to 1, as 0.25,0.5")
 
 def read_zone(
     text: str,  # as "hide 0,0 0.25,0.5"
@@ -53,7 +53,7 @@ def read_zone(
     "Raises `InputError` with one line that says how to mend it."
     kind, *words = str(text).split(maxsplit=MAX_POINTS + 1) or [""]
     if kind not in KINDS:
-        raise InputError(f"a zone begins with hide or show, as 'hide 0,0 0.25,0.5', not with {kind[:40]!r}")
+        raise InputError(f"a zone begins with hide or show, as 'hide 0,0 0.25,0.5', not with {kind!r:.42}")
     if len(words) > MAX_POINTS: raise InputError(f"a zone has {MAX_POINTS} points at most: leave some out")
     if len(words) < 2: raise InputError("a zone has two points or more: give two corners of a rectangle")
     points = np.array([_point(word) for word in words])

@@ -193,7 +193,8 @@ time.sleep(600)
 def test_it_ends_with_its_kernel(doubles: Any, how: signal.Signals) -> None:
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     kernel = subprocess.Popen([sys.executable, "-c", KERNEL, json.dumps(OPEN)], stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL, env=env)
+        stderr=subprocess.DEVNULL, env=env,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # whoever runs the tests may ignore it
     assert kernel.stdout
     where = json.loads(kernel.stdout.readline())
     assert talk(where, frame())[1][1]
