@@ -108,5 +108,5 @@ def check_traces(
     own, *others = np.mean(alike, 0)
     told = f"JPEG quality told in {right} of {len(QUALITIES)}"
     said = f"{told}, sensor's pattern {own:.3f} (others up to {max(others):.3f})"
-    known = right > len(QUALITIES)//2 or own > 6*np.std(others)  # chance does so once in 100,000
+    known = right > len(QUALITIES)//2 or own > 6*np.std(others)  # below: how seldom chance does so
     return (RECOGNISABLE, said) if known else (CLEAN, said)

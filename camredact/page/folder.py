@@ -25,8 +25,8 @@ from ..core.models import bundled, prices
 from ..core.picture import STILL_PIXELS
 from ..core.redact import DEFAULT_DIAL, DIALS, checkerboard
 from ..core.segment import DEFAULT_BUDGET
-from ..core.still import STILL_BUDGET
-from ..live.session import TABLES
+from ..core.still import AGREEMENT, FULL, LONGEST, OVERLAP, STILL_BUDGET
+from ..live.session import HOLD_GAP, TABLES
 
 # %% ../../nbs/page/folder.ipynb #f28fde7b
 LOOKS = {"fast": None, "fast, small look": DEFAULT_BUDGET}  # pixels of a live frame; None: what the model's card says
@@ -38,6 +38,7 @@ def table() -> dict[str, Any]:
         "models": list(LOOKS), "model": "fast", "prices": {"fast": prices("fast")},
         "budgets": {name: pixels or about["budget"] for name, pixels in LOOKS.items()},
         "least": DEFAULT_BUDGET, "still": max(about["budget"], STILL_BUDGET), "most": STILL_PIXELS,
+        "tiles": {"overlap": OVERLAP, "longest": LONGEST, "agreement": AGREEMENT, "full": FULL}, "gap": 1e3*HOLD_GAP,
         "file": {"file": "fast.onnx", "sha256": about["sha256"]}}
 
 # %% ../../nbs/page/folder.ipynb #fac5f0e0

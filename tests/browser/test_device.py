@@ -2,6 +2,7 @@
 import hashlib
 import io
 import re
+import shutil
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -145,6 +146,21 @@ def test_a_new_version_waits_until_it_is_asked_for(opened: Callable[..., Device]
     tab.press("record")
     tab.js("() => document.querySelector('#offline button').click()")
     tab.wait("() => document.querySelector('h1')?.textContent === 'a newer one'", seconds=60, why="the new version")
+
+
+def test_two_pages_of_one_host_keep_apart(browser: Any, written: Path, tmp_path: Path) -> None:
+    for name in ("one", "two"): shutil.copytree(written, tmp_path/name)
+    files = tmp_path/"two"/"files.js"
+    files.write_text(files.read_text().replace('"version": "', '"version": "another'))
+    site = Site(tmp_path)
+    tab = Device(browser, f"{site.url}one/")
+    for name in ("one", "two"):
+        tab.page.goto(f"{site.url}{name}/")
+        tab.ready().wait(f"() => ({OFFLINE})().includes('Ready for offline')", seconds=90, why="stored")
+    site.close()
+    tab.page.goto(f"{site.url}one/")
+    tab.ready()
+    tab.context.close()
 
 
 SCREENS = {"small": (360, 640), "telephone": (390, 844), "tablet": (768, 1024), "wide": (1280, 900)}

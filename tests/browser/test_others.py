@@ -11,7 +11,7 @@ from kit.lab import Studio, Tab
 from kit.mjpeg import pictures_of
 from kit.page import Opened
 from kit.server import Running
-from kit.stamps import HIGH, SETUP, WIDE, checkered, is_open, own_frames, record_until, sky_covered
+from kit.stamps import HIGH, SETUP, WIDE, checkered, covered_after, is_open, own_frames, record_until, sky_covered
 from PIL import Image
 
 pytestmark = pytest.mark.browser
@@ -68,20 +68,6 @@ def is_half(picture: np.ndarray) -> bool:
     "Whether the upper half is checkerboard, and the lower one is not."
     covered, n = checkered(picture), len(picture)//2
     return bool(covered[:n - 8].all() and covered[n + 8:].mean() < .1)
-
-
-def covered_after(tab: Tab, fault: Any, state: str = "failed") -> None:
-    "Fails where anything is seen after `fault`, once the page knows of it, or where nothing was seen before."
-    tab.record((WIDE, HIGH))
-    tab.wait_shown(2)
-    fault()
-    tab.wait_state(state)
-    known = tab.js("() => performance.now()")
-    tab.page.wait_for_timeout(1500)  # a span of time is what is tested
-    recording = tab.recording()
-    assert any(map(is_open, recording.samples)) and recording.after(known)
-    assert not any(map(is_open, recording.after(known))), "the picture is seen after the fault"
-    assert checkered(tab.picture()).all()
 
 
 def covered_from_click(tab: Tab, delay: float) -> None:

@@ -43,7 +43,8 @@ def test_every_matte_is_on_its_own_picture_and_no_camera_is_opened(lab: Studio, 
     assert time.monotonic() - began < 20
     assert tab.js("() => window.__streams.length") == 0 and not tab.errors
     name = tab.js("() => document.querySelector('[name=camera]').selectedOptions[0].text")
-    assert name.startswith("http://127.0.0.1:") and "/" not in name.removeprefix("http://"), "its path may hold a password"
+    assert name.startswith("http://127.0.0.1:")
+    assert "/" not in name.removeprefix("http://"), "its path may hold a password"
     assert "secret" not in str(tab.save()["metadata"]) + tab.text()
     tab.press("stop")
     tab.wait_state("stopped")

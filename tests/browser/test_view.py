@@ -8,7 +8,7 @@ import pytest
 from kit.lab import Studio, Tab
 from kit.page import Opened
 from kit.server import Running
-from kit.stamps import HIGH, WIDE, checkered, is_open, own_frames, record_until, sky_covered, start
+from kit.stamps import checkered, covered_after, is_open, own_frames, record_until, sky_covered, start
 
 pytestmark = pytest.mark.browser
 
@@ -21,20 +21,6 @@ def live(tab: Opened) -> Opened:
     tab.wait_state("live")
     tab.wait_shown(3)
     return tab
-
-
-def covered_after(tab: Tab, fault: Callable[[], Any], state: str = "failed", seconds: float = 2.) -> None:
-    "Fails where anything is seen after `fault`, once the page knows of it, or where nothing was seen before."
-    tab.record((WIDE, HIGH))
-    tab.wait_shown(2)
-    fault()
-    tab.wait_state(state)
-    known = tab.js("() => performance.now()")
-    tab.page.wait_for_timeout(1000*seconds)  # a span of time is what is tested
-    recording = tab.recording()
-    assert any(map(is_open, recording.samples)) and recording.after(known)
-    assert not any(map(is_open, recording.after(known))), "the picture is seen after the fault"
-    assert checkered(tab.picture()).all()
 
 
 # /view

@@ -2,8 +2,9 @@
 
 The fake `Stripes` covers the stripe `number mod 8`, so that a matte on a wrong frame shows.
 """
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -83,6 +84,20 @@ def record_until(tab: Tab, more: int) -> Recording:
     tab.record((WIDE, HIGH))
     tab.wait_shown(more)
     return tab.recording()
+
+
+def covered_after(tab: Tab, fault: Callable[[], Any], state: str = "failed", seconds: float = 2.) -> None:
+    "Fails where anything is seen after `fault`, once the page knows of it, or where nothing was seen before."
+    tab.record((WIDE, HIGH))
+    tab.wait_shown(2)
+    fault()
+    tab.wait_state(state)
+    known = tab.js("() => performance.now()")
+    tab.page.wait_for_timeout(1000*seconds)  # a span of time is what is tested
+    recording = tab.recording()
+    assert any(map(is_open, recording.samples)) and recording.after(known)
+    assert not any(map(is_open, recording.after(known))), "the picture is seen after the fault"
+    assert checkered(tab.picture()).all()
 
 
 def agreement(covered: np.ndarray, labelled: np.ndarray) -> float:

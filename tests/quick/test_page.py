@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+import camredact
 from camredact.core.categories import PRESETS
 from camredact.core.redact import DIALS, decide, hide_weights, union
 from camredact.core.still import Detector, still_matte
@@ -16,8 +17,9 @@ from camredact.page.folder import table
 from camredact.streets.street import draw_street
 
 ROOT = Path(__file__).parents[2]
-STEPS = (ROOT/"camredact"/"page"/"static"/"steps.js").as_uri()
-STILL = (ROOT/"camredact"/"page"/"static"/"still.js").as_uri()
+STATIC = Path(camredact.__file__).parent/"page"/"static"
+STEPS = (STATIC/"steps.js").as_uri()
+STILL = (STATIC/"still.js").as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +105,9 @@ def test_hold_unites_as_python_does(node: str, tmp_path: Path) -> None:
     mattes = (rng.random((7, 8, 8)) < .1).astype(np.uint8)
     plan = [("a", 0.), ("a", .1), ("a", .2), ("b", .3), ("b", .4), ("b", 1.5), ("b", 1.6)]
     expected = [hold.add("page", (key,), 255*m, 2, t) for m, (key, t) in zip(mattes, plan)]
-    code = """const hold = new steps.Hold(), result = new Uint8Array(mattes.length);
+    code = """const hold = new steps.Hold(given.gap), result = new Uint8Array(mattes.length);
 given.plan.forEach(([key, at], i) => result.set(hold.add(key, mattes.slice(64*i, 64*i + 64), 2, 1000*at), 64*i));"""
-    found = ask(node, tmp_path, code, {"plan": plan}, mattes=mattes)
+    found = ask(node, tmp_path, code, {"plan": plan, "gap": table()["gap"]}, mattes=mattes)
     assert np.array_equal(found.reshape(7, 8, 8)*255, np.stack(expected)) and union(expected).any()
 
 
@@ -120,31 +122,27 @@ class Reddish:
 
 REDDISH = """const score = async rgb => Float32Array.from({ length: rgb.length / 3 }, (_, i) => rgb[3*i] / 100);
 const rgba = { width: given.w, height: given.h, data: pixels };
-const result = await still.stillMatte(rgba, score, given.dial, { still: given.still, least: given.least });"""
+const result = await still.stillMatte(rgba, score, given.dial, given.table);"""
 
 
 UNSURE = """let looks = 0;
 const score = async rgb => new Float32Array(rgb.length / 3).fill(looks++ ? 0 : Infinity);
 const rgba = { width: given.w, height: given.h, data: pixels };
-const result = await still.stillMatte(rgba, score, given.dial, { still: given.still, least: given.least });"""
+const result = await still.stillMatte(rgba, score, given.dial, given.table);"""
 
 
 def test_what_the_first_look_is_unsure_of_stays_covered_whatever_later_ones_say(node: str, tmp_path: Path) -> None:
     "At this shape some steps are whole, and an infinite score is multiplied by nought on the way."
-    from camredact.core import still as module
-    given = {"h": 3200, "w": 128, "dial": {"margin": .004, "peak": 2.}, "still": module.STILL_BUDGET,
-        "least": module.DEFAULT_BUDGET}
+    given = {"h": 3200, "w": 128, "dial": {"margin": .004, "peak": 2.}, "table": table()}
     assert ask(node, tmp_path, UNSURE, given, pixels=np.zeros((3200, 128, 4), np.uint8)).all()
 
 
 def test_still_in_tiles_is_pythons(node: str, tmp_path: Path) -> None:
     "But for pixels where Python's numbers are rounded: coarse scores to half precision, enlarged pictures to 11 bits."
-    from camredact.core import still as module
     for h, w in ((480, 640), (1500, 1120), (300, 2000)):
         rgb = cv2.resize(draw_street(3, 480, 640).picture, (w, h), interpolation=cv2.INTER_CUBIC)
         expected = still_matte(rgb, Detector(Reddish(), np.zeros(32, np.float32), .004, 0., 2.))
         rgba = np.dstack([rgb, np.full((h, w), 255, np.uint8)])
-        given = {"h": h, "w": w, "dial": {"margin": .004, "peak": 2.}, "still": module.STILL_BUDGET,
-            "least": module.DEFAULT_BUDGET}
+        given = {"h": h, "w": w, "dial": {"margin": .004, "peak": 2.}, "table": table()}
         found = ask(node, tmp_path, REDDISH, given, pixels=rgba).reshape(h, w)*255
         assert .01 < (expected > 0).mean() < .99 and (found != expected).mean() < .002, (h, w)

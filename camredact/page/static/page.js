@@ -97,7 +97,7 @@ async function store(part, bytes, recording) {
     const offer = () => { button.hidden = !registration.waiting; };
     registration.onupdatefound = () => { registration.installing.onstatechange = offer; };
     button.onclick = () => recording() || registration.waiting.postMessage("take over");
-    if (first && installing) {
+    if (first && installing && !registration.active) {
       words.textContent = `This page is being stored for offline use: ${size} …`;
       await new Promise((_, no) => {
         const failed = () => installing.state === "redundant" && no(new Error("not all of it could be stored"));

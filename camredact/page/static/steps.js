@@ -3,8 +3,6 @@
    A matte is one byte a pixel: 1 covers, 0 shows. */
 import { zoneOutline } from "../../live/static/zones.js";
 
-const HOLD_GAP = 1000;  // ms: a matte older than this holds nothing
-
 /** The weights of the score: 1/tau of what is hidden, 0 of the rest. */
 export function hideWeights(hidden, dial, { codes, steps }) {
   const unknown = hidden.find(code => !codes.includes(code));
@@ -67,11 +65,13 @@ export function unite(matte, other) {
   return matte;
 }
 
-/** The last mattes of one choice. */
+/** The last mattes of one choice; a matte older than `gap`, in ms, holds nothing. */
 export class Hold {
+  constructor(gap) { this.gap = gap; }
+
   /** The newest matte, united with the `k` before it of the same key. */
   add(key, newest, k, now) {
-    if (key !== this.key || now - this.at > HOLD_GAP) this.mattes = [];
+    if (key !== this.key || now - this.at > this.gap) this.mattes = [];
     Object.assign(this, { key, at: now, mattes: [...this.mattes, newest].slice(-k - 1) });
     return this.mattes.reduce(unite, new Uint8Array(newest.length));
   }

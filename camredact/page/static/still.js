@@ -2,28 +2,26 @@
 import { modelSize } from "../../live/static/rules.js";
 import { decide } from "./steps.js";
 
-const OVERLAP = .25, LONGEST = 64, AGREEMENT = .9, FULL = 1 << 23;
-
-const side = (length, n) => Math.min(length, Math.ceil(length / (n - (n - 1) * OVERLAP)));
+const side = (length, n, overlap) => Math.min(length, Math.ceil(length / (n - (n - 1) * overlap)));
 
 /** As Python rounds: halves to the even number. */
 const round = x => Math.round(x) - (x % 1 === .5 && Math.round(x) % 2);
 
 /** Stretches of one size that overlap and together cover `length`, each as [from, to]. */
-function split(length, n) {
-  const size = side(length, n);
+function split(length, n, overlap) {
+  const size = side(length, n, overlap);
   return Array.from({ length: n }, (_, i) => round(i * (length - size) / Math.max(n - 1, 1))).map(a => [a, a + size]);
 }
 
 /** Grids of tiles [top, bottom, left, right], from the whole picture to the finest. */
-export function grids(h, w, budget) {
-  const whole = [[0, h, 0, w]], rows = Math.min(Math.max(1, Math.floor(h / w)), LONGEST);
-  const columns = Math.min(Math.max(1, Math.floor(w / h)), LONGEST), found = [];
+export function grids(h, w, budget, { overlap, longest }) {
+  const whole = [[0, h, 0, w]], rows = Math.min(Math.max(1, Math.floor(h / w)), longest);
+  const columns = Math.min(Math.max(1, Math.floor(w / h)), longest), found = [];
   if (h * w <= budget) return [whole];
   let n = 1;
-  while (side(h, n * rows) * side(w, n * columns) > budget) n++;
+  while (side(h, n * rows, overlap) * side(w, n * columns, overlap) > budget) n++;
   for (; n * rows * columns > 1; n = n > 1 ? Math.ceil(n / 2) : 0)
-    found.unshift(split(h, n * rows).flatMap(y => split(w, n * columns).map(x => [...y, ...x])));
+    found.unshift(split(h, n * rows, overlap).flatMap(y => split(w, n * columns, overlap).map(x => [...y, ...x])));
   return [whole, ...found];
 }
 
@@ -90,9 +88,9 @@ function fitRows(matte, h, w, tall) {
 
 /** What all looks together hide of RGBA pixels. `score(rgb, tall, wide)` resolves to scores that are infinite where the
     confidence is too low; `look(done, all)` hears of each look. */
-export async function stillMatte(pixels, score, dial, { still, least }, look = () => {}) {
-  const { width: w, height: h } = pixels, all = grids(h, w, still), finest = all.pop();
-  const step = h * w <= FULL ? 1 : 2, coarse = n => Math.ceil(n / step), across = coarse(w);
+export async function stillMatte(pixels, score, dial, { still, least, tiles }, look = () => {}) {
+  const { width: w, height: h } = pixels, all = grids(h, w, still, tiles), finest = all.pop();
+  const step = h * w <= tiles.full ? 1 : 2, coarse = n => Math.ceil(n / step), across = coarse(w);
   const first = [[[0, h, 0, w], least], ...all.flat().map(tile => [tile, still])];
   const most = new Float32Array(coarse(h) * across), matte = new Uint8Array(h * w);
   const fine = n => Math.floor(n / step);
@@ -115,7 +113,7 @@ export async function stillMatte(pixels, score, dial, { still, least }, look = (
     const [found, tall, wide] = await ask(tile, still), [top, bottom, left, right] = place(tile);
     const read = (y, x) => most[(top + y) * across + left + x], before = new Float32Array(tall * wide);
     resampled(read, bottom - top, right - left, tall, wide, 1, false, before);
-    const agreed = found.map((s, i) => (s + Math.max(s, before[i])) / (2 * AGREEMENT));
+    const agreed = found.map((s, i) => (s + Math.max(s, before[i])) / (2 * tiles.agreement));
     const sure = new Float32Array(agreed.length).fill(1), part = decide(agreed, sure, tall, wide, dial, 0);
     const [y0, y1, x0, x1] = tile, fitted = resizeMatte(part, tall, wide, y1 - y0, x1 - x0);
     for (let y = y0, i = 0; y < y1; y++) for (let x = x0; x < x1; x++, i++) matte[y * w + x] |= fitted[i];

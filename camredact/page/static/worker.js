@@ -7,12 +7,13 @@ import { open } from "./network.js";
 import { stillMatte } from "./still.js";
 import { Hold, checkScore, decide, hideWeights, unite, zoneMatte } from "./steps.js";
 
-const hold = new Hold(), say = (message, buffers = []) => postMessage([message, buffers]);
-let table, score, turn = start();
+const say = (message, buffers = []) => postMessage([message, buffers]);
+let table, hold, score, turn = start();
 
 async function start() {
   try {
     table = await (await fetch("table.json")).json();
+    hold = new Hold(table.gap);
     score = await open(table.file);
     say({ kind: "ready" });
   } catch (error) { say({ error: error.message || String(error) }); }
