@@ -67,30 +67,29 @@ def test_a_photograph_in_a_figure_is_found(how: str, photo: np.ndarray) -> None:
     assert file_is_photograph(png(SHOWN[how](photo)))
 
 
-RNG = np.random.default_rng(0)
 X, Y = np.meshgrid(np.linspace(-3, 3, 200), np.linspace(-3, 3, 200))
-CHARTS: dict[str, Callable[[plt.Axes], object]] = {
-    "lines": lambda a: [a.plot(np.sin(np.arange(300)/20 + k), label=str(k)) for k in range(4)] and a.legend(),
-    "scatter": lambda a: a.scatter(*RNG.normal(size=(2, 300))),
-    "bars": lambda a: a.bar(range(10), RNG.random(10), color=[f"C{k}" for k in range(10)]),
-    "histogram": lambda a: a.hist(RNG.normal(size=1000), 50),
-    "heat map": lambda a: a.imshow(RNG.random((12, 12))),
-    "counts": lambda a: a.hist2d(*RNG.normal(size=(2, 20000)), bins=60),
-    "hexagons": lambda a: a.hexbin(*RNG.normal(size=(2, 9000))),
-    "surface": lambda a: a.imshow(np.exp(-X**2 - Y**2)*X),
-    "levels": lambda a: a.contourf(X, Y, np.sin(X)*Y, 20),
-    "pie": lambda a: a.pie([1, 2, 3], autopct="%d"),
-    "boxes": lambda a: a.boxplot(RNG.normal(size=(99, 8))),
-    "areas": lambda a: a.stackplot(range(50), RNG.random((8, 50))),
-    "mask": lambda a: a.imshow(X**2 + Y**2 < 4),
-    "words": lambda a: [a.text(0, k/25, "The quick brown fox jumps over the lazy dog") for k in range(25)],
-    "arrows": lambda a: a.quiver(RNG.normal(size=(20, 20)), RNG.normal(size=(20, 20)))}
+CHARTS: dict[str, Callable[[plt.Axes, np.random.Generator], object]] = {
+    "lines": lambda a, rng: [a.plot(np.sin(np.arange(300)/20 + k), label=str(k)) for k in range(4)] and a.legend(),
+    "scatter": lambda a, rng: a.scatter(*rng.normal(size=(2, 300))),
+    "bars": lambda a, rng: a.bar(range(10), rng.random(10), color=[f"C{k}" for k in range(10)]),
+    "histogram": lambda a, rng: a.hist(rng.normal(size=1000), 50),
+    "heat map": lambda a, rng: a.imshow(rng.random((12, 12))),
+    "counts": lambda a, rng: a.hist2d(*rng.normal(size=(2, 20000)), bins=60),
+    "hexagons": lambda a, rng: a.hexbin(*rng.normal(size=(2, 9000))),
+    "surface": lambda a, rng: a.imshow(np.exp(-X**2 - Y**2)*X),
+    "levels": lambda a, rng: a.contourf(X, Y, np.sin(X)*Y, 20),
+    "pie": lambda a, rng: a.pie([1, 2, 3], autopct="%d"),
+    "boxes": lambda a, rng: a.boxplot(rng.normal(size=(99, 8))),
+    "areas": lambda a, rng: a.stackplot(range(50), rng.random((8, 50))),
+    "mask": lambda a, rng: a.imshow(X**2 + Y**2 < 4),
+    "words": lambda a, rng: [a.text(0, k/25, "The quick brown fox jumps over the lazy dog") for k in range(25)],
+    "arrows": lambda a, rng: a.quiver(rng.normal(size=(20, 20)), rng.normal(size=(20, 20)))}
 
 
 @pytest.mark.parametrize("chart", CHARTS)
 def test_a_chart_is_not_held(chart: str) -> None:
     fig, ax = plt.subplots(figsize=(6.4, 4.8), dpi=72)
-    CHARTS[chart](ax)
+    CHARTS[chart](ax, np.random.default_rng(0))
     data = BytesIO()
     fig.savefig(data, format="png", bbox_inches="tight")
     plt.close(fig)
