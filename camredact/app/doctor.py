@@ -71,20 +71,21 @@ def look_at_comms(
 
 # %% ../../nbs/app/doctor.ipynb #d6e9b9ed
 def look_at_models() -> list[Finding]:
-    "Engines, and every bundled model: is it there, whole, and how long does it take for a 320x256 frame?"
+    "Engines, and every bundled model: is it there, whole, and how long does it take for a frame?"
     import numpy as np
     import onnxruntime
     from camredact.core.models import load, models
-    from camredact.core.segment import NoWeights
+    from camredact.core.segment import NoWeights, model_size
     found = [Finding("onnxruntime engines", ", ".join(onnxruntime.get_available_providers()))]
     for name in models():
         try: segmenter = load(name)
         except NoWeights as e:
             found.append(Finding(f"weights {name}", str(e), False))
             continue
-        rgb, weights = np.zeros((256, 320, 3), np.uint8), np.zeros(32, np.float32)
+        h, w = model_size(480, 640, segmenter.budget)
+        rgb, weights = np.zeros((h, w, 3), np.uint8), np.zeros(32, np.float32)
         seconds = min(repeat(partial(segmenter.score, rgb, weights), number=1))
-        found.append(Finding(f"weights {name}", f"sha256 matches, {1000*seconds:.0f} ms a frame of 320x256 here"))
+        found.append(Finding(f"weights {name}", f"sha256 matches, {1000*seconds:.0f} ms a frame of {w}x{h} here"))
     if models(): return found
     return [*found, Finding("weights", "none: reinstall, or train with `camredact train`", False)]
 

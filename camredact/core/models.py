@@ -22,11 +22,19 @@ from .segment import DEFAULT_BUDGET, MODEL_BYTES, NoWeights, OnnxSegmenter, Segm
 # %% ../../nbs/core/models.ipynb #4691ddd5
 WEIGHTS = Path(str(files("camredact")/"weights"))  # where the bundled weights lie
 
+def _about(
+    path: Path,      # a card
+) -> dict[str, Any]:
+    "What it says; nothing where it cannot be read."
+    try: about = json.loads(path.read_text(encoding="utf8"))
+    except ValueError: about = None
+    return about if isinstance(about, dict) else {}
+
 def models(
     folder: Path = WEIGHTS,  # of weights and cards
 ) -> list[str]:              # `fast` first
-    "Names of the bundled models that are there, weights and card."
-    names = [p.stem for p in folder.glob("*.onnx") if p.with_suffix(".json").exists()]
+    "Names of the bundled models whose weights are there; `card` refuses those with a card that cannot be read."
+    names = [p.stem for p in folder.glob("*.json") if (folder/_about(p).get("file", ".")).exists()]
     return sorted(names, key=lambda n: (n != "fast", n))
 
 # %% ../../nbs/core/models.ipynb #59522849
@@ -39,9 +47,8 @@ def card(
         found = ", ".join(models(folder)) or "none"
         raise NoWeights(f"there are no weights named {name!r} (found: {found}): reinstall camredact, "
             "make them with `camredact train`, or give the path of an .onnx file")
-    try: about = json.loads((folder/f"{name}.json").read_text(encoding="utf8"))
-    except ValueError: about = None
-    if isinstance(about, dict) and "sha256" in about: return about
+    about = _about(folder/f"{name}.json")
+    if {"file", "sha256"} <= about.keys(): return about
     raise NoWeights(f"the card of the weights, {name}.json, is corrupted: reinstall camredact")
 
 def bundled(
@@ -50,9 +57,9 @@ def bundled(
 ) -> tuple[Path, dict[str, Any]]:  # the file and its card
     "A bundled model, checked against its card; raises `NoWeights` when missing or changed."
     about = card(name, folder)
-    path = folder/f"{name}.onnx"
+    path = folder/about["file"]
     if sha256(path.read_bytes()).hexdigest() != about["sha256"]:
-        raise NoWeights(f"the weights {name!r} are corrupted: reinstall camredact")
+        raise NoWeights(f"the weights {path.name} are corrupted: reinstall camredact")
     return path, about
 
 # %% ../../nbs/core/models.ipynb #bb67d100

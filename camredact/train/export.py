@@ -8,16 +8,14 @@ __all__ = ['export_onnx', 'quantise']
 # %% ../../nbs/train/export.ipynb #f97da89b
 import tempfile
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
 # %% ../../nbs/train/export.ipynb #86a390ea
 import numpy as np
 import onnx
-import onnx_ir
 import torch
-from onnx_ir.passes.common import DeduplicateInitializersPass
 from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
@@ -31,10 +29,9 @@ def export_onnx(
     net: nn.Module,                 # a network
     path: Path,                     # the .onnx file to write, whole or not at all
     budget: int = DEFAULT_BUDGET,   # pixels that the model should be given, noted in the file
-    scales: Sequence[tuple[int, int]] = (),  # as for `RedactGraph`
 ) -> Path:                          # the file
     "Writes `RedactGraph` of `net` as ONNX."
-    graph = RedactGraph(net.cpu().float().to(memory_format=torch.contiguous_format), scales).eval()
+    graph = RedactGraph(net.cpu().float().to(memory_format=torch.contiguous_format)).eval()
     example = torch.zeros(256, 320, 3, dtype=torch.uint8), torch.zeros(len(CODES))
     side = lambda name: 32*torch.export.Dim(name, min=2, max=128)
     with atomic_write(path, overwrite=True) as part, warnings.catch_warnings():
@@ -42,20 +39,10 @@ def export_onnx(
         torch.onnx.export(graph, example, part, input_names=["rgb", "weights"],
             output_names=["score", "confidence", "probs"], dynamo=True, external_data=False, verbose=False,
             dynamic_shapes={"rgb": {0: side("rows"), 1: side("columns")}, "weights": None})
-        save_shared(onnx.load(part), part, {"budget": str(budget), "codes": ",".join(CODES)})
+        model = onnx.load(part)
+        onnx.helper.set_model_props(model, {"budget": str(budget), "codes": ",".join(CODES)})
+        onnx.save(model, part)
     return path
-
-# %% ../../nbs/train/export.ipynb #d8601125
-def save_shared(
-    model: onnx.ModelProto,  # a model
-    path: Path,              # replaced
-    notes: dict[str, str],   # metadata
-) -> None:
-    "Writes a model with its notes, and one of all tensors that hold the same."
-    whole = onnx_ir.from_proto(model)
-    DeduplicateInitializersPass(size_limit=2**31)(whole)
-    whole.metadata_props.update(notes)
-    onnx_ir.save(whole, path)
 
 # %% ../../nbs/train/export.ipynb #ca776168
 def quantise(
@@ -75,7 +62,8 @@ def quantise(
         quantize_static(plain, part, reader, nodes_to_exclude=_ends(onnx.load(plain).graph), **types)
         model = onnx.load(part)
         _channels_last(model.graph)
-        save_shared(model, part, notes)
+        onnx.helper.set_model_props(model, notes)
+        onnx.save(model, part)
     return out
 
 # %% ../../nbs/train/export.ipynb #bd1cd04c

@@ -7,7 +7,6 @@ example: python nbs/experiments/cards.py
 import json
 import math
 import sys
-from fractions import Fraction
 from pathlib import Path
 
 from record import find, percent, ratio, read, table
@@ -16,8 +15,9 @@ WEIGHTS = Path(__file__).parents[2]/"camredact"/"weights"
 MODEL = """# The model `{name}`
 
 **What it is.** A U-Net in eight bits: an EfficientNet-Lite0 encoder from ImageNet and a light decoder that stops at a
-quarter of the picture's sides. It sees a picture of at most {budget:,} pixels at {scales}, and averages the logits.
-Each pixel gets 32 probabilities, one for each category of CamVid. `{file}`, {megabytes:.1f} MB, sha256 `{sha256}`.
+quarter of the picture's sides. It is given at most {budget:,} pixels of a picture. Each pixel gets 32 probabilities, one
+for each category of CamVid. `{file}`, {megabytes:.1f} MB, sha256 `{sha256}`. `swift`, `fast` and `accurate` are this one
+file, given fewer or more pixels.
 
 **What it is for.** Covering chosen kinds of things in streets by daylight, live, and people near a camera; research,
 teaching and art. **Not for** finding or counting persons, nor for any decision about them. It guarantees nothing:
@@ -89,7 +89,7 @@ def times(
     name: str,  # of a model
 ) -> dict[str, float]:
     "What a prediction takes, in milliseconds, by the size of the picture."
-    return {r["size"]: r["ms"] for r in read("weights-times")["rows"] if r["model"] == name and r["taken"] == "alone"}
+    return {r["size"]: r["ms"] for r in read("weights-times")["rows"] if r["model"] == name}
 
 
 def figures(
@@ -111,14 +111,6 @@ def dial(
     return {row["dial"]: {"missed": round(1 - row["recall"], 4), "besides": row["over_cover"]} for row in town_rows(name)}
 
 
-def scales(
-    values: list[float],  # of the sides
-) -> str:
-    "The scales in words."
-    words = ["its own size" if x == 1 else f"{Fraction(x).limit_denominator(9)} of it" for x in values]
-    return f"{', '.join(words[:-1])} and {words[-1]}"
-
-
 def model_card(
     about: dict,  # the model's JSON
 ) -> str:
@@ -127,7 +119,7 @@ def model_card(
     towns, near = town_rows(name), [find("weights-near", model=name, pictures=kind) for kind in NEAR]
     animals = [r for r in read("weights-animals")["rows"] if r["model"] == name]
     half = ratio("under_half", "of_pictures")
-    return MODEL.format(**{**about, "scales": scales(about["scales"]), "recipe": "\n    ".join(about["recipe"])},
+    return MODEL.format(**{**about, "recipe": "\n    ".join(about["recipe"])},
         frames=towns[0]["frames"], right=towns[0]["right"],
         megabytes=(WEIGHTS/about["file"]).stat().st_size/1e6, nbs="../../nbs/experiments",
             date=read("weights")["date"], machine=read("weights-times")["machine"],

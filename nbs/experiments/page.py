@@ -183,7 +183,7 @@ def main() -> int:
                 made["file"]["threads"] = threads
                 site.files["table.json"] = json.dumps(made).encode()
                 tab = Device(browser, site.url, stored=False)
-                for look in ("fast", "fast, small look"):
+                for look in ("fast", "swift"):
                     row = {"camera": name, "threads": threads, "model": look, **live(tab, look, a.seconds, a.windows)}
                     found["page"].append(row)
                     print(json.dumps(row), flush=True)

