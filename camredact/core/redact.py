@@ -26,21 +26,20 @@ class Dial:
 
 # %% ../../nbs/core/redact.ipynb #c05af24b
 TAUS = {  # of each category the thresholds of precise, balanced and cautious, set by nbs/experiments/dial.py
-    ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian"): (.5, .3, .1),
-    ("Archway", "Bridge", "CartLuggagePram", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving", "RoadShoulder",
-     "SignSymbol", "SUVPickupTruck", "TrafficCone", "TrafficLight", "Train", "Tunnel", "Void", "Wall"): (.25,
-     .166, .1),
-    ("Column_Pole", "VegetationMisc"): (.1, .05, .037),
-    ("Fence", "Truck_Bus"): (.05, .033, .024),
-    ("Animal",): (.7, .3, .1),
-    ("Building",): (.4, .2, .1),
-    ("Car",): (.6, .3, .07),
-    ("LaneMkgsDriv",): (.25, .15, .07),
-    ("ParkingBlock",): (.07, .046, .034),
+    ("Bicyclist", "Child", "MotorcycleScooter", "Pedestrian"): (.7, .4, .15),
+    ("Archway", "Bridge", "CartLuggagePram", "LaneMkgsDriv", "LaneMkgsNonDriv", "Misc_Text", "OtherMoving",
+     "RoadShoulder", "SignSymbol", "SUVPickupTruck", "TrafficCone", "TrafficLight", "Train", "Tunnel", "Void",
+     "Wall"): (.3, .2, .07),
+    ("Fence", "ParkingBlock", "Truck_Bus"): (.05, .033, .024),
+    ("Animal",): (.7, .4, .07),
+    ("Building",): (.4, .2, .05),
+    ("Car",): (.6, .4, .07),
+    ("Column_Pole",): (.1, .066, .049),
     ("Road",): (.7, .466, .349),
-    ("Sidewalk",): (.2, .1, .07),
-    ("Sky",): (.7, .4, .3),
-    ("Tree",): (.6, .4, .25)}
+    ("Sidewalk",): (.25, .15, .07),
+    ("Sky",): (.7, .466, .25),
+    ("Tree",): (.6, .4, .2),
+    ("VegetationMisc",): (.1, .05, .037)}
 
 def _dial(
     name: str,      # as in the menu

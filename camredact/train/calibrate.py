@@ -60,7 +60,7 @@ def cover_losses(
     return np.minimum(enough[:, 1:]/(enough[:, 0].mean() if len(enough) else 1), 1), other[1:]/max(other[0], 1)
 
 # %% ../../nbs/train/calibrate.ipynb #6c0daa3d
-ALPHAS = {"precise": 1/4, "balanced": 1/8, "cautious": 1/16}  # the mean share that may be shown
+ALPHAS = {"precise": 1/4, "balanced": 1/8, "cautious": 1/20}  # the mean share that may be shown
 
 def dial_thresholds(
     losses: Mapping[str, np.ndarray],  # by category, and "people": float[n,k]

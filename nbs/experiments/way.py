@@ -34,7 +34,8 @@ FPS, LENGTH = 30, 300  # of the film
 ROOT = Path(__file__).parents[2]
 WAYS = ("comm", "socket", "service")
 STEPS = ("camera", "draw", "encode", "send", "wait", "decode", "predict", "matte", "png", "back", "read", "show")
-BUSY = "import time; end = time.time() + {seconds}\nwhile time.time() < end: pass"
+CELLS = {"waiting": "import time; time.sleep({seconds})",  # what runs in the kernel meanwhile
+    "computing": "import time; end = time.time() + {seconds}\nwhile time.time() < end: pass"}
 DIRECT = "() => document.querySelector('.camredact').dataset.way === 'direct'"
 CELL = """
 import kit.timed
@@ -139,8 +140,8 @@ class Way:
 
     def window(
         self,
-        seconds: float,             # of measuring
-        computing: bool = False,    # whether a cell computes meanwhile
+        seconds: float,    # of measuring
+        cell: str = "",    # of `CELLS`, that runs meanwhile
     ) -> dict[str, Any]:
         "Start, settle, measure, stop."
         tab = self.tab
@@ -148,7 +149,7 @@ class Way:
         tab.press("start")
         tab.wait_state("live")
         if self.name == "socket": tab.wait(DIRECT, why="the socket")
-        if computing: tab.begin(BUSY.format(seconds=seconds + 3))
+        if cell: tab.begin(CELLS[cell].format(seconds=seconds + 3))
         tab.page.wait_for_timeout(2000)
         tab.js("() => { __way.frames.length = __way.camera.length = 0; }")
         before = self.spent()
@@ -156,7 +157,7 @@ class Way:
         after = self.spent()
         found = tab.js("() => __way")
         tab.press("stop")
-        tab.page.wait_for_timeout(1500*computing)
+        tab.page.wait_for_timeout(1500*bool(cell))
         return {**found, "seconds": seconds, "cpu": {k: (after[k] - before[k])/seconds for k in after}}
 
     def spent(self) -> dict[str, float]:
@@ -188,7 +189,7 @@ def steps(
 
 def row(
     windows: Sequence[dict],    # of one way
-    computing: Sequence[dict],  # more of them, in which a cell computed
+    beside: dict[str, Sequence[dict]],  # more of them, by what a cell did meanwhile
 ) -> dict[str, float | None]:
     "Rates, ages, steps and processor time: medians of the windows, and of their frames."
     camera = [came - took for w in windows for came, took in w["camera"] if took]
@@ -199,7 +200,8 @@ def row(
     seen = lambda w: sum("shown" in f for f in w["frames"])
     return {"camera_fps": median(len(w["camera"])/w["seconds"] for w in windows),
         "fps": median(seen(w)/w["seconds"] for w in windows),
-        "fps_computing": median(seen(w)/w["seconds"] for w in computing) if computing else None,
+        **{f"fps_{cell}": median(seen(w)/w["seconds"] for w in found) if found else None
+            for cell, found in beside.items()},
         "share": median(seen(w)/len(w["camera"]) for w in windows),
         "lost": median(1 - seen(w)/max(1, sum("sent" in f for f in w["frames"])) for w in windows),
         "cpu_each_ms": median(1e3*sum(w["cpu"].values())*w["seconds"]/max(1, seen(w)) for w in windows),
@@ -287,13 +289,14 @@ def measure(
         every = [way for name, folder in builds.items()
             for way in stack.enter_context(ways(browser, name, folder, tmp/name, model, wanted))]
         plain: list[list[dict]] = [[] for _ in every]
-        computing: list[list[dict]] = [[] for _ in every]
+        beside: list[dict[str, list[dict]]] = [{cell: [] for cell in CELLS} for _ in every]
         for _ in range(rounds):
             for way, found in zip(every, plain): found.append(way.window(seconds))
-            for way, found in zip(every, computing):
-                if way.name != "service" and len(builds) == 1: found.append(way.window(seconds, computing=True))
-    return [{"size": size, "way": way.name, "build": way.build, **row(*found)}
-        for way, *found in zip(every, plain, computing)], shows
+            for way, found in zip(every, beside):
+                if way.name == "service" or len(builds) > 1: continue
+                for cell in CELLS: found[cell].append(way.window(seconds, cell))
+    return [{"size": size, "model": model, "way": way.name, "build": way.build, **row(*found)}
+        for way, *found in zip(every, plain, beside)], shows
 
 
 def build(
@@ -308,7 +311,7 @@ def build(
 def main() -> int:
     "Measures, prints, and records."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--model", default="fast", help="a bundled model")
+    p.add_argument("--models", nargs="+", default=["fast", "swift"], help="bundled ones")
     p.add_argument("--seconds", type=float, default=6, help="length of a window")
     p.add_argument("--rounds", type=int, default=3, help="windows of each way")
     p.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
@@ -317,12 +320,13 @@ def main() -> int:
     p.add_argument("--dry", action="store_true", help="record nothing")
     a = p.parse_args()
     builds = {**dict(a.build), "now": ROOT}
-    rows, shows = zip(*(measure(size, builds, a.model, a.ways, a.seconds, a.rounds) for size in a.sizes))
+    rows, shows = zip(*(measure(size, builds, model, a.ways, a.seconds, a.rounds) for size in a.sizes
+        for model in a.models))
     print(machine(), *(r for found in rows for r in found), sep="\n")
     how = (f"way.py: headless Chromium, JupyterLab, kernel and service on one machine; a camera of {FPS} fps that shows "
         f"a {shows[0]}; the raw picture beside the redacted one; {a.rounds} windows of {a.seconds:g} s of each way, in "
-        f"turns; medians; model: {a.model}")
-    if not a.dry: record("way", [r for found in rows for r in found], how, [WEIGHTS/f"{a.model}.onnx"])
+        "turns; medians")
+    if not a.dry: record("way", [r for found in rows for r in found], how, [WEIGHTS/"fast.onnx"])
     return 0
 
 
