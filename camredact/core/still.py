@@ -92,7 +92,7 @@ def grids(
     return [whole, *found[::-1]]
 
 # %% ../../nbs/core/still.ipynb #84b41cc4
-AGREEMENT = .9  # the mean of two scores that covers: what it is worth, see nbs/experiments/photo_scale.py
+AGREEMENT = (.9, 1.5)  # the mean of two scores that covers: of a picture of one tile, and of more
 FULL = 1 << 23  # pixels of a photo of which each keeps its score; a larger one keeps every second row and column
 
 def _most(
@@ -135,7 +135,7 @@ def still_matte(
     for at in finest:
         score = detector.score(rgb[at], budget)
         other = resized(most[_coarser(at, step)].astype(np.float32), score.shape)
-        found = detector.decide((score + np.maximum(score, other))/(2*AGREEMENT))
+        found = detector.decide((score + np.maximum(score, other))/(2*AGREEMENT[len(coarse) > 0]))
         np.maximum(matte[at], resize_matte(found, *matte[at].shape), out=matte[at])
     return matte
 

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import kept_frames, predict_ms
+from common import kept_frames
 from record import record
 from torch import nn
-from weights import SIZES, model_sized, sample
+from weights import model_sized, sample
 
 from camredact.core.categories import CODES, PEOPLE
 from camredact.core.redact import DEFAULT_DIAL, DIALS
@@ -90,9 +90,8 @@ def rows(
             file = export_onnx(Looks(load_network(shipped), scales).eval(), Path(folder)/"looks.onnx")
             quantise(file, model_sized(sample()[::3], BUDGETS["fast"]), file)
             for model, budget in BUDGETS.items():
-                ms = predict_ms(OnnxSegmenter(file), SIZES[model])
                 for hidden, (frames, names) in asked.items():
-                    yield {"hidden": hidden, "model": model, "looks": way, "ms": ms, **judge(file, budget, frames, names)}
+                    yield {"hidden": hidden, "model": model, "looks": way, **judge(file, budget, frames, names)}
 
 
 def main() -> None:

@@ -116,11 +116,11 @@ class Reddish:
     name, budget = "reddish", 64*64
 
     def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        score = rgb[..., 0].astype(np.float32)/100
+        score = rgb[..., 0].astype(np.float32)/70
         return score, np.ones_like(score)
 
 
-REDDISH = """const score = async rgb => Float32Array.from({ length: rgb.length / 3 }, (_, i) => rgb[3*i] / 100);
+REDDISH = """const score = async rgb => Float32Array.from({ length: rgb.length / 3 }, (_, i) => rgb[3*i] / 70);
 const rgba = { width: given.w, height: given.h, data: pixels };
 const result = await still.stillMatte(rgba, score, given.dial, given.table);"""
 
