@@ -53,7 +53,8 @@ async function pixelsOf(file, canvas) {
   });
   const { width, height } = bitmap;
   if (width * height > table.most)
-    throw new Error(`the picture has ${width} x ${height} pixels: make it smaller first, ${table.most} at most`);
+    throw new Error(`${width} x ${height} pixels are more than a page should take (${table.most / 1e6} million): `
+      + "make it smaller first, or use camredact photo");
   const c = Object.assign(canvas, { width, height }).getContext("2d", { willReadFrequently: true });
   c.fillStyle = "#ffffff";
   c.fillRect(0, 0, width, height);
@@ -62,7 +63,7 @@ async function pixelsOf(file, canvas) {
   return c.getImageData(0, 0, width, height);
 }
 
-/** A still, redacted: a PNG with holes, or a JPEG with squares, of pixels alone. */
+/** A still, redacted: a PNG with holes, or a JPEG or WebP with squares, of pixels alone. */
 async function still({ file, type, hidden, bar, dial, zones }) {
   if (!readsTrue(new OffscreenCanvas(2, 1))) throw new Error(WORDS.altered);
   const canvas = new OffscreenCanvas(1, 1), pixels = await pixelsOf(file, canvas);
