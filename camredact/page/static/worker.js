@@ -3,6 +3,7 @@
 import { PROTOCOL } from "../../live/static/rules.js";
 import { checkerboard, readsTrue } from "../../live/static/pixels.js";
 import { WORDS } from "../../live/static/words.js";
+import { at } from "./at.js";
 import { open } from "./network.js";
 import { stillMatte } from "./still.js";
 import { Hold, checkScore, decide, hideWeights, unite, zoneMatte } from "./steps.js";
@@ -12,7 +13,7 @@ let table, hold, score, turn = start();
 
 async function start() {
   try {
-    table = await (await fetch("table.json")).json();
+    table = await (await fetch(at("table.json"))).json();
     hold = new Hold(table.gap);
     score = await open(table.file);
     say({ kind: "ready" });
