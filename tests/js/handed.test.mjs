@@ -5,12 +5,12 @@ import { createHash } from "node:crypto";
 import { handOver, handedTransport } from "../../camredact/live/static/handed.js";
 import { Platform, settle } from "./doubles.mjs";
 
+/** Lets hashes be computed, which is done beside. */
+const later = () => new Promise(yes => setTimeout(yes, 30));
+
 const FILES = { "worker.js": Buffer.from("one two three"), "local.js": Buffer.from("x") };
 const sha = bytes => createHash("sha256").update(bytes).digest("hex");
 const listed = Object.fromEntries(Object.entries(FILES).map(([name, b]) => [name, [b.length, sha(b)]]));
-
-/** Lets hashes be computed, which is done beside. */
-const later = () => new Promise(yes => setTimeout(yes, 30));
 
 /** A kernel at the other end of a comm; `spoil(message, answer)` gives what it says instead, or nothing. */
 function world(spoil = (_, answer) => answer) {
