@@ -43,10 +43,10 @@ test("a piece that is lost is asked for again, and one for another question is n
   await later();
   assert.deepEqual(Buffer.from((await waiting)["worker.js"]), FILES["worker.js"]);
   const other = world((message, [said, buffers], n) => n === 2 ? [{ ...said, at: 5 }, buffers] : [said, buffers]);
-  const later = other.begin();
+  const second = other.begin();
   await other.platform.pass(11000);
   await later();
-  assert.deepEqual(Buffer.from((await later)["worker.js"]), FILES["worker.js"]);
+  assert.deepEqual(Buffer.from((await second)["worker.js"]), FILES["worker.js"]);
 });
 
 const DAMAGE = {
