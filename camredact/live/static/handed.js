@@ -1,7 +1,7 @@
 // The network in a notebook's page: its files come over the comm, and frames go to a worker that is made of them.
 import { WORDS } from "./words.js";
 
-const AGAIN = 10000;  // ms without a piece, after which it is asked for once more
+const UNHEARD = 10000;  // ms without a piece, after which it is asked for once more
 const KINDS = { js: "text/javascript", json: "application/json", wasm: "application/wasm" };
 const hex = bytes => Array.from(new Uint8Array(bytes), b => b.toString(16).padStart(2, "0")).join("");
 
@@ -13,7 +13,7 @@ export async function handOver(comm, { platform, hears, told = () => {}, ended =
     const again = () => {
       if (ended()) return;
       comm.send(message, []);
-      timer = platform.setTimeout(again, AGAIN);
+      timer = platform.setTimeout(again, UNHEARD);
     };
     hears((answer, buffers) => {
       if (answer.kind !== message.kind || answer.name !== message.name || answer.at !== message.at) return;
