@@ -101,10 +101,9 @@ function result(item, words, { name, number, file, strokes }) {
   Object.assign(a, { download: `redacted-${number}.${ENDINGS[file.type]}`, textContent: "Save" });
   Object.assign(more, { type: "button", textContent: "Cover more", title: "Draw on the picture to cover more of it" });
   more.onclick = async () => {
-    more.disabled = true;
+    more.replaceWith("draw on the picture to cover more");
     try { draw(await drawn(file, []), img, { a, strokes, save, type: file.type }); }
     catch (error) { words.textContent = `${name}: ${error.message || error}`; }
-    more.replaceWith("draw on the picture to cover more");
   };
   save(file);
   words.append(" ", a, " ", more);
