@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from contextvars import copy_context
 from copy import deepcopy
 from functools import cache, partial
-from importlib.metadata import version
+from hashlib import sha256
+from importlib.metadata import entry_points, version
 from importlib.resources import files
 from pathlib import PurePath, PurePosixPath
 from threading import Thread, current_thread, main_thread
@@ -32,6 +33,7 @@ from .feed import Feed, Reader
 from .session import CHOICE, TABLES, Session
 
 # %% ../../nbs/live/widget.ipynb #16aca64a
+PIECE = 1 << 20  # bytes of a file that are sent at once
 FIRST = 10  # frames that may come in the main thread before the page's subshell is known
 WAITS = "Frames wait while a cell runs. "
 UPDATE = WAITS + "To mend it, update ipykernel to 7 or newer, and restart the kernel."
@@ -49,12 +51,14 @@ class FrameChannel(Widget):
         self.session = session
         self.feed = feed
         self.apart: Apart | None = None  # another way for the frames; None: there is only this channel
+        self.files: dict[str, bytes] = {}  # what a page needs to run the network itself
         self._in_main = 0  # frames in a row that came in the thread of the cells
         self.on_msg(self._receive)
 
     def _receive(self, _: Any, message: dict[str, Any], buffers: list[Any]) -> None:
         "Hand a frame on; ipykernel would keep its picture until the next message."
         if message == {"kind": "way"}: return self._tell_way()
+        if isinstance(message, dict) and message.get("kind") in ("files", "piece"): return self._hand(message)
         self._in_main = self._in_main + 1 if current_thread() is main_thread() else 0
         if self.feed and not buffers: self.feed.ask(message, self._answer)
         else: self.session.submit(message, list(buffers), self._answer)
@@ -75,6 +79,18 @@ class FrameChannel(Widget):
         context = copy_context()
         def tell() -> None: context.run(self.send, {"kind": "way", **(self.apart.where() if self.apart else {})})
         Thread(target=tell, name="camredact-way", daemon=True).start()
+
+    def _hand(
+        self,
+        message: dict[str, Any],  # the page's
+    ) -> None:
+        "Hand the page the list of files, with sizes and SHA-256, or a piece of one."
+        if message["kind"] == "files":
+            listed = {name: [len(data), sha256(data).hexdigest()] for name, data in self.files.items()}
+            return self.send({"kind": "files", "files": listed})
+        name, at = message.get("name"), message.get("at")
+        if name in self.files and isinstance(at, int) and at >= 0:
+            self.send({"kind": "piece", "name": name, "at": at}, [self.files[name][at:at + PIECE]])
 
     def close(self) -> None:
         "End the other process too."
@@ -170,12 +186,23 @@ def streams_of(
 STATIC = files("camredact")/"live"/"static"
 # each imports only from those before it
 PARTS = ("pixels", "rules", "words", "pace", "loop", "browser", "display", "control", "zones", "panel", "socket",
-    "ways", "jupyter")
+    "ways", "handed", "jupyter")
+
+def joined(
+    texts: Iterable[str],  # of scripts, each importing only from those before it
+) -> str:
+    "The scripts as one module, without the lines by which they import one another."
+    return re.sub(r'^import .* from "[\./\w]+\.js";\n', "", "\n".join(texts), flags=re.M)
 
 def page_script() -> str:
-    "The parts as one module, without the lines by which they import one another."
-    parts = "\n".join((STATIC/f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
-    return re.sub(r'^import .* from "\./\w+\.js";\n', "", parts, flags=re.M)
+    "The parts as one module."
+    return joined((STATIC/f"{part}.js").read_text(encoding="utf-8") for part in PARTS)
+
+def browser_engine() -> tuple[dict[str, Any], dict[str, bytes]]:  # tables, and files by their names
+    "What a page needs to run the network itself; raises `InputError` where it is not installed."
+    points = entry_points(group="camredact.engines", name="browser")
+    if not points: raise InputError("there is no engine for the browser: reinstall camredact")
+    return min(points).load()()
 
 # %% ../../nbs/live/widget.ipynb #49631ed4
 class Camera(AnyWidget):
@@ -185,6 +212,7 @@ class Camera(AnyWidget):
 
     _own = False  # whether the session is ours to stop
     _feed: Feed | None = None  # a stream that the kernel reads
+    _tables: dict[str, Any] = {}  # of the browser's engine
 
     stream = Instance(MediaStream, allow_none=True).tag(sync=True, **widget_serialization)
     clip = Instance(MediaStream, allow_none=True).tag(sync=True, **widget_serialization)
@@ -197,6 +225,7 @@ class Camera(AnyWidget):
     model = OneOf().tag(sync=True, among="models")
     zones = ZoneList(Unicode()).tag(sync=True)
     camera = Unicode("default").tag(sync=True)  # default, user (front), environment (back), clip, feed, or a device
+    engine = Unicode("kernel").tag(sync=True)  # where the network runs: kernel, or browser
     feed = Unicode().tag(sync=True)  # the name of the stream that the kernel reads, if there is one
     running = Bool(True).tag(sync=True)
     just_run = Bool().tag(sync=True, to_json=lambda _, camera: camera.comm is None)  # only as the comm opens
@@ -220,9 +249,15 @@ class Camera(AnyWidget):
         model: str | None = None,               # one of the models, or the path of another; None: the first
         models: Iterable[str] = (),             # paths of more models for the menu
         session: Session | None = None,         # what answers; None makes one, here and in a process beside
+        engine: str = "kernel",                 # where the network runs: in the kernel, or in the browser
         **kw: Any,                              # bar, zones, running, show_raw, look_ahead
     ):
         self._check_keywords(kw)
+        if choose("engine", engine, ("kernel", "browser")) == "browser":
+            if session or [*models] or not isinstance(source, (str, MediaStream)):
+                raise InputError("the browser runs the bundled model on its own camera or clip: leave out "
+                    "session, models and streams, or engine")
+            self._tables, files = browser_engine()
         self._load = cache(load)  # a model of one's own is loaded once, for its budget and to run
         mine = [model] if PurePath(model or "").suffix in SUFFIXES else []
         self._own = session is None
@@ -233,28 +268,30 @@ class Camera(AnyWidget):
         if not isinstance(source, (str, MediaStream)): self._feed = Feed(source, self.session, self._budget)
         hide = TABLES["presets"][choose("preset", preset, PRESETS)] if hidden is None else {"hidden": hidden}
         frames = FrameChannel(self.session, self._feed)
-        super().__init__(**streams_of(source), frames=frames, dial=dial,
-            model=names.get(str(model), model) or next(iter(names.values())), **{**hide, **kw})
-        if self._own and not self._feed: frames.apart = Apart(self.session.models.values(), self.choice)
+        if engine == "browser": frames.files = files
+        first = self._tables.get("model") or next(iter(names.values()))
+        super().__init__(**streams_of(source), frames=frames, dial=dial, engine=engine,
+            model=names.get(str(model), model) or first, **{**hide, **kw})
+        if self._own and not self._feed and engine == "kernel": frames.apart = Apart(self.session.models.values(), self.choice)
 
     def _check_keywords(self, kw: dict) -> None:
         "Raises `TypeError` with near misses."
         known = ["source", "hidden", "preset", "dial", "model", "models", "session",
-            "bar", "zones", "running", "show_raw", "look_ahead"]
+            "engine", "bar", "zones", "running", "show_raw", "look_ahead"]
         for name in kw:
             try: choose("argument", name, known)
             except InputError as e: raise TypeError(f"Camera: {e}") from None
 
     @default("models")
-    def _models(self) -> list[str]: return list(self.session.models)
+    def _models(self) -> list[str]: return self._tables.get("models") or list(self.session.models)
 
     @default("prices")
     def _prices(self) -> dict[str, dict[str, str]]:
-        return {name: prices(path) for name, path in self.session.models.items()}
+        return self._tables.get("prices") or {name: prices(path) for name, path in self.session.models.items()}
 
     @default("budgets")
     def _budgets(self) -> dict[str, int]:
-        return {name: budget_of(path, partial(self._load, path)) for name, path in self.session.models.items()}
+        return self._tables.get("budgets") or {name: budget_of(path, partial(self._load, path)) for name, path in self.session.models.items()}
 
     def _budget(self, model: str) -> int: return self.budgets.get(model, DEFAULT_BUDGET)
 

@@ -223,6 +223,61 @@ def test_pictures_come_back_upright_and_bare(opened: Callable[..., Device], site
     assert (image.format, image.mode, image.size, len(image.getexif())) == ("JPEG", "RGB", (640, 480), 0)
 
 
+def alpha(data: bytes) -> np.ndarray:
+    "Where a PNG has no holes: bool[H,W]; fails where a hole has colour, or an edge is half of one."
+    rgba = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+    assert set(np.unique(rgba[..., 3])) <= {0, 255} and not rgba[rgba[..., 3] == 0].any()
+    return rgba[..., 3] > 0
+
+
+def test_a_brush_covers_more_and_what_it_covered_stays_covered(opened: Callable[..., Device], site: Site,
+        tmp_path: Path) -> None:
+    Image.fromarray(draw_street(2, 480, 640).picture).save(tmp_path/"street.png")
+    tab = opened(site)
+    tab.page.locator("#stills input").set_input_files(tmp_path/"street.png")
+    tab.wait(f"() => ({DONE})() === 1", seconds=120, why="the result")
+    before = alpha(saved(tab))
+    tab.page.locator("#stills li button").click()
+    canvas = tab.page.locator("#stills li canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    def at(x: float, y: float) -> tuple[float, float]: return box["x"] + x*box["width"], box["y"] + y*box["height"]
+    tab.page.mouse.move(*at(.1, .5))
+    tab.page.mouse.down()
+    assert tab.page.locator("#stills li a").is_hidden(), "what can be saved is not what is seen"
+    tab.page.mouse.move(*at(.9, .5), steps=3)
+    tab.page.mouse.up()
+    tab.page.locator("#stills li a").wait_for(state="visible")
+    after = alpha(saved(tab))
+    assert not (after & ~before).any(), "the brush shows something"
+    assert not after[230:250, 64:576].any() and (before & ~after).sum() > 9000
+    tab.page.locator("select[name=dial]").select_option("precise")
+    tab.wait(f"() => ({DONE})() === 1 && document.querySelector('#stills img')", seconds=120, why="the new choice")
+    assert not alpha(saved(tab))[230:250, 64:576].any(), "the new choice shows what was brushed over"
+    tab.page.locator("#stills select").select_option("image/webp")
+    tab.wait(f"() => ({DONE})() === 1 && document.querySelector('#stills a')?.download.endsWith('webp')", seconds=120,
+        why="a WebP")
+    data = saved(tab)
+    image = Image.open(io.BytesIO(data))
+    assert (image.format, image.size) == ("WEBP", (640, 480)) and not re.search(rb"EXIF|XMP |ICCP", data)
+    assert checkered(np.asarray(image.convert("RGB"))[232:248, 96:544], by=24).mean() > .9
+
+
+def checkered(rgb: np.ndarray, by: int) -> np.ndarray:
+    "Where a picture is near one of the checkerboard's greys: bool[H,W]."
+    return np.min([np.abs(rgb.astype(int) - grey).max(-1) for grey in (0x6d, 0xdb)], 0) < by
+
+
+def test_a_picture_that_is_too_large_gives_one_line(opened: Callable[..., Device], site: Site, tmp_path: Path) -> None:
+    Image.new("RGB", (12000, 9000), "white").save(tmp_path/"huge.jpg")
+    tab = opened(site)
+    tab.page.locator("#stills input").set_input_files(tmp_path/"huge.jpg")
+    tab.wait(f"() => ({DONE})() === 1", seconds=120, why="an answer")
+    said = tab.js("() => document.querySelector('#stills ul').innerText")
+    assert re.fullmatch(r"huge.jpg is not shown: .*(make it|take a) smaller.*", said), said
+    assert not tab.js("() => document.querySelectorAll('#stills :is(img, canvas)').length")
+
+
 def test_mattes_are_pythons(opened: Callable[..., Device], site: Site) -> None:
     "The eight-bit network rounds otherwise on another engine: nbs/experiments/page.py measures what that changes."
     segmenter, dial, hidden = load("fast"), DIALS[DEFAULT_DIAL], PRESETS["no people"]

@@ -13,7 +13,9 @@ from camredact.core.redact import DIALS, decide, hide_weights, union
 from camredact.core.still import Detector, still_matte
 from camredact.core.zones import check_zones, zone_matte
 from camredact.live.session import Hold
+from camredact.live.widget import joined
 from camredact.page.folder import table
+from camredact.page.handed import LOCAL, WORKER
 from camredact.streets.street import draw_street
 
 ROOT = Path(__file__).parents[2]
@@ -146,3 +148,12 @@ def test_still_in_tiles_is_pythons(node: str, tmp_path: Path) -> None:
         given = {"h": h, "w": w, "dial": {"margin": .004, "peak": 2.}, "table": table()}
         found = ask(node, tmp_path, REDDISH, given, pixels=rgba).reshape(h, w)*255
         assert .01 < (expected > 0).mean() < .99 and (found != expected).mean() < .002, (h, w)
+
+
+@pytest.mark.parametrize("parts", [WORKER, LOCAL], ids=["worker", "local"])
+def test_joined_for_a_notebook_the_scripts_parse(node: str, tmp_path: Path, parts: tuple[Path, ...]) -> None:
+    "Names of two parts must not clash."
+    whole = tmp_path/"whole.mjs"
+    whole.write_text(joined(part.read_text(encoding="utf-8") for part in parts), encoding="utf-8")
+    done = subprocess.run([node, "--check", whole], capture_output=True, text=True, timeout=60)
+    assert not done.returncode, done.stderr

@@ -1,6 +1,7 @@
 // Jupyter: frames over a comm, ipywebrtc's streams, and the widget as anywidget wants it.
 import { PATIENCE, browserPlatform, constraintsFor, named } from "./browser.js";
 import { Control } from "./control.js";
+import { handedTransport } from "./handed.js";
 import { Loop } from "./loop.js";
 import { BUDGET } from "./rules.js";
 import { WORDS } from "./words.js";
@@ -85,8 +86,10 @@ async function initialize({ model, signal }) {
   const frames = await modelOf(model, "frames").catch(() => null);
   const nowhere = { ready: () => false, send() {}, onMessage() {}, drop() {}, close() {} };
   const lost = error => { if (loop.video) loop.fail(error); }, place = platform.place(), base = jupyterBase();
-  const loop = new Loop({ transport: frames ? waysTransport(commTransport(frames), { place, base, lost }) : nowhere,
-    platform, budgetOf: name => model.get("budgets")[name] ?? BUDGET });
+  const by = model.get("engine") === "browser" ? comm => handedTransport(comm, { platform, lost })
+    : comm => waysTransport(comm, { place, base, lost });
+  const transport = frames ? by(commTransport(frames)) : nowhere;
+  const loop = new Loop({ transport, platform, budgetOf: name => model.get("budgets")[name] ?? BUDGET });
   const look = () => frames?.comm_live || loop.close();
   frames?.on("comm_live_update destroy", look);
   look();

@@ -1,6 +1,6 @@
 // Masks and canvases: what may be seen of a picture, and the picture with the rest of it covered.
 
-const GREYS = ["#6d6d6d", "#dbdbdb"], SQUARE = 8;
+export const GREYS = ["#6d6d6d", "#dbdbdb"], SQUARE = 8;
 
 /** Grey squares all over a canvas, dark at the top left, as redact.py draws them. */
 export function checkerboard(canvas) {

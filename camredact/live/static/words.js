@@ -12,13 +12,16 @@ export const WORDS = {
   version: "the kernel runs another version of camredact: restart it, run the notebook again and reload this page.",
   away: "Jupyter has lost its connection to the kernel.",
   apart: "the process beside the kernel has ended. Frames go over Jupyter's comm until there is another.",
+  coming: "the network is on its way from the kernel to this page.",
+  damaged: "the network came damaged from the kernel: press Stop, then Start.",
   silent: "No answer from the kernel for 10 seconds. The camera is off. Press Start, or run the notebook again.",
   closed: "The kernel behind this camera is gone: run the notebook again.",
   ended: "The camera ended: it was unplugged, or another program took it. Start asks for it again.",
 };
 
 /** How frames reach the kernel, in a notebook. */
-export const WAYS = { comm: "over Jupyter's comm", direct: "over a socket", proxy: "through Jupyter's proxy" };
+export const WAYS = { comm: "over Jupyter's comm", direct: "over a socket", proxy: "through Jupyter's proxy",
+  page: "in this page" };
 
 const NOTICE = 5000;  // ms that a notice is said
 

@@ -8,6 +8,7 @@ import { Control } from "../../live/static/control.js";
 import { Loop } from "../../live/static/loop.js";
 import { view } from "../../live/static/panel.js";
 import { CHOICE } from "../../live/static/rules.js";
+import { brush, drawn, fileOf } from "./brush.js";
 import { localPlatform, localTransport } from "./local.js";
 
 // -------------------------------------------------------------------------------------------------------- 1 Stills
@@ -18,7 +19,7 @@ const CALM = 250;  // ms without another click before stills are looked at again
     choice removes all results of the one before. */
 export class Stills {
   constructor({ state, section, make }) {
-    Object.assign(this, { state, section, make, files: [] });
+    Object.assign(this, { state, section, make, files: [], strokes: new WeakMap() });
     for (const name of CHOICE) state.on(`change:${name}`, () => this.begin(this.files));
     section.querySelector("select").onchange = () => this.begin(this.files);
     section.querySelector("input").onchange = ({ target }) => this.begin([...target.files]);
@@ -33,7 +34,7 @@ export class Stills {
     this.files = files;
     this.worker?.terminate();
     clearTimeout(this.timer);
-    for (const img of this.section.querySelectorAll("img")) URL.revokeObjectURL(img.src);
+    for (const a of this.section.querySelectorAll("li a")) URL.revokeObjectURL(a.href);
     this.section.querySelector("ul").replaceChildren();
     this.say(files.length ? "Nothing is shown until the network has answered." : "");
     if (files.length) this.timer = setTimeout(() => this.run([...files]), CALM);
@@ -64,21 +65,80 @@ export class Stills {
     worker.onerror = worker.onmessageerror = () => failed("the worker broke down: load this page again");
   }
 
-  /** A result, or why there is none. */
-  add({ name }, file, why = "") {
-    const [item, img, a] = ["li", "img", "a"].map(tag => document.createElement(tag));
-    const words = document.createElement("p"), kind = file?.type === "image/png" ? "png" : "jpg";
-    words.textContent = file ? name : `${name} is not shown: ${why}.`;
-    if (file) {
-      img.src = a.href = URL.createObjectURL(file);
-      Object.assign(img, { alt: "a redacted picture" });
-      const n = this.section.querySelectorAll("li").length + 1;
-      Object.assign(a, { download: `redacted-${n}.${kind}`, textContent: "Save" });
-      words.append(" ", a);
-    }
-    item.append(words, ...file ? [img] : []);
+  /** A result, or why there is none. What was brushed over a picture stays covered after every new choice. */
+  async add(given, file, why = "") {
+    const item = document.createElement("li"), words = document.createElement("p");
+    item.append(words);
     this.section.querySelector("ul").append(item);
+    const fail = why => { item.replaceChildren(words); words.textContent = `${given.name} is not shown: ${why}.`; };
+    if (!file) return fail(why);
+    const number = this.section.querySelectorAll("li").length, strokes = this.strokesOf(given);
+    try {
+      const canvas = strokes.length && await drawn(file, strokes);
+      const last = canvas ? await fileOf(canvas, file.type) : file;
+      if (item.isConnected) result(item, words, { name: given.name, number, file: last, strokes });
+    } catch (error) { fail(error.message || error); }
   }
+
+  /** The strokes over a picture, to which the brush adds. */
+  strokesOf(given) {
+    if (!this.strokes.has(given)) this.strokes.set(given, []);
+    return this.strokes.get(given);
+  }
+}
+
+const ENDINGS = { "image/png": "png", "image/webp": "webp", "image/jpeg": "jpg" };
+
+/** Shows a result, with a link that saves it and a brush that covers more of it. */
+function result(item, words, { name, number, file, strokes }) {
+  const [img, a, more] = ["img", "a", "button"].map(tag => document.createElement(tag));
+  const save = last => {
+    URL.revokeObjectURL(img.src);
+    img.src = a.href = URL.createObjectURL(last);
+  };
+  words.textContent = name;
+  Object.assign(img, { alt: "a redacted picture" });
+  Object.assign(a, { download: `redacted-${number}.${ENDINGS[file.type]}`, textContent: "Save" });
+  Object.assign(more, { type: "button", textContent: "Cover more", title: "Draw on the picture to cover more of it" });
+  more.onclick = async () => {
+    more.replaceWith("draw on the picture to cover more");
+    try { draw(await drawn(file, []), img, { a, strokes, save, type: file.type }); }
+    catch (error) { words.textContent = `${name}: ${error.message || error}`; }
+  };
+  save(file);
+  words.append(" ", a, " ", more);
+  item.append(img);
+}
+
+/** Puts a canvas in a picture's place that is covered wherever a finger or the mouse goes. While a stroke is drawn
+    there is nothing to save. */
+function draw(canvas, img, { a, strokes, save, type }) {
+  let points = null;
+  const at = e => {
+    const { left, top, width, height } = canvas.getBoundingClientRect();
+    return [(e.clientX - left) / width, (e.clientY - top) / height];
+  };
+  const cover = e => { points.push(at(e)); brush(canvas, points.slice(-2), type === "image/png"); };
+  canvas.className = "brushed";
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", "a redacted picture, to draw on");
+  canvas.onpointerdown = e => {
+    if (!e.isPrimary) return;
+    canvas.setPointerCapture(e.pointerId);
+    a.hidden = true;
+    strokes.push(points = []);
+    cover(e);
+  };
+  canvas.onpointermove = e => { if (points && e.isPrimary) cover(e); };
+  canvas.onpointerup = canvas.onpointercancel = async e => {
+    if (!points || !e.isPrimary) return;
+    points = null;
+    const drawnSoFar = strokes.length, file = await fileOf(canvas, type).catch(() => null);
+    if (!file || strokes.length > drawnSoFar) return;  // a later stroke is not in it
+    save(file);
+    a.hidden = false;
+  };
+  img.replaceWith(canvas);
 }
 
 // ------------------------------------------------------------------------------------------------------- 2 Offline

@@ -3,6 +3,7 @@
 import { PROTOCOL } from "../../live/static/rules.js";
 import { checkerboard, readsTrue } from "../../live/static/pixels.js";
 import { WORDS } from "../../live/static/words.js";
+import { at } from "./at.js";
 import { open } from "./network.js";
 import { stillMatte } from "./still.js";
 import { Hold, checkScore, decide, hideWeights, unite, zoneMatte } from "./steps.js";
@@ -12,7 +13,7 @@ let table, hold, score, turn = start();
 
 async function start() {
   try {
-    table = await (await fetch("table.json")).json();
+    table = await (await fetch(at("table.json"))).json();
     hold = new Hold(table.gap);
     score = await open(table.file);
     say({ kind: "ready" });
@@ -53,7 +54,8 @@ async function pixelsOf(file, canvas) {
   });
   const { width, height } = bitmap;
   if (width * height > table.most)
-    throw new Error(`the picture has ${width} x ${height} pixels: make it smaller first, ${table.most} at most`);
+    throw new Error(`${width} x ${height} pixels are more than a page should take (${table.most / 1e6} million): `
+      + "make it smaller first, or use camredact photo");
   const c = Object.assign(canvas, { width, height }).getContext("2d", { willReadFrequently: true });
   c.fillStyle = "#ffffff";
   c.fillRect(0, 0, width, height);
@@ -62,7 +64,7 @@ async function pixelsOf(file, canvas) {
   return c.getImageData(0, 0, width, height);
 }
 
-/** A still, redacted: a PNG with holes, or a JPEG with squares, of pixels alone. */
+/** A still, redacted: a PNG with holes, or a JPEG or WebP with squares, of pixels alone. */
 async function still({ file, type, hidden, bar, dial, zones }) {
   if (!readsTrue(new OffscreenCanvas(2, 1))) throw new Error(WORDS.altered);
   const canvas = new OffscreenCanvas(1, 1), pixels = await pixelsOf(file, canvas);
