@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from kit.once import once
 
 ROOT = next(p for p in Path(__file__).parents if (p/"settings.ini").exists())
 sys.path.insert(0, str(ROOT/"nbs"))
@@ -49,9 +50,8 @@ def broken(html: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "The built site; a warning of Sphinx's fails."
-    out = tmp_path_factory.mktemp("docs")
-    assert _docs.site(out) == 0, "python nbs/_docs.py site says why"
-    return out/"html"
+    def make(out: Path) -> None: assert _docs.site(out) == 0, "python nbs/_docs.py site says why"
+    return once(tmp_path_factory, "docs", make)/"html"
 
 
 def test_every_link_of_the_site_leads_somewhere_and_nothing_comes_from_elsewhere(html: Path) -> None:
