@@ -8,14 +8,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from kit.once import once
 
 ROOT = next(p for p in Path(__file__).parents if (p/"settings.ini").exists())
 sys.path.insert(0, str(ROOT/"nbs"))
 pytest.importorskip("myst_nb", reason="pip install 'camredact[docs]'")
 import _docs  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*MystReferenceResolver")  # of myst-parser to its own authors
+pytestmark = [pytest.mark.xdist_group("docs"),  # the site is built once
+    pytest.mark.filterwarnings("ignore:.*MystReferenceResolver")]  # of myst-parser to its own authors
 
 
 class Page(HTMLParser):
@@ -50,8 +50,9 @@ def broken(html: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def html(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "The built site; a warning of Sphinx's fails."
-    def make(out: Path) -> None: assert _docs.site(out) == 0, "python nbs/_docs.py site says why"
-    return once(tmp_path_factory, "docs", make)/"html"
+    out = tmp_path_factory.mktemp("docs")
+    assert _docs.site(out) == 0, "python nbs/_docs.py site says why"
+    return out/"html"
 
 
 def test_every_link_of_the_site_leads_somewhere_and_nothing_comes_from_elsewhere(html: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kit.command import needs_weights
-from kit.once import once
 from PIL import Image
 
 from camredact.streets.street import draw_street
+
+pytestmark = pytest.mark.xdist_group("wheel")  # it is built once
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ["camredact", "nbs/live.ipynb", "pyproject.toml", "settings.ini", "setup.py", "README.md", "LICENSE",
@@ -29,16 +30,13 @@ def pip(*words: str | Path) -> None:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "A wheel of the checkout, built from a copy of it."
-    return next(once(tmp_path_factory, "wheel", build).glob("*.whl"))
-
-
-def build(out: Path) -> None:
-    "Writes the wheel there."
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     for name in SOURCES:
-        (copy := out/"source"/name).parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT/name).is_dir(): shutil.copytree(ROOT/name, copy, ignore=shutil.ignore_patterns("__pycache__"))
-        else: shutil.copy(ROOT/name, copy)
-    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", out, out/"source")
+        (source/name).parent.mkdir(exist_ok=True)
+        if (ROOT/name).is_dir(): shutil.copytree(ROOT/name, source/name, ignore=shutil.ignore_patterns("__pycache__"))
+        else: shutil.copy(ROOT/name, source/name)
+    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", out, source)
+    return next(out.glob("*.whl"))
 
 
 def test_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:

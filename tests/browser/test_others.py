@@ -14,7 +14,7 @@ from kit.server import Running
 from kit.stamps import HIGH, SETUP, WIDE, checkered, covered_after, is_open, own_frames, record_until, sky_covered
 from PIL import Image
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("others")]  # each browser is started once
 
 HALF = """
 import time
