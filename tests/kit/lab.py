@@ -238,6 +238,11 @@ class Server:
             headers={"Authorization": f"token {self.token}"})
         with urllib.request.urlopen(request, timeout=30) as answer: return json.loads(answer.read() or b"null")
 
+    def shut(self, names: set[str]) -> None:
+        "Ends the kernels of these notebooks."
+        for session in self.ask("GET", "sessions"):
+            if session["path"] in names: self.ask("DELETE", f"sessions/{session['id']}")
+
     def close(self) -> None:
         "Shuts every kernel down, then the server."
         if self.process.poll() is None: end(psutil.Process(self.process.pid))
@@ -471,8 +476,7 @@ class Studio:
             if not self.spare or context is not self.spare.context: context.close()
         self.contexts = [self.spare.context] if self.spare else []
         self.tabs.clear()
-        for session in self.server.ask("GET", "sessions"):
-            if session["path"] in self.opened: self.server.ask("DELETE", f"sessions/{session['id']}")
+        self.server.shut(self.opened)
         self.opened.clear()
 
 
