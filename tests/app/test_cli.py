@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import av
@@ -33,6 +33,7 @@ def here(capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Here:
     "Runs a command in this process, to its end; it may not serve."
     def serve(*_: object) -> None: raise AssertionError("it was not refused")
     monkeypatch.setattr(lab, "serve", serve)
+    monkeypatch.setattr(cli, "ends_tidily", nullcontext)
     def command(*args: str) -> subprocess.CompletedProcess:
         capfd.readouterr()
         try: status = cli.main(args)

@@ -465,13 +465,16 @@ class Studio:
         for n, page in enumerate(p for c in self.contexts for p in c.pages):
             page.screenshot(path=str(folder / f"{name}-{n}.png"))
 
+    def tidied(self, tab: Tab) -> bool:
+        "Closes the notebook; whether another can be opened in its page."
+        if self.loaded != self.server.changes or len(tab.page.context.pages) != 1: return False
+        tab.page.remove_listener("pageerror", tab.note)
+        return tab.js(TIDY)
+
     def close(self, keep: bool = False) -> None:
         "Closes its tabs and ends their kernels; server and browser stay, and so does a page to `keep` for the next tab."
-        pages = [page for context in self.contexts for page in context.pages]
-        if keep and len(pages) == 1 and self.tabs and self.loaded == self.server.changes and pages[0].evaluate(TIDY):
-            self.spare = pages[0]
-            self.spare.remove_listener("pageerror", self.tabs[0].note)
         if not keep: self.spare = None
+        elif not self.spare: self.spare = next((tab.page for tab in self.tabs if self.tidied(tab)), None)
         for context in self.contexts:
             if not self.spare or context is not self.spare.context: context.close()
         self.contexts = [self.spare.context] if self.spare else []
