@@ -68,18 +68,12 @@ def studio(server: Any, browser: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
-def failed(request: pytest.FixtureRequest) -> Callable[[], bool]:
-    "Tells in the end whether the test has failed."
-    return lambda: request.node.stash.get(FAILED, False)
-
-
-@pytest.fixture
-def lab(studio: Any, request: pytest.FixtureRequest, failed: Callable[[], bool]) -> Iterator[Any]:
+def lab(studio: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
     "The same, with no notebook open; a test that fails leaves a screenshot where CAMREDACT_SHOTS says."
     yield studio
-    shots = os.environ.get("CAMREDACT_SHOTS")
-    if shots and failed(): studio.shoot(Path(shots), request.node.name)
-    studio.close(keep=not failed())
+    failed, shots = request.node.stash.get(FAILED, False), os.environ.get("CAMREDACT_SHOTS")
+    if failed and shots: studio.shoot(Path(shots), request.node.name)
+    studio.close(keep=not failed)
 
 
 STRIPES = ("lambda name: Stripes()", "['stripes']", "", "from kit.fakes import Stripes")

@@ -2,7 +2,7 @@
 snapshot. JupyterLab's page is tried in Firefox alone: in this WebKit JupyterLab does not load ipywebrtc.
 """
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -56,19 +56,12 @@ def webkit() -> Iterator[Any]:
     browser.quit()
 
 
-@pytest.fixture(scope="module")
-def den(server: Any, firefox: Any) -> Iterator[Studio]:
+@pytest.fixture
+def fox(server: Any, firefox: Any) -> Iterator[Studio]:
     "JupyterLab in Firefox."
     studio = Studio(server, firefox)
     yield studio
     studio.close()
-
-
-@pytest.fixture
-def fox(den: Studio, failed: Callable[[], bool]) -> Iterator[Studio]:
-    "The same, with no notebook open."
-    yield den
-    den.close(keep=not failed())
 
 
 def is_half(picture: np.ndarray) -> bool:

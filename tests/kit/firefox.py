@@ -99,8 +99,6 @@ class Page:
 
     def on(self, *_: Any) -> None: pass
 
-    def remove_listener(self, *_: Any) -> None: pass
-
     @property
     def url(self) -> str: return self.evaluate("() => location.href")
 
