@@ -19,10 +19,10 @@ pytestmark = [pytest.mark.browser, needs_weights, pytest.mark.xdist_group("live"
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    "Three seconds of a drawn street, small enough for a slow network."
+    "A drawn street of 1.6 seconds, small enough for a slow network."
     from camredact.media.writer import write_clip
     from camredact.streets.street import draw_clip
-    pictures = (scene.picture for scene in draw_clip(3, 45, 96, 128, fps=15))
+    pictures = (scene.picture for scene in draw_clip(3, 24, 96, 128, fps=15))
     return write_clip(tmp_path_factory.mktemp("clip") / "street.webm", pictures)
 
 
@@ -61,7 +61,7 @@ def notebook(playwright: Any, clip: Path, tmp_path_factory: pytest.TempPathFacto
 def test_a_clip_plays_stops_and_starts_again(notebook: Callable[[], Tab]) -> None:
     with closing(notebook()) as tab:
         tab.wait_state("live")
-        tab.wait_shown(60)  # more than one round of the clip
+        tab.wait_shown(32)  # more than one round of the clip
         tab.press("stop")
         tab.wait_state("stopped")
         tab.execute("camera.start()")

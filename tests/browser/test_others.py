@@ -75,7 +75,7 @@ def covered_from_click(tab: Tab, delay: float) -> None:
     tab.record((WIDE, HIGH))
     tab.wait_shown(3)
     tab.tick("Sky", True)
-    tab.page.wait_for_timeout(3000)
+    tab.wait_shown(4)
     recording = tab.recording()
     click = recording.clicks[0]
     early = recording.after(click, click + 900*delay)
