@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['TICKS', 'CLIP_PIXELS', 'BadClip', 'listen', 'open_clip', 'pixel_shape', 'tracks', 'shown', 'check_track',
-           'said_length', 'boxes', 'inside', 'crop_of']
+           'said_length', 'crop_of']
 
 # %% ../../nbs/media/container.ipynb #7c11107c
 import logging

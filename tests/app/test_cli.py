@@ -1,4 +1,4 @@
-"The commands, as a person types them: each in a process of its own."
+"The commands, as a person types them: each in a process of its own, but for what is refused before anything begins."
 import json
 import os
 import shutil
@@ -7,8 +7,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 import av
@@ -20,9 +20,26 @@ from kit.command import COMMAND, Live, needs_weights, refused, run, write_clip
 from kit.models import endless_model
 from PIL import Image
 
-from camredact.app import cli
+from camredact.app import cli, lab
 from camredact.core.categories import InputError
 from camredact.media.sources import plan_clips
+
+
+Here = Callable[..., subprocess.CompletedProcess]
+
+
+@pytest.fixture
+def here(capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Here:
+    "Runs a command in this process, to its end; it may not serve."
+    def serve(*_: object) -> None: raise AssertionError("it was not refused")
+    monkeypatch.setattr(lab, "serve", serve)
+    monkeypatch.setattr(cli, "ends_tidily", nullcontext)
+    def command(*args: str) -> subprocess.CompletedProcess:
+        capfd.readouterr()
+        try: status = cli.main(args)
+        except SystemExit as e: status = e.code or 0
+        return subprocess.CompletedProcess(args, status, *capfd.readouterr())
+    return command
 
 
 @pytest.mark.parametrize("args, words", [
@@ -39,8 +56,8 @@ from camredact.media.sources import plan_clips
     (["photo"], ["IN"]),
     (["clip", "a.mp4"], ["-o"]),
     (["leaktest"], ["{in} {out}"])])
-def test_bad_arguments_are_refused_in_one_line(args: list[str], words: list[str]) -> None:
-    refused(run(*args), *words)
+def test_bad_arguments_are_refused_in_one_line(args: list[str], words: list[str], here: Here) -> None:
+    refused(here(*args), *words)
 
 
 @pytest.mark.parametrize("name, content, words", [
@@ -48,9 +65,10 @@ def test_bad_arguments_are_refused_in_one_line(args: list[str], words: list[str]
     ("text.webm", b"just words\n" * 200, ["not a clip"]),
     ("noise.mp4", bytes(range(256)) * 20, ["not a clip"]),
     ("text.avi", b"just words\n" * 200, [".webm and .mp4"])])
-def test_file_that_is_not_a_clip_is_refused(tmp_path: Path, name: str, content: bytes, words: list[str]) -> None:
+def test_file_that_is_not_a_clip_is_refused(tmp_path: Path, name: str, content: bytes, words: list[str],
+    here: Here) -> None:
     (tmp_path/name).write_bytes(content)
-    refused(run("live", "--source", str(tmp_path/name)), *words)
+    refused(here("live", "--source", str(tmp_path/name)), *words)
 
 
 def test_list_of_other_files_called_a_clip_opens_none_of_them(tmp_path: Path) -> None:
@@ -64,28 +82,29 @@ def test_list_of_other_files_called_a_clip_opens_none_of_them(tmp_path: Path) ->
 
 @pytest.mark.parametrize("name, codec, pix_fmt", [
     ("film.avi", "mjpeg", "yuvj420p"), ("film.mkv", "libvpx", "yuv420p"), ("film.mp4", "mpeg4", "yuv420p")])
-def test_clip_that_browsers_cannot_play_is_refused(tmp_path: Path, name: str, codec: str, pix_fmt: str) -> None:
+def test_clip_that_browsers_cannot_play_is_refused(tmp_path: Path, name: str, codec: str, pix_fmt: str,
+    here: Here) -> None:
     clip = write_clip(tmp_path/name, codec, pix_fmt)
-    refused(run("live", "--source", str(clip)), "browsers play .webm and .mp4", f"ffmpeg -i {name} film.webm")
+    refused(here("live", "--source", str(clip)), "browsers play .webm and .mp4", f"ffmpeg -i {name} film.webm")
 
 
-def test_clip_under_a_false_name_is_refused(tmp_path: Path) -> None:
+def test_clip_under_a_false_name_is_refused(tmp_path: Path, here: Here) -> None:
     clip = write_clip(tmp_path/"film.avi", "mjpeg", "yuvj420p").rename(tmp_path/"film.mp4")
-    refused(run("live", "--source", str(clip)), "is called .mp4 but is avi")
+    refused(here("live", "--source", str(clip)), "is called .mp4 but is avi")
 
 
 @pytest.mark.parametrize("name", ["words.onnx", "words.pth"])
-def test_file_that_is_not_a_model_is_refused(tmp_path: Path, name: str) -> None:
+def test_file_that_is_not_a_model_is_refused(tmp_path: Path, name: str, here: Here) -> None:
     (tmp_path/name).write_text("just words\n" * 200)
-    refused(run("live", "--model", str(tmp_path/name)), name)
+    refused(here("live", "--model", str(tmp_path/name)), name)
 
 
 @needs_weights
-def test_port_in_use_is_refused() -> None:
+def test_port_in_use_is_refused(here: Here) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        refused(run("live", "--port", port), f"port {port} is in use", "--port")
-    refused(run("live", "--port", "70000"), "out of range")
+        refused(here("live", "--port", port), f"port {port} is in use", "--port")
+    refused(here("live", "--port", "70000"), "out of range")
 
 
 @needs_weights
@@ -126,13 +145,13 @@ def test_training_without_its_packages_says_what_to_install(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("args", [[], ["live"], ["serve"], ["photo"], ["clip"], ["leaktest"], ["doctor"]])
-def test_help_has_an_example(args: list[str]) -> None:
-    done = run(*args, "--help")
+def test_help_has_an_example(args: list[str], here: Here) -> None:
+    done = here(*args, "--help")
     assert done.returncode == 0 and "example: camredact" in done.stdout and not done.stderr
 
 
 @needs_weights
-def test_photos_and_clips_are_written_and_bad_ones_named(tmp_path: Path) -> None:
+def test_photos_and_clips_are_written_and_bad_ones_named(tmp_path: Path, here: Here) -> None:
     "One bad file does not stop the others, and is named; nothing is written over; status 0, 1, 2."
     from camredact.streets.street import draw_street
     from PIL import Image
@@ -142,16 +161,16 @@ def test_photos_and_clips_are_written_and_bad_ones_named(tmp_path: Path) -> None
     assert done.returncode == 1 and "bad.jpg" in done.stderr, done
     assert done.stdout == "1 of 2 photos written; hidden: no people\n"
     assert [p.name for p in (tmp_path/"clean").iterdir()] == ["good.redacted.png"]
-    refused(run("photo", str(tmp_path/"bad.jpg"), "-o", str(tmp_path/"one.png")), "bad.jpg")
-    refused(run("photo", str(tmp_path/"good.png"), "-o", str(tmp_path/"good.png"), "--overwrite"), "good.png")
-    refused(run("photo", str(tmp_path/"good.png"), "--hide", "no peple"), "no peple")
-    refused(run("photo", str(tmp_path/"good.png"), "-o", str(tmp_path/"new.gif")), "new.gif")
+    refused(here("photo", str(tmp_path/"bad.jpg"), "-o", str(tmp_path/"one.png")), "bad.jpg")
+    refused(here("photo", str(tmp_path/"good.png"), "-o", str(tmp_path/"good.png"), "--overwrite"), "good.png")
+    refused(here("photo", str(tmp_path/"good.png"), "--hide", "no peple"), "no peple")
+    refused(here("photo", str(tmp_path/"good.png"), "-o", str(tmp_path/"new.gif")), "new.gif")
     assert not (tmp_path/"new.gif").exists()
     source = write_clip(tmp_path/"clip.webm", "libvpx")
     done = run("clip", str(source), "-o", str(tmp_path/"clean.webm"), "--preview", str(tmp_path/"sheet.png"))
     assert done.returncode == 0 and "3 frames" in done.stdout and (tmp_path/"sheet.png").is_file(), done
     with av.open(str(tmp_path/"clean.webm")) as box: assert sum(1 for _ in box.decode(video=0)) == 3
-    refused(run("clip", str(tmp_path/"bad.jpg"), "-o", str(tmp_path/"none.mp4")), "bad.jpg")
+    refused(here("clip", str(tmp_path/"bad.jpg"), "-o", str(tmp_path/"none.mp4")), "bad.jpg")
     assert not (tmp_path/"none.mp4").exists()
 
 
@@ -323,15 +342,16 @@ def test_result_that_would_be_a_source_is_refused(tmp_path: Path) -> None:
 
 
 @needs_weights
-def test_file_named_like_an_option_is_refused(tmp_path: Path) -> None:
+def test_file_named_like_an_option_is_refused(tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     from camredact.streets.street import draw_street
     for name in ("a.png", "b.png", "-c.png"):
         cv2.imwrite(str(tmp_path/name), draw_street(3, 96, 128).picture[..., ::-1])
-    done = run("photo", "-o", "plain", "a.png", "b.png", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    done = run("photo", "-o", "plain", "a.png", "b.png")
     assert (done.returncode, done.stdout) == (0, "2 of 2 photos written; hidden: no people\n"), done
     for name in ("--hide=Sky", "--model", "-o"):  # as a shell writes `photo *`
         (tmp_path/name).touch()
-        refused(run("photo", name, "a.png", "b.png", cwd=tmp_path), f"write ./{name}")
+        refused(here("photo", name, "a.png", "b.png"), f"write ./{name}")
         (tmp_path/name).unlink()
     assert not list(tmp_path.glob("*.redacted.*"))
 
@@ -354,16 +374,18 @@ def test_names_after_two_dashes_are_files(tmp_path: Path) -> None:
 
 
 @needs_weights
-def test_model_with_categories_in_another_order_is_refused(tmp_path: Path) -> None:
+def test_model_with_categories_in_another_order_is_refused(tmp_path: Path, here: Here,
+    monkeypatch: pytest.MonkeyPatch) -> None:
     onnx = pytest.importorskip("onnx")
     from camredact.core.models import WEIGHTS
     from camredact.streets.street import draw_street
     model = onnx.load(WEIGHTS/"fast.onnx")
     notes = {p.key: p.value for p in model.metadata_props}
     cv2.imwrite(str(tmp_path/"a.png"), draw_street(3, 96, 128).picture[..., ::-1])
+    monkeypatch.chdir(tmp_path)
     for codes in ({"codes": ",".join(notes["codes"].split(",")[::-1])}, {"codes": notes["codes"] + ",Dog"}, {}):
         del model.metadata_props[:]
         onnx.helper.set_model_props(model, {"budget": notes["budget"], **codes})
         onnx.save(model, tmp_path/"turned.onnx")
-        refused(run("photo", "a.png", "--model", "turned.onnx", cwd=tmp_path), "order", "export it")
+        refused(here("photo", "a.png", "--model", "turned.onnx"), "order", "export it")
     assert not list(tmp_path.glob("*.redacted.*"))

@@ -14,7 +14,8 @@ sys.path.insert(0, str(ROOT/"nbs"))
 pytest.importorskip("myst_nb", reason="pip install 'camredact[docs]'")
 import _docs  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*MystReferenceResolver")  # of myst-parser to its own authors
+pytestmark = [pytest.mark.xdist_group("docs"),  # the site is built once
+    pytest.mark.filterwarnings("ignore:.*MystReferenceResolver")]  # of myst-parser to its own authors
 
 
 class Page(HTMLParser):

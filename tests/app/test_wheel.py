@@ -13,6 +13,8 @@ from PIL import Image
 
 from camredact.streets.street import draw_street
 
+pytestmark = pytest.mark.xdist_group("wheel")  # it is built once
+
 ROOT = Path(__file__).parents[2]
 SOURCES = ["camredact", "nbs/live.ipynb", "pyproject.toml", "settings.ini", "setup.py", "README.md", "LICENSE",
     "NOTICE"]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from kit.clips import draw_film
+from kit.once import once
 from kit.server import Running
 from record import record, replaced
 
@@ -20,7 +21,8 @@ def missing(why: str) -> None:
 @pytest.fixture(scope="session")
 def film(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     "A street of FRAMES frames with its number in each: `path` to play, `labels` uint8[n,h,w]. CAMREDACT_FILM keeps it."
-    folder = Path(os.environ.get("CAMREDACT_FILM") or tmp_path_factory.mktemp("film"))
+    kept = os.environ.get("CAMREDACT_FILM")
+    folder = Path(kept) if kept else once(tmp_path_factory, "film", draw_film)
     if not (folder / "street.npz").exists(): draw_film(folder)
     known = np.load(folder / "street.npz")
     return {"path": folder / "street.mjpeg", "known": folder / "street.npz", "labels": known["labels"]}
@@ -56,21 +58,28 @@ def browser(playwright: Any, film: dict[str, Any]) -> Iterator[Any]:
     browser.close()
 
 
-@pytest.fixture
-def lab(server: Any, browser: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
-    "The two together; a test that fails leaves a screenshot where CAMREDACT_SHOTS says."
+@pytest.fixture(scope="session")
+def studio(server: Any, browser: Any) -> Iterator[Any]:
+    "The two together."
     from kit.lab import Studio
     studio = Studio(server, browser)
     yield studio
-    shots = os.environ.get("CAMREDACT_SHOTS")
-    if shots and request.node.stash.get(FAILED, False): studio.shoot(Path(shots), request.node.name)
     studio.close()
+
+
+@pytest.fixture
+def lab(studio: Any, request: pytest.FixtureRequest) -> Iterator[Any]:
+    "The same, with no notebook open; a test that fails leaves a screenshot where CAMREDACT_SHOTS says."
+    yield studio
+    failed, shots = request.node.stash.get(FAILED, False), os.environ.get("CAMREDACT_SHOTS")
+    if failed and shots: studio.shoot(Path(shots), request.node.name)
+    studio.close(keep=not failed)
 
 
 STRIPES = ("lambda name: Stripes()", "['stripes']", "", "from kit.fakes import Stripes")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stripes() -> Iterator[Running]:
     "A service whose matte tells which frame it was made for."
     with Running(*STRIPES) as running: yield running

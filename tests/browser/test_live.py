@@ -1,7 +1,7 @@
 """The command as people use it: `camredact live`, a clip, a learner of one's own, and a real browser before it."""
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,38 +14,54 @@ from kit.lab import FAR, Studio, Tab, free_port, launch
 
 from camredact.core.redact import checkerboard
 
-pytestmark = [pytest.mark.browser, needs_weights]
+pytestmark = [pytest.mark.browser, needs_weights, pytest.mark.xdist_group("live")]  # the command is started once
 
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    "Three seconds of a drawn street, small enough for a slow network."
+    "A drawn street of 1.6 seconds, small enough for a slow network."
     from camredact.media.writer import write_clip
     from camredact.streets.street import draw_clip
-    pictures = (scene.picture for scene in draw_clip(3, 45, 96, 128, fps=15))
+    pictures = (scene.picture for scene in draw_clip(3, 24, 96, 128, fps=15))
     return write_clip(tmp_path_factory.mktemp("clip") / "street.webm", pictures)
 
 
 @contextmanager
-def notebook(playwright: Any, home: Path, *args: str) -> Iterator[Tab]:
-    "`camredact live` with these options, its live notebook in a browser at the address that it printed, and run."
+def serving(playwright: Any, home: Path, *args: str) -> Iterator[Callable[[], Tab]]:
+    "`camredact live` with these options; gives its live notebook in a browser at the address that it printed, and run."
     browser = launch(playwright)
     try:
         live = Live(home, "--port", str(free_port()), *args, "--", "--LabApp.expose_app_in_browser=True")
-        try:
-            studio = Studio(SimpleNamespace(url=live.server, token=live.token, root=home), browser)
+        studio = Studio(SimpleNamespace(url=live.server, token=live.token, root=home), browser)
+        def notebook() -> Tab:
             tab = Tab(studio.page((1400, 1000)), studio.server, "live.ipynb")
             tab.page.goto(live.address, timeout=FAR*1000)
             tab.ready().run_all()
-            yield tab
+            return tab
+        try: yield notebook
         finally: live.end(signal.SIGTERM)
     finally: browser.close()
 
 
-def test_a_clip_plays_stops_and_starts_again(playwright: Any, clip: Path, tmp_path: Path) -> None:
-    with notebook(playwright, tmp_path, "--source", str(clip)) as tab:
+@contextmanager
+def closing(tab: Tab) -> Iterator[Tab]:
+    "Ends its kernel, so that the next notebook gets another."
+    try: yield tab
+    finally:
+        tab.js("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }")
+        tab.page.context.close()
+
+
+@pytest.fixture(scope="module")
+def notebook(playwright: Any, clip: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Tab]]:
+    "`camredact live` with the clip."
+    with serving(playwright, tmp_path_factory.mktemp("live"), "--source", str(clip)) as notebook: yield notebook
+
+
+def test_a_clip_plays_stops_and_starts_again(notebook: Callable[[], Tab]) -> None:
+    with closing(notebook()) as tab:
         tab.wait_state("live")
-        tab.wait_shown(60)  # more than one round of the clip
+        tab.wait_shown(32)  # more than one round of the clip
         tab.press("stop")
         tab.wait_state("stopped")
         tab.execute("camera.start()")
@@ -70,9 +86,9 @@ def covered(picture: np.ndarray) -> np.ndarray:
     return (picture == checkerboard(*picture.shape[:2])).all(2)
 
 
-def test_drawn_zones_are_covered_and_kept_in_python(playwright: Any, clip: Path, tmp_path: Path) -> None:
+def test_drawn_zones_are_covered_and_kept_in_python(notebook: Callable[[], Tab]) -> None:
     "A rectangle that is dragged, a polygon that is clicked, and a key that removes."
-    with notebook(playwright, tmp_path, "--source", str(clip)) as tab:
+    with closing(notebook()) as tab:
         tab.execute("camera.hidden, camera.dial = [], 'precise'")
         tab.wait_shown(5)
         assert not covered(tab.picture()).mean() > .2
@@ -114,7 +130,8 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_learner_of_ones_own_runs_the_camera(playwright: Any, clip: Path, learner: Path, tmp_path: Path) -> None:
-    with notebook(playwright, tmp_path, "--source", str(clip), "--model", str(learner)) as tab:
+    with serving(playwright, tmp_path, "--source", str(clip), "--model", str(learner)) as open_it:
+        tab = open_it()
         tab.wait_state("live", seconds=3*FAR)  # torch has to be loaded
         tab.wait_shown(2)
         model, models = json.loads(tab.execute("import json; print(json.dumps([camera.model, camera.models]))"))

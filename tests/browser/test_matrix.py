@@ -157,7 +157,7 @@ def check_film(path: Path) -> tuple[int, int]:  # how many frames, and how many 
 
 def covered(tab: Tab, row: Row, since: float) -> dict:
     "Waits out the cap; what was found. Raises where anything is seen, or the words do not say why."
-    tab.page.wait_for_timeout(CAP + 700)  # a span of time is what is tested
+    tab.page.wait_for_timeout(CAP + 400)  # a span of time is what is tested
     recording = tab.recording()
     own_frames(recording)
     late = recording.after(since + CAP)
@@ -241,7 +241,7 @@ def test_another_model_chosen_while_live_makes_the_next_mattes(lab: Studio, resu
 
 
 def test_notebook_opened_again_waits_for_start(lab: Studio, results: dict) -> None:
-    tab = lab.open("again.ipynb", [SETUP, "cam"])
+    tab = lab.open("again.ipynb", [SETUP, "cam"], fresh=True)
     tab.run_all()
     tab.wait_shown(5)
     tab.save()
@@ -260,7 +260,7 @@ def test_notebook_opened_again_waits_for_start(lab: Studio, results: dict) -> No
 
 
 def test_a_cell_that_starts_the_camera_again_does_so_after_a_reload(lab: Studio) -> None:
-    tab = lab.open("shown.ipynb", [SETUP, "cam"])
+    tab = lab.open("shown.ipynb", [SETUP, "cam"], fresh=True)
     tab.run_all()
     tab.wait_shown(5)
     tab.save()

@@ -14,7 +14,7 @@ from kit.server import Running
 from kit.stamps import HIGH, SETUP, WIDE, checkered, covered_after, is_open, own_frames, record_until, sky_covered
 from PIL import Image
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("others")]  # each browser is started once
 
 HALF = """
 import time
@@ -75,7 +75,7 @@ def covered_from_click(tab: Tab, delay: float) -> None:
     tab.record((WIDE, HIGH))
     tab.wait_shown(3)
     tab.tick("Sky", True)
-    tab.page.wait_for_timeout(3000)
+    tab.wait_shown(4)
     recording = tab.recording()
     click = recording.clicks[0]
     early = recording.after(click, click + 900*delay)

@@ -9,8 +9,8 @@ from kit.soak import soak
 pytestmark = pytest.mark.browser
 
 
-def test_camera_at_full_rate_stays_live_and_does_not_grow(playwright: Any, film: dict) -> None:
-    found = soak(film["path"], float(os.environ.get("CAMREDACT_SOAK", 24)), 2, browser_path(playwright))
+def test_camera_at_full_rate_stays_live_and_does_not_grow(playwright: Any, film: dict, server: Any) -> None:
+    found = soak(film["path"], float(os.environ.get("CAMREDACT_SOAK", 24)), 2, browser_path(playwright), server)
     assert found["live_share"] > .95 and not found["page_errors"], found
     assert found["shown"] > 5*60*found["minutes"], found
     kernel, browser = (found["samples"][k] for k in ("kernel_mb", "browser_mb"))

@@ -78,6 +78,21 @@ READY = """() => {  // is the notebook in front, with its outputs restored and i
   return !!window.__restored && !!session?.isReady && session.session?.kernel?.status === 'idle'
     && app.commands.hasCommand('notebook:run-all-cells') && app.commands.isEnabled('notebook:run-all-cells'); }"""
 
+# Marks a page that can show another notebook in the place of this one: it was not reloaded, and its kernel never died.
+MARK = """() => {
+  window.__spare = true;
+  window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.statusChanged.connect((_, status) => {
+    if (/restart|dead/.test(status)) window.__spare = false; }); }"""
+IN_FRONT = "(name) => window.jupyterapp.shell.currentWidget?.context?.path === name"
+TIDY = """() => {  // closes the notebook; whether the page is then as it was before
+  if (!window.__spare || document.querySelector('.jp-Dialog')) return false;
+  for (const widget of [...window.jupyterapp.shell.widgets('main')]) widget.dispose();
+  for (const stream of window.__streams.splice(0)) stream.getTracks().forEach((track) => track.stop());
+  window.__constraints.length = 0;
+  delete window.__rec;
+  localStorage.clear();
+  return true; }"""
+
 # A machine with other things to do may be silent for so long that the page lets the camera go: Start is pressed again.
 AGAIN = """const root = document.querySelector('.camredact'), start = root?.querySelector('[name=start]');
   if (start && !start.disabled && root.innerText.includes('No answer')) start.click();"""
@@ -172,6 +187,7 @@ class Server:
         more: Iterable[str] = (),  # more arguments for the server
     ):
         self.more = list(more)
+        self.changes = 0  # of its settings
         self.home, self.root = Path(home), Path(home) / "work"
         self.token, self.port = secrets.token_hex(16), free_port()
         self.log = self.home / "server.log"
@@ -185,6 +201,7 @@ class Server:
 
     def write_settings(self, settings: dict[str, dict]) -> None:
         "Settings for pages that are opened from now on, by plugin."
+        self.changes += 1
         for plugin, values in settings.items():
             package, name = plugin.split(":")
             path = self.home / "settings" / package / f"{name}.jupyterlab-settings"
@@ -221,6 +238,11 @@ class Server:
             headers={"Authorization": f"token {self.token}"})
         with urllib.request.urlopen(request, timeout=30) as answer: return json.loads(answer.read() or b"null")
 
+    def shut(self, names: set[str]) -> None:
+        "Ends the kernels of these notebooks."
+        for session in self.ask("GET", "sessions"):
+            if session["path"] in names: self.ask("DELETE", f"sessions/{session['id']}")
+
     def close(self) -> None:
         "Shuts every kernel down, then the server."
         if self.process.poll() is None: end(psutil.Process(self.process.pid))
@@ -232,7 +254,11 @@ class Tab:
     def __init__(self, page: Any, server: Server, name: str):
         self.page, self.server, self.path = page, server, server.root / name
         self.errors: list[str] = []
-        page.on("pageerror", lambda e: self.errors.append(str(e)))
+        page.on("pageerror", self.note)
+
+    def note(self, error: Any) -> None:
+        "Keeps what the page failed with."
+        self.errors.append(str(error))
 
     def js(self, code: str, value: Any = None) -> Any:
         "The value of a JavaScript expression or function in the page."
@@ -389,6 +415,9 @@ class Studio:
     def __init__(self, server: Server, browser: Any, scripts: Iterable[str] = ()):
         self.server, self.browser, self.scripts, self.contexts = server, browser, [CAMERAS, *scripts], []
         self.opened: set[str] = set()  # names of notebooks
+        self.tabs: list[Tab] = []
+        self.spare: Any = None  # a page in which no notebook is open
+        self.loaded = -1        # how often the settings had been changed when it was loaded
 
     def open(
         self,
@@ -396,15 +425,25 @@ class Studio:
         cells: Iterable[str] | None = None,  # its code cells; None opens what is there already
         size: tuple[int, int] = (1400, 1000),  # of the page, width and height in px
         beside: Tab | None = None,  # a tab of the same browser session to open this one next to
+        fresh: bool = False,  # in a page that showed no other notebook before, so that it may be reloaded
     ) -> Tab:
         "Opens a notebook in a tab of its own and waits for its kernel."
         if cells is not None: write_notebook(self.server.root / name, cells)
         self.opened.add(name)
-        page = beside.page.context.new_page() if beside else self.page(size)
-        tab = Tab(page, self.server, name)
-        space = f"w{secrets.token_hex(4)}"
-        page.goto(f"{self.server.url}/lab/workspaces/{space}/tree/{name}?token={self.server.token}", timeout=FAR * 1000)
-        return tab.ready()
+        if self.loaded != self.server.changes: self.drop()
+        page = None if fresh or beside else self.spare
+        if page: self.spare = None
+        tab = Tab(page or (beside.page.context.new_page() if beside else self.page(size)), self.server, name)
+        self.tabs.append(tab)
+        if page:
+            tab.command("docmanager:open", {"path": name})
+            tab.wait(IN_FRONT, name, why="the notebook in front")
+        else:
+            at = f"{self.server.url}/lab/workspaces/w{secrets.token_hex(4)}/tree/{name}?token={self.server.token}"
+            self.loaded = self.server.changes
+            tab.page.goto(at, timeout=FAR * 1000)
+        tab.ready().js(MARK)
+        return tab
 
     def page(self, size: tuple[int, int]) -> Any:
         "An empty page in a browser session of its own."
@@ -413,18 +452,34 @@ class Studio:
         self.contexts.append(context)
         return context.new_page()
 
+    def drop(self) -> None:
+        "Closes the page in which no notebook is open."
+        if not self.spare: return
+        self.contexts.remove(self.spare.context)
+        self.spare.context.close()
+        self.spare = None
+
     def shoot(self, folder: Path, name: str) -> None:
         "A screenshot of every open tab."
         folder.mkdir(parents=True, exist_ok=True)
         for n, page in enumerate(p for c in self.contexts for p in c.pages):
             page.screenshot(path=str(folder / f"{name}-{n}.png"))
 
-    def close(self) -> None:
-        "Closes its tabs and ends their kernels; server and browser stay."
-        for context in self.contexts: context.close()
-        self.contexts.clear()
-        for session in self.server.ask("GET", "sessions"):
-            if session["path"] in self.opened: self.server.ask("DELETE", f"sessions/{session['id']}")
+    def tidied(self, tab: Tab) -> bool:
+        "Closes the notebook; whether another can be opened in its page."
+        if self.loaded != self.server.changes or len(tab.page.context.pages) != 1: return False
+        tab.page.remove_listener("pageerror", tab.note)
+        return tab.js(TIDY)
+
+    def close(self, keep: bool = False) -> None:
+        "Closes its tabs and ends their kernels; server and browser stay, and so does a page to `keep` for the next tab."
+        if not keep: self.spare = None
+        elif not self.spare: self.spare = next((tab.page for tab in self.tabs if self.tidied(tab)), None)
+        for context in self.contexts:
+            if not self.spare or context is not self.spare.context: context.close()
+        self.contexts = [self.spare.context] if self.spare else []
+        self.tabs.clear()
+        self.server.shut(self.opened)
         self.opened.clear()
 
 

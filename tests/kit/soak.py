@@ -55,10 +55,11 @@ def bare(
     camera: Path,       # a film that plays as the camera
     cells: list[str],   # of the notebook
     browser: Path = CHROMIUM,
+    lab: Server | None = None,  # the JupyterLab; None: one of its own
 ) -> Iterator[Bare]:
-    "A notebook in a JupyterLab and a browser of its own."
+    "A notebook in a browser of its own."
     with tempfile.TemporaryDirectory() as home:
-        server = Server(Path(home) / "lab").wait()
+        server = lab or Server(Path(home) / "lab").wait()
         write_notebook(server.root / "soak.ipynb", cells)
         url = f"{server.url}/lab/workspaces/soak/tree/soak.ipynb?token={server.token}"
         process = subprocess.Popen([browser, *FLAGS, "--headless=new", "--window-size=1400,1000",
@@ -68,7 +69,8 @@ def bare(
         try: yield Bare(page_of(Path(home) / "browser" / "DevToolsActivePort"), server, "soak.ipynb").ready()
         finally:
             end(psutil.Process(process.pid))
-            server.close()
+            if not lab: server.close()
+            else: lab.shut({"soak.ipynb"})
 
 
 def page_of(file: Path) -> str:
@@ -118,9 +120,10 @@ def soak(
     seconds: float,      # how long
     every: float = 5,    # seconds between samples
     browser: Path = CHROMIUM,
+    lab: Server | None = None,  # the JupyterLab; None: one of its own
 ) -> dict:
     "The camera runs; figures and samples."
-    with bare(camera, CELLS, browser) as tab:
+    with bare(camera, CELLS, browser, lab) as tab:
         tab.js("""() => {
             window.__errors = [];
             addEventListener('error', e => window.__errors.push(e.message));

@@ -455,11 +455,12 @@ def read(path: Path) -> list[media.reader.DecodedFrame]:
 def test_frames_that_were_read_do_not_wait_for_the_collector(tmp_path: Path) -> None:
     source = write(tmp_path/"long.mp4", [np.full((32, 48, 3), i % 255, np.uint8) for i in range(1600)], "libx264",
         "yuv420p")
+    def frames() -> int: return sum(type(o) is av.VideoFrame for o in gc.get_objects())
     reader, alive = ClipReader(source), []
     gc.collect()
-    before = sum(isinstance(o, av.VideoFrame) for o in gc.get_objects())
+    before = frames()
     for n, _ in enumerate(reader):
-        if n % 50 == 49: alive.append(sum(isinstance(o, av.VideoFrame) for o in gc.get_objects()) - before)
+        if n % 50 == 49: alive.append(frames() - before)
     reader.close()
     assert len(alive) == 32 and max(alive) < 60, f"{max(alive)} frames were alive at once"
 
