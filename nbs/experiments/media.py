@@ -69,7 +69,7 @@ def clips(
         clip = write(folder/f"{name}.mp4", (s.picture for s in draw_clip(1, n, h, w)))
         ways = {m: [*OURS, "clip", str(clip), "-o", str(folder/f"{m}.mp4"), "--model", m, "--overwrite"]
             for m in ("fast", "accurate")}
-        if before: ways["before"] = [before, "clip", str(clip), "-o", str(folder/"before.mp4"), "--overwrite"]
+        if before: ways[Path(before).name] = [before, "clip", str(clip), "-o", str(folder/"before.mp4"), "--overwrite"]
         if deface: ways["deface"] = [deface, str(clip), "-o", str(folder/"deface.mp4")]
         taken = [{way: run(command)[0] for way, command in ways.items()} for _ in range(rounds)]
         for way in ways: yield {"what": f"clip, {name}", "by": way, "files": 1, "frames": n,
@@ -90,18 +90,23 @@ def memory(
 
 def photos(
     folder: Path,        # for the files
+    deface: str | None,  # its command
     before: str | None,  # another version's command
     rounds: int,
 ) -> Iterator[dict]:
     "Photos a second, of a camera's size and of a small one; the start of the program counted."
-    for h, w, n in ((720, 960, 20), (3000, 4000, 6)):
+    for h, w, n in ((720, 960, 20), (3000, 4000, 2)):
         into = folder/f"{w}x{h}"
         into.mkdir()
-        for i in range(n): cv2.imwrite(str(into/f"{i}.jpg"), cv2.resize(draw_street(i, 720, 960).picture, (w, h))[...,
+        files = [str(into/f"{i}.jpg") for i in range(n)]
+        for i, file in enumerate(files): cv2.imwrite(file, cv2.resize(draw_street(i, 720, 960).picture, (w, h))[...,
             ::-1])
-        ways = {"fast": OURS, **({"before": [before]} if before else {})}
-        taken = [{way: run([*command, "photo", str(into), "-o", str(folder/f"{way}{w}-{k}"), "--format", "jpg"])
-            for way, command in ways.items()} for k in range(rounds)]
+        out = folder/f"{w}"
+        ours = ["photo", *files, "-o", str(out), "--format", "jpg", "--overwrite"]
+        ways = {"fast": [*OURS, *ours]}
+        if before: ways[Path(before).name] = [before, *ours]
+        if deface: ways["deface"] = [deface, *files]  # writes beside them
+        taken = [{way: run(command) for way, command in ways.items()} for _ in range(rounds)]
         for way in ways: yield {"what": f"photos, {w}x{h}", "by": way, "files": n, "frames": None,
             "a_second": n/statistics.median(t[way][0] for t in taken), "mb": max(t[way][1] for t in taken)}
 
@@ -110,13 +115,13 @@ def main() -> None:
     "Measures what was asked for, and records."
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--deface", help="its command, in an environment of its own")
-    p.add_argument("--before", help="the camredact command of another version, in an environment of its own")
+    p.add_argument("--before", help="the camredact command of another version; its file's name stands in the table")
     p.add_argument("--rounds", type=int, default=3)
     p.add_argument("--only", choices=("clips", "photos", "memory"), help="one part; the rows of the others stay")
     a = p.parse_args()
     with tempfile.TemporaryDirectory() as name:
         parts = {"clips": clips(Path(name), a.deface, a.before, a.rounds),
-            "photos": photos(Path(name), a.before, a.rounds),
+            "photos": photos(Path(name), a.deface, a.before, a.rounds),
             "memory": memory(Path(name))}
         rows = [row for part, found in parts.items() if a.only in (None, part) for row in found]
     for row in rows: print(row)
