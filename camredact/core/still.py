@@ -93,7 +93,7 @@ def grids(
     return [whole, *found[::-1]]
 
 # %% ../../nbs/core/still.ipynb #84b41cc4
-AGREEMENT = (.9, 1.5)  # the mean of two scores that covers: of a picture of one tile, and of more
+AGREEMENT = .9  # the mean of two scores that covers: what it is worth, see nbs/experiments/photo_scale.py
 FULL = 1 << 23  # pixels of a photo of which each keeps its score; a larger one keeps every second row and column
 
 def _most(
@@ -133,10 +133,12 @@ def still_matte(
     looks = [((slice(0, h), slice(0, w)), DEFAULT_BUDGET), *((at, budget) for grid in coarse for at in grid)]
     most, step = _most(rgb, detector, looks)
     matte = np.zeros((h, w), np.uint8)
+    many = detector.peak if coarse else 1.
     for at in finest:
         score = detector.score(rgb[at], budget)
         other = resized(most[_coarser(at, step)].astype(np.float32), score.shape)
-        found = detector.decide((score + np.maximum(score, other))/(2*AGREEMENT[len(coarse) > 0]))
+        mean = (score + np.maximum(score, other))/2
+        found = decide(mean/(AGREEMENT*many), margin=detector.margin, peak=detector.peak/many)
         np.maximum(matte[at], resize_matte(found, *matte[at].shape), out=matte[at])
     return matte
 

@@ -23,7 +23,7 @@ def test_recovered_network_computes_what_ships() -> None:
     second, first = np.sort(shipped, 0)[-2:]
     graph = RedactGraph(recovered(path)).eval()
     with torch.no_grad(): _, _, probs = graph(torch.from_numpy(rgb), torch.zeros(len(CODES)))
-    same, sure = probs.numpy().argmax(0) == shipped.argmax(0), first - second > .1
+    same, sure = probs.numpy().argmax(0) == shipped.argmax(0), first - second > .2
     assert same.mean() >= .97 and sure.mean() > .5 and same[sure].mean() >= .999
     assert np.abs(probs.numpy() - shipped).mean() < .003
 

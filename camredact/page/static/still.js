@@ -95,7 +95,7 @@ export async function stillMatte(pixels, score, dial, { still, least, tiles }, l
   const most = new Float32Array(coarse(h) * across), matte = new Uint8Array(h * w);
   const fine = n => Math.floor(n / step);
   const place = ([top, bottom, left, right]) => [fine(top), coarse(bottom), fine(left), coarse(right)];
-  const enough = tiles.agreement[Number(all.length > 0)];
+  const many = all.length ? dial.peak : 1, enough = tiles.agreement * many;
   let done = 0;
   const ask = async (tile, budget) => {
     look(done++, first.length + finest.length);
@@ -115,7 +115,8 @@ export async function stillMatte(pixels, score, dial, { still, least, tiles }, l
     const read = (y, x) => most[(top + y) * across + left + x], before = new Float32Array(tall * wide);
     resampled(read, bottom - top, right - left, tall, wide, 1, false, before);
     const agreed = found.map((s, i) => (s + Math.max(s, before[i])) / (2 * enough));
-    const sure = new Float32Array(agreed.length).fill(1), part = decide(agreed, sure, tall, wide, dial, 0);
+    const sure = new Float32Array(agreed.length).fill(1);
+    const part = decide(agreed, sure, tall, wide, { ...dial, peak: dial.peak / many }, 0);
     const [y0, y1, x0, x1] = tile, fitted = resizeMatte(part, tall, wide, y1 - y0, x1 - x0);
     for (let y = y0, i = 0; y < y1; y++) for (let x = x0; x < x1; x++, i++) matte[y * w + x] |= fitted[i];
   }
