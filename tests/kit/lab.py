@@ -472,9 +472,9 @@ class Studio:
         return tab.js(TIDY)
 
     def close(self, keep: bool = False) -> None:
-        "Closes its tabs and ends their kernels; server and browser stay, and so does a page to `keep` for the next tab."
+        "Closes its tabs and ends their kernels; server and browser stay, and a page to `keep` for the next tab."
         if not keep: self.spare = None
-        elif not self.spare: self.spare = next((tab.page for tab in self.tabs if self.tidied(tab)), None)
+        elif not self.spare and len(self.tabs) == 1 and self.tidied(self.tabs[0]): self.spare = self.tabs[0].page
         for context in self.contexts:
             if not self.spare or context is not self.spare.context: context.close()
         self.contexts = [self.spare.context] if self.spare else []
