@@ -1,6 +1,6 @@
 // A brush over redacted stills. It works on what is redacted already, so it can cover more and never show anything.
 import { GREYS, SQUARE, resize } from "../../live/static/pixels.js";
-import { bare } from "./webp.js";
+import { bare } from "./bare.js";
 
 const SIZE = .03;  // the brush's radius, as a share of the picture's shorter side
 const COLOURS = GREYS.map(grey => parseInt(`ff${grey.slice(1)}`, 16));  // as one number a pixel, which greys allow

@@ -7,7 +7,7 @@ import { at } from "./at.js";
 import { open } from "./network.js";
 import { stillMatte } from "./still.js";
 import { Hold, checkScore, decide, hideWeights, unite, zoneMatte } from "./steps.js";
-import { bare } from "./webp.js";
+import { bare } from "./bare.js";
 
 const say = (message, buffers = []) => postMessage([message, buffers]);
 let table, hold, score, turn = start();
