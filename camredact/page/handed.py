@@ -17,7 +17,7 @@ from .folder import engine_files, table
 # %% ../../nbs/page/handed.ipynb #7a000007
 LIVE, OWN = (Path(str(files("camredact")/room/"static")) for room in ("live", "page"))
 WORKER = (LIVE/"rules.js", LIVE/"pixels.js", LIVE/"words.js", LIVE/"zones.js", OWN/"steps.js", OWN/"still.js",
-    OWN/"network.js", OWN/"worker.js")
+    OWN/"network.js", OWN/"bare.js", OWN/"worker.js")
 LOCAL = (LIVE/"words.js", OWN/"local.js")
 
 def _script(

@@ -227,8 +227,10 @@ def test_pictures_come_back_upright_and_bare(opened: Callable[..., Device], site
     tab.page.locator("#stills select").select_option("image/jpeg")
     assert not tab.js("() => document.querySelectorAll('#stills img').length"), "results of the choice before"
     tab.wait(f"() => ({DONE})() === 2", seconds=240, why="two results again")
-    image = Image.open(io.BytesIO(saved(tab)))
-    assert (image.format, image.mode, image.size, len(image.getexif())) == ("JPEG", "RGB", (640, 480), 0)
+    data = saved(tab)
+    image = Image.open(io.BytesIO(data))
+    assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (640, 480)) and not image.getexif()
+    assert np.asarray(image).std() > 20 and not re.search(rb"ICC_PROFILE|Exif|http:", data)
 
 
 def alpha(data: bytes) -> np.ndarray:
@@ -258,7 +260,7 @@ def test_a_brush_covers_more_and_what_it_covered_stays_covered(opened: Callable[
     tab.page.locator("#stills li a").wait_for(state="visible")
     after = alpha(saved(tab))
     assert not (after & ~before).any(), "the brush shows something"
-    assert not after[230:250, 64:576].any() and (before & ~after).sum() > 9000
+    assert not after[230:250, 64:576].any() and (before & ~after).sum() > 2000
     tab.page.locator("select[name=dial]").select_option("precise")
     tab.wait(f"() => ({DONE})() === 1 && document.querySelector('#stills img')", seconds=120, why="the new choice")
     assert not alpha(saved(tab))[230:250, 64:576].any(), "the new choice shows what was brushed over"

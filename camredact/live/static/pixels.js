@@ -1,6 +1,7 @@
 // Masks and canvases: what may be seen of a picture, and the picture with the rest of it covered.
 
-export const GREYS = ["#6d6d6d", "#dbdbdb"], SQUARE = 8;
+export const GREYS = ["#6d6d6d", "#dbdbdb"];
+export const SQUARE = 8;
 
 /** Grey squares all over a canvas, dark at the top left, as redact.py draws them. */
 export function checkerboard(canvas) {

@@ -1,5 +1,6 @@
 // A brush over redacted stills. It works on what is redacted already, so it can cover more and never show anything.
 import { GREYS, SQUARE, resize } from "../../live/static/pixels.js";
+import { bare } from "./bare.js";
 
 const SIZE = .03;  // the brush's radius, as a share of the picture's shorter side
 const COLOURS = GREYS.map(grey => parseInt(`ff${grey.slice(1)}`, 16));  // as one number a pixel, which greys allow
@@ -46,8 +47,8 @@ export async function drawn(file, strokes) {
 }
 
 /** What a canvas holds as a file of that type, or of another that the browser can write. */
-export function fileOf(canvas, type) {
-  return new Promise((yes, no) => {
+export async function fileOf(canvas, type) {
+  return bare(await new Promise((yes, no) => {
     canvas.toBlob(file => file ? yes(file) : no(new Error("the picture could not be saved")), type, .92);
-  });
+  }));
 }

@@ -125,7 +125,7 @@ function draw(canvas, img, { a, strokes, save, type }) {
   canvas.onpointerdown = e => {
     if (!e.isPrimary) return;
     canvas.setPointerCapture(e.pointerId);
-    a.hidden = true;
+    a.style.visibility = "hidden";  // it keeps its place, or the canvas would move under the finger
     strokes.push(points = []);
     cover(e);
   };
@@ -136,7 +136,7 @@ function draw(canvas, img, { a, strokes, save, type }) {
     const drawnSoFar = strokes.length, file = await fileOf(canvas, type).catch(() => null);
     if (!file || strokes.length > drawnSoFar) return;  // a later stroke is not in it
     save(file);
-    a.hidden = false;
+    a.style.visibility = "";
   };
   img.replaceWith(canvas);
 }

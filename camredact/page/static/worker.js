@@ -7,6 +7,7 @@ import { at } from "./at.js";
 import { open } from "./network.js";
 import { stillMatte } from "./still.js";
 import { Hold, checkScore, decide, hideWeights, unite, zoneMatte } from "./steps.js";
+import { bare } from "./bare.js";
 
 const say = (message, buffers = []) => postMessage([message, buffers]);
 let table, hold, score, turn = start();
@@ -83,7 +84,7 @@ async function still({ file, type, hidden, bar, dial, zones }) {
     c.globalCompositeOperation = "destination-over";
     c.drawImage(checkerboard(new OffscreenCanvas(w, h)), 0, 0);
   }
-  say({ kind: "still", file: await canvas.convertToBlob({ type, quality: .92 }) });
+  say({ kind: "still", file: await bare(await canvas.convertToBlob({ type, quality: .92 })) });
 }
 
 onmessage = ({ data: [message, buffers] }) => {
