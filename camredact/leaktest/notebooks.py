@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 import numpy as np
-from .photographs import file_is_photograph, values_are_photograph
+from .photographs import file_verdict, values_are_photograph
 
 # %% ../../nbs/leaktest/notebooks.ipynb #be135665
 HEADS = {"JPEG": rb"\xff\xd8\xff", "PNG": rb"\x89PNG", "GIF": rb"GIF8", "WebP": rb"RIFF.{4}WEBP",
@@ -32,14 +32,20 @@ def kind_of_data(
     "What begins so."
     return next((kind for kind, head in HEADS.items() if re.match(head, data, re.S)), "")
 
+class Seen(NamedTuple):
+    "A picture."
+    kind: str         # as JPEG
+    photograph: bool  # or what cannot be judged
+    why: str = ""     # in a few words, where that is not plain from its kind
+
 def judge(
     data: bytes,
-) -> Iterator[tuple[str, bool]]:  # what it is, and whether it is a photograph; nothing for what is no picture
+) -> Iterator[Seen]:  # nothing for what is no picture
     "What some bytes are."
-    if kind := kind_of_data(data): yield kind, kind not in MAYBE_DRAWN or file_is_photograph(data)
+    if kind := kind_of_data(data): yield Seen(kind, *(file_verdict(data) if kind in MAYBE_DRAWN else (True,)))
     elif OTHERS.match(data): return
     elif data[:2] == b"\x1f\x8b" or re.match(rb"\x78[\x01\x5e\x9c\xda]", data): yield from judge(_inflated(data))
-    elif any(values_are_photograph(values) for values in _arrays(data)): yield "pixels", True
+    elif any(values_are_photograph(values) for values in _arrays(data)): yield Seen("pixels", True)
 
 # %% ../../nbs/leaktest/notebooks.ipynb #e731cf56
 INFLATED = 1 << 26  # bytes
@@ -110,7 +116,7 @@ def from_numbers(
 def pictures_in_text(
     text: str,
     depth: int = 0,  # of texts within texts
-) -> Iterator[tuple[str, bool]]:  # what it is, and whether it is a photograph
+) -> Iterator[Seen]:
     "What is hidden in a text."
     for data in (*from_base64(text), *from_prints(text)): yield from _look_into(data, depth)
     for m in PERCENT.finditer(text):
@@ -119,12 +125,12 @@ def pictures_in_text(
         whole = bool((values == values.astype(np.int64)).all() and values.min() >= 0 and values.max() < 256)
         kind = kind_of_data(data := values.astype(np.uint8).tobytes()) if whole else ""
         if kind: yield from judge(data)
-        elif values_are_photograph(values): yield "numbers", True
+        elif values_are_photograph(values): yield Seen("numbers", True)
 
 def _look_into(
     data: bytes,
     depth: int,  # of texts within texts
-) -> Iterator[tuple[str, bool]]:
+) -> Iterator[Seen]:
     "What some bytes are, or what is hidden in them if they are text, as an SVG."
     if depth < 3 and len(data) > LEAST and data.isascii(): yield from pictures_in_text(data.decode(), depth + 1)
     else: yield from judge(data)
@@ -161,12 +167,14 @@ class Found(NamedTuple):
     where: str         # as cell 3, outputs; "" where it cannot be read
     kind: str          # as JPEG; or why it cannot be read
     photograph: bool   # False: a chart, a drawing
+    why: str = ""      # in a few words
 
     def __str__(self) -> str:
         "One line, whatever the name's characters are."
         name = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(self.path))
         where = self.where and f"{self.where}: "
-        return f"{name}: {where}{self.kind}{'' if self.photograph else ' (not a photograph)'}"
+        why = self.why if self.photograph else "not a photograph"
+        return f"{name}: {where}{self.kind}{why and f' ({why})'}"
 
 # %% ../../nbs/leaktest/notebooks.ipynb #49f770b9
 DRAWN = re.compile(r"^\s*# scan: drawn\s*$", re.M)
@@ -209,8 +217,8 @@ def pictures_in(
     try:
         for where, part in parts:
             for text in texts_in(part):
-                for kind, photograph in pictures_in_text(text):
-                    yield Found(path, where, kind, photograph and where not in drawn)
+                for kind, photograph, why in pictures_in_text(text):
+                    yield Found(path, where, kind, photograph and where not in drawn, why)
     except RecursionError: yield Found(path, "", "not a notebook: nested too deep", True)
 
 def _says_drawn(

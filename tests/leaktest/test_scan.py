@@ -16,7 +16,8 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from camredact.leaktest.notebooks import INFLATED, LARGEST, kind_of_data, pictures_in_text, scan
-from camredact.leaktest.photographs import file_is_photograph
+from camredact.leaktest.photographs import Verdict, file_verdict
+from camredact.leaktest.trees import TREES, load_judge
 
 COMMAND = str(Path(sys.executable).with_name("camredact"))
 ROOT = Path(__file__).parents[2]
@@ -64,7 +65,7 @@ def png(rgb: np.ndarray) -> bytes:
 @pytest.mark.parametrize("photo", PHOTOS, ids=["china", "flower"])
 @pytest.mark.parametrize("how", SHOWN)
 def test_a_photograph_in_a_figure_is_found(how: str, photo: np.ndarray) -> None:
-    assert file_is_photograph(png(SHOWN[how](photo)))
+    assert file_verdict(png(SHOWN[how](photo))).held
 
 
 X, Y = np.meshgrid(np.linspace(-3, 3, 200), np.linspace(-3, 3, 200))
@@ -93,7 +94,55 @@ def test_a_chart_is_not_held(chart: str) -> None:
     data = BytesIO()
     fig.savefig(data, format="png", bbox_inches="tight")
     plt.close(fig)
-    assert not file_is_photograph(data.getvalue())
+    assert file_verdict(data.getvalue()) == Verdict(False, "drawn")
+
+
+def shown(photo: np.ndarray, kind: str, beside: bool = False, **how: object) -> bytes:
+    "A photograph as matplotlib shows it, alone or beside a curve."
+    fig, axes = plt.subplots(1, 1 + beside, figsize=(4 + 4*beside, 4), squeeze=False)
+    axes[0, 0].imshow(photo, **how)
+    if beside: axes[0, 1].plot(np.sin(np.arange(99)/9))
+    data, file = BytesIO(), BytesIO()
+    fig.savefig(data, format="png", dpi=72)
+    plt.close(fig)
+    Image.open(data).convert("RGB").save(file, kind)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("photo", PHOTOS, ids=["china", "flower"])
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "BMP"])
+@pytest.mark.parametrize("pixels, beside", [(32, False), (64, False), (128, False), (128, True)])
+def test_imshow_is_found(photo: np.ndarray, kind: str, pixels: int, beside: bool) -> None:
+    assert file_verdict(shown(resized(photo, pixels), kind, beside)).held
+
+
+def test_a_grey_photograph_is_found() -> None:
+    "The two rules miss it: it has no more colours than a colour map."
+    assert file_verdict(shown(cv2.cvtColor(PHOTOS[0], cv2.COLOR_RGB2GRAY), "PNG", cmap="gray")).held
+
+
+CURVE = shown(np.full((64, 64, 3), 200, np.uint8), "PNG", beside=True)
+TREE = '{"measure": [[0]], "above": [[0]], "answer": [[0, 0]]}'
+
+
+@pytest.mark.parametrize("text", [None, "", "{}", "[]", '{"likely": 0, "chart": 1, "photograph": 2, "windows": {}, "pictures": {}}',
+    '{"likely": NaN, "chart": 1, "photograph": 2, "windows": %s, "pictures": %s}' % (TREE, TREE),
+    '{"likely": 1e9, "chart": 1e9, "photograph": 1e9, "windows": %s, "pictures": %s}' % (TREE, TREE),
+    '{"likely": 0, "chart": 1, "photograph": 2, "windows": %s, "pictures": %s}' % (TREE.replace("[0]]", "[64]]", 1), TREE)])
+def test_without_a_judge_every_picture_is_held(text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        ) -> None:
+    "The file is missing, empty, or none that can be asked."
+    assert not file_verdict(CURVE).held
+    if text is not None: (tmp_path/"trees.json").write_text(text)
+    monkeypatch.setattr("camredact.leaktest.trees.TREES", tmp_path/"trees.json")
+    load_judge.cache_clear()
+    try: held, why = file_verdict(CURVE)
+    finally: load_judge.cache_clear()
+    assert held and why.startswith("cannot be judged: trees.json")
+
+
+def test_the_judge_is_small() -> None:
+    assert TREES.stat().st_size < 300_000
 
 
 def notebook(path: Path, *outputs: dict) -> Path:
@@ -159,8 +208,8 @@ def test_strange_names_are_told_in_one_line(tmp_path: Path) -> None:
 
 def test_a_picture_too_large_to_judge_is_held() -> None:
     "A small file of 400 million pixels: it is not opened."
-    assert file_is_photograph(png(np.zeros((10, 10, 3), np.uint8)).replace(b"\0\0\0\x0a\0\0\0\x0a",
-        b"\0\0\x4e\x20\0\0\x4e\x20"))
+    assert file_verdict(png(np.zeros((10, 10, 3), np.uint8)).replace(b"\0\0\0\x0a\0\0\0\x0a",
+        b"\0\0\x4e\x20\0\0\x4e\x20")).held
 
 
 def test_inflating_is_bounded() -> None:
@@ -179,6 +228,12 @@ def test_no_text_takes_long(text: str) -> None:
 
 def test_sounds_are_not_pictures() -> None:
     assert kind_of_data(b"RIFF\xff\0\0\0WAVEfmt ") == "" and kind_of_data(b"RIFF\xff\0\0\0WEBPVP8 ") == "WebP"
+
+
+def test_a_verdict_is_explained_in_its_line(tmp_path: Path) -> None:
+    done = command(notebook(tmp_path/"a.ipynb", PHOTO))
+    assert done.returncode == 1 and done.stdout.count(b"\n") == 1, done
+    assert b"cell 1, outputs: PNG (" in done.stdout and b"photograph: see " in done.stdout, done
 
 
 def test_own_notebooks_hold_no_photograph() -> None:
