@@ -5,11 +5,12 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # ONNX Runtime reports its use to its maker unless told not to before it is imported
+# ONNX Runtime reports its use to its maker, unless it is told not to before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __version__ = version(__name__)
-_HOMES = {"Camera": "live.widget", "redact_still": "core.still", "redact_photo": "media.photo", "redact_photos": "media.photo",
-    "redact_clip": "media.clip", "load": "core.models", "PRESETS": "core.categories"}
+_HOMES = {"Camera": "live.widget", "redact_still": "core.still", "redact_photo": "media.photo",
+    "redact_photos": "media.photo", "redact_clip": "media.clip", "load": "core.models", "PRESETS": "core.categories"}
 __all__ = ["Camera", "PRESETS", "load", "redact_clip", "redact_photo", "redact_photos", "redact_still"]
 
 

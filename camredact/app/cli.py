@@ -246,8 +246,8 @@ def _add_train(
         "         camredact live --model runs/loo/fast.pth\n\n"
         "Without options it follows the recipe whose figures are published.")
     p.add_argument("--arch", default="fast", metavar="NAME",
-        help="fast; swift and accurate, the same network at fewer and more pixels; or one of 2020: resnet18, 34, 50, 101, 152, "
-        "mobilenet_v2 (default: fast)")
+        help="fast; swift and accurate, the same network at fewer and more pixels; or one of 2020: resnet18, 34, 50, "
+        "101, 152, mobilenet_v2 (default: fast)")
     p.add_argument("--data", type=Path,
         help="CamVid's folder (default: found beside the project, else fastai's copy if it was fetched)")
     p.add_argument("--people", type=Path,

@@ -191,7 +191,8 @@ def _alike(
     "The correlation of pixels that are 1, 2, 4 and 8 apart."
     c = light - light.mean((1, 2), keepdims=True)
     spread = (c**2).mean((1, 2)) + .5
-    return [((c[:, :, k:]*c[:, :, :-k]).mean((1, 2)) + (c[:, k:]*c[:, :-k]).mean((1, 2)))/2/spread for k in (1, 2, 4, 8)]
+    return [((c[:, :, k:]*c[:, :, :-k]).mean((1, 2)) + (c[:, k:]*c[:, :-k]).mean((1, 2)))/2/spread
+        for k in (1, 2, 4, 8)]
 
 # %% ../../nbs/leaktest/windows.ipynb #428f825f
 def measures(

@@ -272,7 +272,8 @@ class Camera(AnyWidget):
         first = self._tables.get("model") or next(iter(names.values()))
         super().__init__(**streams_of(source), frames=frames, dial=dial, engine=engine,
             model=names.get(str(model), model) or first, **{**hide, **kw})
-        if self._own and not self._feed and engine == "kernel": frames.apart = Apart(self.session.models.values(), self.choice)
+        if self._own and not self._feed and engine == "kernel":
+            frames.apart = Apart(self.session.models.values(), self.choice)
 
     def _check_keywords(self, kw: dict) -> None:
         "Raises `TypeError` with near misses."
@@ -291,7 +292,8 @@ class Camera(AnyWidget):
 
     @default("budgets")
     def _budgets(self) -> dict[str, int]:
-        return self._tables.get("budgets") or {name: budget_of(path, partial(self._load, path)) for name, path in self.session.models.items()}
+        return self._tables.get("budgets") or {name: budget_of(path, partial(self._load, path))
+            for name, path in self.session.models.items()}
 
     def _budget(self, model: str) -> int: return self.budgets.get(model, DEFAULT_BUDGET)
 

@@ -139,7 +139,7 @@ class SeedNet(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor: return self.unet((x - self.mean)/self.std)
 
 # %% ../../nbs/train/network.ipynb #2340f75d
-BUDGETS = {"swift": 384*288, "fast": 544*416, "accurate": 736*544}  # pixels that each of ours is given, when there are as many
+BUDGETS = {"swift": 384*288, "fast": 544*416, "accurate": 736*544}  # pixels that each is given at most
 
 def save_learner(
     learn: Learner,     # a trained learner

@@ -125,10 +125,12 @@ CURVE = shown(np.full((64, 64, 3), 200, np.uint8), "PNG", beside=True)
 TREE = '{"measure": [[0]], "above": [[0]], "answer": [[0, 0]]}'
 
 
-@pytest.mark.parametrize("text", [None, "", "{}", "[]", '{"likely": 0, "chart": 1, "photograph": 2, "windows": {}, "pictures": {}}',
+@pytest.mark.parametrize("text", [None, "", "{}", "[]",
+    '{"likely": 0, "chart": 1, "photograph": 2, "windows": {}, "pictures": {}}',
     '{"likely": NaN, "chart": 1, "photograph": 2, "windows": %s, "pictures": %s}' % (TREE, TREE),
     '{"likely": 1e9, "chart": 1e9, "photograph": 1e9, "windows": %s, "pictures": %s}' % (TREE, TREE),
-    '{"likely": 0, "chart": 1, "photograph": 2, "windows": %s, "pictures": %s}' % (TREE.replace("[0]]", "[64]]", 1), TREE)])
+    '{"likely": 0, "chart": 1, "photograph": 2, "windows": %s, "pictures": %s}' % (TREE.replace("[0]]", "[64]]", 1),
+        TREE)])
 def test_without_a_judge_every_picture_is_held(text: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ) -> None:
     "The file is missing, empty, or none that can be asked."
