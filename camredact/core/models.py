@@ -34,7 +34,7 @@ def models(
     folder: Path = WEIGHTS,  # of weights and cards
 ) -> list[str]:              # `fast` first
     "Names of the bundled models whose weights are there; `card` refuses those with a card that cannot be read."
-    names = [p.stem for p in folder.glob("*.json") if (folder/_about(p).get("file", ".")).exists()]
+    names = [p.stem for p in folder.glob("*.json") if (folder/str(_about(p).get("file", "."))).exists()]
     return sorted(names, key=lambda n: (n != "fast", n))
 
 # %% ../../nbs/core/models.ipynb #59522849

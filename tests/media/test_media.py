@@ -30,7 +30,7 @@ from camredact.media.hysteresis import Hysteresis, MODES
 from camredact.media.photo import redact_photo, redact_photos
 from camredact.media.container import TICKS, BadClip, said_length
 from camredact.media.reader import ClipReader
-from camredact.core.redact import checkerboard
+from camredact.core.redact import DIALS, checkerboard
 from camredact.core.models import models
 from camredact.core.picture import BadPicture
 from camredact.streets.street import draw_clip, draw_street
@@ -226,6 +226,22 @@ def test_looks_cover_all_and_become_fine_enough(h: int, w: int, budget: int, det
         assert (y.stop - y.start)*(x.stop - x.start) <= detail**2*budget
         seen[y, x] = True
     assert seen.all()
+
+class Certain:
+    "A model that is as sure as it can be of one category, everywhere."
+    name, budget = "certain", 64*96
+
+    def score(self, rgb: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.full(rgb.shape[:2], weights.max(), np.float32), np.ones(rgb.shape[:2], np.float32)
+
+
+@pytest.mark.parametrize("dial", DIALS)
+@pytest.mark.parametrize("size", [(90, 120), (1500, 1120)])
+def test_what_is_certain_is_covered_at_every_position_however_large_the_photo(size: tuple[int, int], dial: str) -> None:
+    "The score of what is certain is 1/threshold: no peak, and no agreement of several looks, may ask for more."
+    rarest = max(CODES, key=lambda c: DIALS[dial].tau[CODES.index(c)])
+    detector = core.still.make_detector({rarest}, dial, Certain())
+    assert still_matte(np.zeros((*size, 3), np.uint8), detector).all()
 
 
 def test_somebody_small_in_a_large_photo_is_found(tmp_path: Path) -> None:
